@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Packets on the wire, and what the decision looks at of one. No helper and no libc. */
+#ifndef EG_PACKET_H
+#define EG_PACKET_H
+
+#include "eg_abi.h"
+
+#ifdef __bpf__
+/* BPF programs read packet bytes at any alignment; only the verifier's word size counts. */
+#define EG_WIRE
+/* Before a loop. Linux 5.10 takes a loop only if a jump closes it, and a compiler may well lay out
+ * one that falls through to its own head. */
+#define EG_UNROLL _Pragma("unroll")
+#else
+#define EG_WIRE __attribute__((packed))
+#define EG_UNROLL
+#endif
+
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define EG_BE16(x) ((__be16)(__u16)((((__u16)(x)) << 8 & 0xff00) | (((__u16)(x)) >> 8)))
+#define EG_BE32(x) ((__be32)__builtin_bswap32((__u32)(x)))
+#else
+#define EG_BE16(x) ((__be16)(x))
+#define EG_BE32(x) ((__be32)(x))
+#endif
+#define EG_FROM_BE16(x) ((__u16)EG_BE16(x))
+#define EG_FROM_BE32(x) ((__u32)EG_BE32(x))
+
+/* IEEE 802 and IANA numbers; the kernel's own headers define them beside much that the host and BPF
+ * builds cannot share. */
+#define EG_ETHERTYPE_IPV4  0x0800
+#define EG_ETHERTYPE_ARP   0x0806
+#define EG_ETHERTYPE_VLAN  0x8100
+#define EG_ETHERTYPE_IPV6  0x86dd
+#define EG_ETHERTYPE_QINQ  0x88a8
+#define EG_PROTO_HOPOPTS   0
+#define EG_PROTO_ICMP      1
+#define EG_PROTO_IGMP      2
+#define EG_PROTO_TCP       6
+#define EG_PROTO_UDP       17
+#define EG_PROTO_ROUTING   43
+#define EG_PROTO_FRAGMENT  44
+#define EG_PROTO_ICMPV6    58
+#define EG_PROTO_DSTOPTS   60
+#define EG_PROTO_SCTP      132
+#define EG_IPV4_MORE_FRAGS 0x2000
+#define EG_IPV4_FRAG_MASK  0x1fff
+#define EG_IPV4_OPT_END    0
+#define EG_IPV4_OPT_NOP    1
+#define EG_IPV4_OPT_LSRR   131 /* RFC 791 */
+#define EG_IPV4_OPT_SSRR   137
+#define EG_IPV4_OPTS_MAX   40
+
+#define EG_VLAN_TAGS_MAX   2
+#define EG_EXT_HEADERS_MAX 8
+
+struct eg_ethernet {
+	__u8 dst[6];
+	__u8 src[6];
+	__be16 type_be;
+} EG_WIRE;
+
+struct eg_vlan {
+	__be16 tci_be;
+	__be16 type_be;
+} EG_WIRE;
+
+struct eg_ipv4 {
+	__u8 version_ihl;
+	__u8 tos;
+	__be16 total_len_be;
+	__be16 id_be;
+	__be16 frag_be;
+	__u8 ttl;
+	__u8 proto;
+	__be16 checksum_be;
+	__be32 src_be;
+	__be32 dst_be;
+} EG_WIRE;
+
+struct eg_ipv6 {
+	__be32 version_class_flow_be;
+	__be16 payload_len_be;
+	__u8 next_header;
+	__u8 hop_limit;
+	__be32 src_be[4];
+	__be32 dst_be[4];
+} EG_WIRE;
+
+struct eg_ext_header {
+	__u8 next_header;
+	__u8 len; /* hop-by-hop, routing, destination: in 8 bytes, the first not counted */
+	__be16 frag_be;
+	__be32 id_be;
+} EG_WIRE;
+
+struct eg_ports {
+	__be16 sport_be;
+	__be16 dport_be;
+} EG_WIRE;
+
+struct eg_udp {
+	__be16 sport_be;
+	__be16 dport_be;
+	__be16 len_be;
+	__be16 checksum_be;
+} EG_WIRE;
+
+struct eg_tcp {
+	__be16 sport_be;
+	__be16 dport_be;
+	__be32 seq_be;
+	__be32 ack_be;
+	__u8 data_offset;
+	__u8 flags;
+	__be16 window_be;
+	__be16 checksum_be;
+	__be16 urgent_be;
+} EG_WIRE;
+
+struct eg_icmp {
+	__u8 type;
+	__u8 code;
+	__be16 checksum_be;
+} EG_WIRE;
+
+enum eg_fragment {
+	EG_FRAGMENT_WHOLE, /* an IPv6 "atomic" fragment (RFC 6946) is whole */
+	EG_FRAGMENT_FIRST,
+	EG_FRAGMENT_LATER,
+};
+
+/* What later rows look at. Members stay zero where the packet has no such thing. */
+struct eg_packet {
+	union eg_addr src;
+	union eg_addr dst;
+	__u32 payload_len; /* of a UDP datagram, a GSO one's first segment */
+	__u8 payload[4];   /* its first bytes, where payload_len >= 4 */
+	__be16 sport_be;
+	__be16 dport_be;
+	__be16 ethertype_be;
+	__u8 family;
+	__u8 proto;
+	__u8 hop_limit;
+	__u8 fragment; /* enum eg_fragment */
+	__u8 icmp_type;
+	__u8 icmp_code;
+	__u8 tcp_flags;
+	__u8 source_route;
+};
+
+#endif /* EG_PACKET_H */

@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The one packet parser: from the bytes of a frame to struct eg_packet, and rows 1 to 5 of the
+ * decision table, which are about the bytes alone. Compiled for the kernel (bpf/) and for the host
+ * (policy/, tests/); it calls no helper and no libc.
+ *
+ * Whoever includes this file gives it the frame's bytes:
+ *
+ *   struct eg_frame, defined before the inclusion, with the members
+ *     __u32 length;           bytes of the frame
+ *     __u32 gso_size;         payload bytes of each segment it will be cut into, 0: no GSO frame
+ *     __u32 checksum_start, checksum_offset;
+ *     __u8 link_header;       starts with an Ethernet header, else with the IP header
+ *     __u8 vlan_tags;         tags that are not in the bytes (the kernel keeps the outermost apart)
+ *     __u8 checksum_pending;  CHECKSUM_PARTIAL: the kernel or the device will write a checksum,
+ *                             computed from checksum_start on, at checksum_start + checksum_offset,
+ *                             after this check
+ *
+ *   const void *eg_frame_at(const struct eg_frame *, __u32 offset, const __u32 len, void *scratch)
+ *       `len` bytes at `offset`, in place or copied to `scratch`, NULL where the frame is shorter;
+ *
+ *   int eg_frame_copy(const struct eg_frame *, __u32 offset, const __u32 len, void *to)
+ *       the same, always copied; 0 or negative.
+ *
+ * Offsets count from the frame's first byte. A frame is never trusted: each length in it is checked
+ * against what is there before it is used.
+ */
+#ifndef EG_PARSE_H
+#define EG_PARSE_H
+
+#include "eg_packet.h"
+
+static inline const void *eg_frame_at(const struct eg_frame *frame, __u32 offset, const __u32 len,
+				      void *scratch) __attribute__((always_inline, unused));
+static inline int eg_frame_copy(const struct eg_frame *frame, __u32 offset, const __u32 len,
+				void *to) __attribute__((always_inline, unused));
+
+/* eg_parse() says so when no row up to 5 applies. */
+#define EG_PARSED (-1)
+
+/* Where the IP packet's transport header is. */
+struct eg_transport {
+	__u32 offset;
+	__u32 end; /* first byte after the IP packet */
+};
+
+/* Walks an IPv4 header's options (RFC 791, 3.1): EG_REASON_SOURCE_ROUTE where one is a loose or
+ * strict source route, EG_REASON_MALFORMED, or EG_PARSED. */
+EG_INLINE int eg_parse_ipv4_options(const struct eg_frame *frame, __u32 offset, __u32 len)
+{
+	int parsed = EG_PARSED;
+	__u32 at = 0;
+
+	EG_UNROLL
+	for (__u32 i = 0; i < EG_IPV4_OPTS_MAX; i++) {
+		__u8 type, size;
+
+		if (at >= len)
+			break;
+		if (eg_frame_copy(frame, offset + at, sizeof(type), &type) < 0)
+			return EG_REASON_MALFORMED;
+		if (type == EG_IPV4_OPT_END)
+			break;
+		if (type == EG_IPV4_OPT_NOP) {
+			at++;
+			continue;
+		}
+		if (at + 1 >= len ||
+		    eg_frame_copy(frame, offset + at + 1, sizeof(size), &size) < 0 || size < 2 ||
+		    at + size > len)
+			return EG_REASON_MALFORMED;
+		if (type == EG_IPV4_OPT_LSRR || type == EG_IPV4_OPT_SSRR)
+			parsed = EG_REASON_SOURCE_ROUTE;
+		at += size;
+	}
+	return parsed;
+}
+
+/* These two are rare, and a program may call them out of line (bpf/frame.h). */
+#ifndef EG_PARSE_IPV4_OPTIONS
+#define EG_PARSE_IPV4_OPTIONS eg_parse_ipv4_options
+#endif
+#ifndef EG_PARSE_IPV6_CHAIN
+#define EG_PARSE_IPV6_CHAIN eg_parse_ipv6_chain
+#endif
+
+EG_INLINE int eg_parse_ipv4(const struct eg_frame *frame, __u32 offset, struct eg_packet *pkt,
+			    struct eg_transport *transport)
+{
+	struct eg_ipv4 scratch;
+	const struct eg_ipv4 *ip = eg_frame_at(frame, offset, sizeof(*ip), &scratch);
+	__u32 header_len, total_len, frag, room;
+	int parsed;
+
+	if (!ip)
+		return EG_REASON_MALFORMED;
+	pkt->family = EG_FAMILY_IPV4;
+	pkt->src.v4_be = ip->src_be;
+	pkt->dst.v4_be = ip->dst_be;
+	pkt->proto = ip->proto;
+	pkt->hop_limit = ip->ttl;
+
+	header_len = (ip->version_ihl & 0xf) * 4;
+	total_len = EG_FROM_BE16(ip->total_len_be);
+	frag = EG_FROM_BE16(ip->frag_be);
+	room = frame->length - offset;
+	/* "BIG TCP": over 64 KiB, total_len is 0 and the frame's own length counts (linux/ip.h,
+	 * iph_totlen()). */
+	if (total_len == 0 && frame->gso_size && room > 0xffff)
+		total_len = room;
+	if ((ip->version_ihl >> 4) != 4 || header_len < sizeof(*ip) || header_len > total_len ||
+	    total_len > room)
+		return EG_REASON_MALFORMED;
+
+	transport->offset = offset + header_len;
+	transport->end = offset + total_len;
+	if (frag & EG_IPV4_FRAG_MASK)
+		pkt->fragment = EG_FRAGMENT_LATER;
+	else if (frag & EG_IPV4_MORE_FRAGS)
+		pkt->fragment = EG_FRAGMENT_FIRST;
+	if (header_len > sizeof(*ip)) {
+		parsed = EG_PARSE_IPV4_OPTIONS(frame, offset + sizeof(*ip),
+					       header_len - sizeof(*ip));
+		if (parsed == EG_REASON_MALFORMED)
+			return EG_REASON_MALFORMED;
+		pkt->source_route = parsed == EG_REASON_SOURCE_ROUTE;
+	}
+	return EG_PARSED;
+}
+
+EG_INLINE int eg_is_ext_header(__u8 proto)
+{
+	return proto == EG_PROTO_HOPOPTS || proto == EG_PROTO_ROUTING ||
+	       proto == EG_PROTO_FRAGMENT || proto == EG_PROTO_DSTOPTS;
+}
+
+/* Walks the extension headers (RFC 8200, 4) up to the transport header, or to the end of a header
+ * chain that a later fragment cannot show. A second fragment header is no chain that RFC 8200
+ * knows. */
+EG_INLINE int eg_parse_ipv6_chain(const struct eg_frame *frame, struct eg_packet *pkt,
+				  struct eg_transport *transport)
+{
+	__u8 seen_fragment = 0;
+
+	EG_UNROLL
+	for (__u32 i = 0; i <= EG_EXT_HEADERS_MAX; i++) {
+		struct eg_ext_header ext = {};
+		__u32 len, frag;
+
+		if (!eg_is_ext_header(pkt->proto))
+			return EG_PARSED;
+		if (i == EG_EXT_HEADERS_MAX || transport->offset + sizeof(ext) > transport->end ||
+		    eg_frame_copy(frame, transport->offset, sizeof(ext), &ext) < 0)
+			return EG_REASON_MALFORMED;
+		len = sizeof(ext);
+		if (pkt->proto == EG_PROTO_FRAGMENT) {
+			if (seen_fragment)
+				return EG_REASON_MALFORMED;
+			seen_fragment = 1;
+			frag = EG_FROM_BE16(ext.frag_be);
+			if (frag & ~7U)
+				pkt->fragment = EG_FRAGMENT_LATER;
+			else if (frag & 1)
+				pkt->fragment = EG_FRAGMENT_FIRST;
+		} else {
+			len += ext.len * 8U;
+		}
+		if (pkt->proto == EG_PROTO_ROUTING)
+			pkt->source_route = 1;
+		pkt->proto = ext.next_header;
+		transport->offset += len;
+		if (transport->offset > transport->end)
+			return EG_REASON_MALFORMED;
+		if (pkt->fragment == EG_FRAGMENT_LATER)
+			return EG_PARSED;
+	}
+	return EG_REASON_MALFORMED;
+}
+
+EG_INLINE int eg_parse_ipv6(const struct eg_frame *frame, __u32 offset, struct eg_packet *pkt,
+			    struct eg_transport *transport)
+{
+	struct eg_ipv6 scratch;
+	const struct eg_ipv6 *ip = eg_frame_at(frame, offset, sizeof(*ip), &scratch);
+	__u32 payload_len, room;
+
+	if (!ip)
+		return EG_REASON_MALFORMED;
+	pkt->family = EG_FAMILY_IPV6;
+	EG_UNROLL
+	for (int i = 0; i < 4; i++) {
+		pkt->src.v6_be[i] = ip->src_be[i];
+		pkt->dst.v6_be[i] = ip->dst_be[i];
+	}
+	pkt->proto = ip->next_header;
+	pkt->hop_limit = ip->hop_limit;
+
+	payload_len = EG_FROM_BE16(ip->payload_len_be);
+	room = frame->length - offset - sizeof(*ip);
+	if (payload_len == 0 && frame->gso_size && room > 0xffff)
+		payload_len = room; /* "BIG TCP", as for IPv4 */
+	if (EG_FROM_BE32(ip->version_class_flow_be) >> 28 != 6 || payload_len > room)
+		return EG_REASON_MALFORMED;
+
+	transport->offset = offset + sizeof(*ip);
+	transport->end = transport->offset + payload_len;
+	return eg_is_ext_header(pkt->proto) ? EG_PARSE_IPV6_CHAIN(frame, pkt, transport)
+					    : EG_PARSED;
+}
+
+EG_INLINE int eg_parse_udp(const struct eg_frame *frame, const struct eg_transport *transport,
+			   struct eg_packet *pkt)
+{
+	struct eg_udp scratch;
+	const struct eg_udp *udp = eg_frame_at(frame, transport->offset, sizeof(*udp), &scratch);
+	__u32 len;
+
+	if (!udp)
+		return EG_REASON_MALFORMED;
+	pkt->sport_be = udp->sport_be;
+	pkt->dport_be = udp->dport_be;
+	len = EG_FROM_BE16(udp->len_be);
+	/* A first fragment carries the length of the whole datagram. */
+	if (len < sizeof(*udp) ||
+	    (pkt->fragment == EG_FRAGMENT_WHOLE && len > transport->end - transport->offset))
+		return EG_REASON_MALFORMED;
+	pkt->payload_len = len - sizeof(*udp);
+	if (frame->gso_size && frame->gso_size < pkt->payload_len)
+		pkt->payload_len = frame->gso_size;
+	if (pkt->payload_len >= sizeof(pkt->payload) &&
+	    transport->offset + sizeof(*udp) + sizeof(pkt->payload) <= transport->end &&
+	    eg_frame_copy(frame, transport->offset + sizeof(*udp), sizeof(pkt->payload),
+			  pkt->payload) < 0)
+		return EG_REASON_MALFORMED;
+	return EG_PARSED;
+}
+
+EG_INLINE int eg_parse_tcp(const struct eg_frame *frame, const struct eg_transport *transport,
+			   struct eg_packet *pkt)
+{
+	struct eg_tcp scratch;
+	const struct eg_tcp *tcp = eg_frame_at(frame, transport->offset, sizeof(*tcp), &scratch);
+	__u32 header_len;
+
+	if (!tcp)
+		return EG_REASON_MALFORMED;
+	pkt->sport_be = tcp->sport_be;
+	pkt->dport_be = tcp->dport_be;
+	pkt->tcp_flags = tcp->flags;
+	header_len = (tcp->data_offset >> 4) * 4U;
+	if (header_len < sizeof(*tcp) || header_len > transport->end - transport->offset)
+		return EG_REASON_MALFORMED;
+	return EG_PARSED;
+}
+
+/* The least that a whole transport header takes, and where its checksum is (0: not known). */
+EG_INLINE __u32 eg_transport_header_len(__u8 family, __u8 proto)
+{
+	switch (proto) {
+	case EG_PROTO_TCP:
+		return sizeof(struct eg_tcp);
+	case EG_PROTO_UDP:
+		return sizeof(struct eg_udp);
+	case EG_PROTO_SCTP:
+		return 12; /* RFC 9260, 3.1 */
+	case EG_PROTO_ICMP:
+		return family == EG_FAMILY_IPV4 ? 8 : 0; /* RFC 792 */
+	case EG_PROTO_ICMPV6:
+		return family == EG_FAMILY_IPV6 ? 4 : 0; /* RFC 4443, 2.1 */
+	default:
+		return 0;
+	}
+}
+
+EG_INLINE __u32 eg_transport_checksum_offset(__u8 proto)
+{
+	switch (proto) {
+	case EG_PROTO_TCP:
+		return 16;
+	case EG_PROTO_UDP:
+		return 6;
+	case EG_PROTO_SCTP:
+		return 8;
+	case EG_PROTO_ICMP:
+	case EG_PROTO_ICMPV6:
+		return 2;
+	default:
+		return 0;
+	}
+}
+
+/* Row 4's second half. An attacker sets both numbers with PACKET_VNET_HDR, and the kernel then
+ * writes over whatever stands there: the destination address, or an ARP frame's type. */
+EG_INLINE int eg_checksum_in_place(const struct eg_frame *frame, const struct eg_packet *pkt,
+				   const struct eg_transport *transport)
+{
+	__u32 field = eg_transport_checksum_offset(pkt->proto);
+
+	if (!frame->checksum_pending)
+		return 1;
+	return pkt->fragment != EG_FRAGMENT_LATER && field &&
+	       frame->checksum_start == transport->offset && frame->checksum_offset == field;
+}
+
+EG_INLINE int eg_parse_transport(const struct eg_frame *frame, const struct eg_transport *transport,
+				 struct eg_packet *pkt)
+{
+	__u32 room = transport->end - transport->offset;
+	union {
+		struct eg_ports ports;
+		struct eg_icmp icmp;
+	} scratch;
+	int parsed = EG_PARSED;
+
+	if (pkt->fragment == EG_FRAGMENT_LATER)
+		return EG_PARSED;
+	if (room < eg_transport_header_len(pkt->family, pkt->proto))
+		return EG_REASON_MALFORMED;
+	if (pkt->proto == EG_PROTO_TCP) {
+		parsed = eg_parse_tcp(frame, transport, pkt);
+	} else if (pkt->proto == EG_PROTO_UDP) {
+		parsed = eg_parse_udp(frame, transport, pkt);
+	} else if (pkt->proto == EG_PROTO_SCTP) {
+		const struct eg_ports *ports =
+			eg_frame_at(frame, transport->offset, sizeof(*ports), &scratch.ports);
+
+		if (!ports)
+			return EG_REASON_MALFORMED;
+		pkt->sport_be = ports->sport_be;
+		pkt->dport_be = ports->dport_be;
+	} else if (pkt->proto ==
+		   (pkt->family == EG_FAMILY_IPV4 ? EG_PROTO_ICMP : EG_PROTO_ICMPV6)) {
+		const struct eg_icmp *icmp =
+			eg_frame_at(frame, transport->offset, sizeof(*icmp), &scratch.icmp);
+
+		if (!icmp)
+			return EG_REASON_MALFORMED;
+		pkt->icmp_type = icmp->type;
+		pkt->icmp_code = icmp->code;
+	}
+	return parsed;
+}
+
+/* The network header's kind and place. On an interface without a link-layer header only the version
+ * nibble tells: skb->protocol is the sender's word. */
+EG_INLINE int eg_parse_link(const struct eg_frame *frame, struct eg_packet *pkt, __u32 *ret_offset)
+{
+	__u32 tags = frame->vlan_tags;
+	__u32 offset = 0;
+
+	if (!frame->link_header) {
+		__u8 scratch;
+		const __u8 *nibble = eg_frame_at(frame, 0, 1, &scratch);
+
+		if (!nibble)
+			return EG_REASON_MALFORMED;
+		if (*nibble >> 4 == 4)
+			pkt->ethertype_be = EG_BE16(EG_ETHERTYPE_IPV4);
+		else if (*nibble >> 4 == 6)
+			pkt->ethertype_be = EG_BE16(EG_ETHERTYPE_IPV6);
+	} else {
+		struct eg_ethernet scratch;
+		const struct eg_ethernet *eth = eg_frame_at(frame, 0, sizeof(*eth), &scratch);
+
+		if (!eth)
+			return EG_REASON_MALFORMED;
+		pkt->ethertype_be = eth->type_be;
+		offset = sizeof(*eth);
+		EG_UNROLL
+		for (__u32 i = 0; i < EG_VLAN_TAGS_MAX; i++) {
+			struct eg_vlan vlan;
+
+			if (pkt->ethertype_be != EG_BE16(EG_ETHERTYPE_VLAN) &&
+			    pkt->ethertype_be != EG_BE16(EG_ETHERTYPE_QINQ))
+				break;
+			if (++tags > EG_VLAN_TAGS_MAX)
+				return EG_REASON_ETHERTYPE;
+			if (eg_frame_copy(frame, offset, sizeof(vlan), &vlan) < 0)
+				return EG_REASON_MALFORMED;
+			pkt->ethertype_be = vlan.type_be;
+			offset += sizeof(vlan);
+		}
+	}
+	*ret_offset = offset;
+	return EG_PARSED;
+}
+
+/*
+ * Rows 1 to 5. Returns the reason of the row that applies, or EG_PARSED with `pkt` filled for
+ * eg_decide(). `pkt` must be zeroed; on a drop it holds what could be read, for the event.
+ *
+ * A frame whose checksum is pending is refused before row 1 already where that checksum is not a
+ * transport's: over an ARP frame the kernel's later write can change the frame's type.
+ */
+EG_INLINE int eg_parse(const struct eg_frame *frame, struct eg_packet *pkt)
+{
+	struct eg_transport transport = {};
+	__u32 offset = 0;
+	int parsed = eg_parse_link(frame, pkt, &offset);
+
+	if (parsed != EG_PARSED)
+		return parsed;
+	if (pkt->ethertype_be == EG_BE16(EG_ETHERTYPE_IPV4))
+		parsed = eg_parse_ipv4(frame, offset, pkt, &transport);
+	else if (pkt->ethertype_be == EG_BE16(EG_ETHERTYPE_IPV6))
+		parsed = eg_parse_ipv6(frame, offset, pkt, &transport);
+	else if (pkt->ethertype_be == EG_BE16(EG_ETHERTYPE_ARP))
+		return frame->checksum_pending ? EG_REASON_MALFORMED : EG_REASON_CONTROL;
+	else
+		return EG_REASON_ETHERTYPE;
+	if (parsed != EG_PARSED)
+		return parsed;
+	parsed = eg_parse_transport(frame, &transport, pkt);
+	if (parsed != EG_PARSED)
+		return parsed;
+	if (!eg_checksum_in_place(frame, pkt, &transport))
+		return EG_REASON_MALFORMED;
+	return pkt->source_route ? EG_REASON_SOURCE_ROUTE : EG_PARSED;
+}
+
+#endif /* EG_PARSE_H */

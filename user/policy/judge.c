@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The tables and the frame that eg_decide.h and eg_parse.h ask for, as plain memory. */
+#include "policy/judge.h"
+
+#include <string.h>
+
+#include "policy/explain.h"
+
+struct eg_frame {
+	const __u8 *bytes;
+	__u32 captured;
+	__u32 length;
+	__u32 gso_size;
+	__u32 checksum_start;
+	__u32 checksum_offset;
+	__u8 link_header;
+	__u8 vlan_tags;
+	__u8 checksum_pending;
+};
+
+struct eg_tables {
+	const struct eg_case *asked;
+	const struct eg_packet *packet;
+};
+
+#include "eg_decide.h"
+
+static inline const void *eg_frame_at(const struct eg_frame *frame, __u32 offset, const __u32 len,
+				      void *scratch)
+{
+	(void)scratch;
+	if (offset > frame->captured || len > frame->captured - offset)
+		return NULL;
+	return frame->bytes + offset;
+}
+
+static inline int eg_frame_copy(const struct eg_frame *frame, __u32 offset, const __u32 len,
+				void *to)
+{
+	const void *from = eg_frame_at(frame, offset, len, NULL);
+
+	if (!from)
+		return -1;
+	memcpy(to, from, len);
+	return 0;
+}
+
+static inline struct eg_addr_value eg_table_addr(const struct eg_tables *tables, __u8 family,
+						 const union eg_addr *addr)
+{
+	if (addr == &tables->packet->src && tables->asked->src)
+		return *tables->asked->src;
+	if (addr == &tables->packet->dst && tables->asked->dst)
+		return *tables->asked->dst;
+	return eg_image_addr(tables->asked->image, family, addr);
+}
+
+static inline int eg_table_endpoint(const struct eg_tables *tables, __u8 family,
+				    const union eg_addr *addr, __be16 port_be)
+{
+	return eg_image_endpoint(tables->asked->image, family, addr, EG_FROM_BE16(port_be));
+}
+
+static inline int eg_table_rule(const struct eg_tables *tables, __u32 rule_set, __u8 proto,
+				__be16 port_be)
+{
+	return eg_image_rule(tables->asked->image, rule_set, proto, EG_FROM_BE16(port_be));
+}
+
+static const struct eg_config *case_config(const struct eg_case *asked)
+{
+	return asked->config ? asked->config : &asked->image->config;
+}
+
+enum eg_reason eg_case_decide(const struct eg_case *asked, const struct eg_packet *packet)
+{
+	struct eg_tables tables = {.asked = asked, .packet = packet};
+
+	return eg_decide(packet, case_config(asked), &tables);
+}
+
+enum eg_reason eg_image_judge(const struct eg_image *image, const struct eg_host_frame *host,
+			      struct eg_packet *ret_packet)
+{
+	struct eg_frame frame = {
+		.bytes = host->bytes,
+		.captured = host->captured < host->length ? host->captured : host->length,
+		.length = host->length,
+		.gso_size = host->gso_size,
+		.checksum_start = host->checksum_start,
+		.checksum_offset = host->checksum_offset,
+		.link_header = host->link_header,
+		.vlan_tags = host->vlan_tags,
+		.checksum_pending = host->checksum_pending,
+	};
+	struct eg_case asked = {.image = image};
+	struct eg_tables tables = {.asked = &asked, .packet = ret_packet};
+
+	memset(ret_packet, 0, sizeof(*ret_packet));
+	return eg_judge(&frame, case_config(&asked), &tables, ret_packet);
+}
+
+bool eg_proto_is_plain(__u8 family, __u8 proto)
+{
+	struct eg_packet packet = {.family = family, .proto = proto};
+
+	return eg_is_plain_transport(&packet);
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* eg_decide() on the host, over an image. PURE. */
+#ifndef EG_JUDGE_H
+#define EG_JUDGE_H
+
+#include "eg_packet.h"
+#include "policy/image.h"
+
+/* Whose tables and switches decide. A NULL member is what the image says. */
+struct eg_case {
+	const struct eg_image *image;
+	const struct eg_config *config;
+	const struct eg_addr_value *src; /* what is true of the packet's source */
+	const struct eg_addr_value *dst; /* and of its destination */
+};
+
+/* Rows 6 to 17. */
+enum eg_reason eg_case_decide(const struct eg_case *asked, const struct eg_packet *packet);
+
+/* Whether row 13 lets the protocol pass without a rule that lists it. */
+bool eg_proto_is_plain(__u8 family, __u8 proto);
+
+#endif /* EG_JUDGE_H */
