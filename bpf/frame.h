@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* A frame at a tc hook, as eg_parse.h wants it. */
+#ifndef EG_FRAME_H
+#define EG_FRAME_H
+
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+#ifdef EG_WITH_BTF
+#include <bpf/bpf_core_read.h>
+
+#include "kernel_types.h"
+#endif
+
+#include "eg_abi.h"
+
+struct eg_frame {
+	struct __sk_buff *skb;
+	__u32 length;
+	__u32 gso_size;
+	__u32 checksum_start;
+	__u32 checksum_offset;
+	__u8 link_header;
+	__u8 vlan_tags;
+	__u8 checksum_pending;
+	__u8 by_helper; /* bytes are read by helper only */
+};
+
+#include "eg_packet.h"
+
+struct eg_transport;
+static inline int eg_frame_ipv4_options(const struct eg_frame *frame, __u32 offset, __u32 len)
+	__attribute__((always_inline));
+static inline int eg_frame_ipv6_chain(const struct eg_frame *frame, struct eg_packet *pkt,
+				      struct eg_transport *transport)
+	__attribute__((always_inline));
+#define EG_PARSE_IPV4_OPTIONS eg_frame_ipv4_options
+#define EG_PARSE_IPV6_CHAIN   eg_frame_ipv6_chain
+
+#include "eg_parse.h"
+
+/* Headers beyond this are read by helper. The verifier wants a bound for what is added to a packet
+ * pointer; no allowed header chain is longer. */
+#define EG_DIRECT_MAX 0x7fff
+
+#define EG_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+
+/* In place where the skb's linear part has it. */
+EG_INLINE const void *eg_frame_direct(const struct eg_frame *frame, __u32 offset, const __u32 len)
+{
+	const void *data = (const void *)(long)frame->skb->data;
+	const void *data_end = (const void *)(long)frame->skb->data_end;
+
+	if (frame->by_helper || offset > EG_DIRECT_MAX)
+		return NULL;
+	/* On paths that cannot be, the verifier of 5.10 loses the bounds that the test above gave;
+	 * the compiler must not see that the mask changes nothing. */
+	if (!__builtin_constant_p(offset)) {
+		asm volatile("" : "+r"(offset));
+		offset &= EG_DIRECT_MAX;
+	}
+	if (data + offset + len > data_end)
+		return NULL;
+	return data + offset;
+}
+
+/* What is moved at once: the headers of nearly every packet. */
+#define EG_OWN_LEN 128U
+
+/*
+ * Beyond the linear part a packet may lie in pages that its sender still writes to (a TX ring's,
+ * spliced ones): what was judged there could be something else when it leaves. So nothing is judged
+ * there; what is looked at moves to the linear part first, which is the kernel's own.
+ */
+EG_INLINE int eg_frame_own(struct __sk_buff *skb, __u32 end)
+{
+	__u32 headers = skb->len;
+
+	if (headers > EG_OWN_LEN)
+		headers = EG_OWN_LEN;
+	return (int)bpf_skb_pull_data(skb, end > headers ? end : headers);
+}
+
+EG_INLINE int eg_frame_load(const struct eg_frame *frame, __u32 offset, const __u32 len, void *to)
+{
+	if (eg_frame_own(frame->skb, offset + len) < 0)
+		return -1;
+	return (int)bpf_skb_load_bytes(frame->skb, offset, to, len);
+}
+
+static inline const void *eg_frame_at(const struct eg_frame *frame, __u32 offset, const __u32 len,
+				      void *scratch)
+{
+	const void *at = eg_frame_direct(frame, offset, len);
+
+	if (EG_UNLIKELY(!at)) {
+		if (eg_frame_load(frame, offset, len, scratch) < 0)
+			return NULL;
+		at = scratch;
+	}
+	return at;
+}
+
+static inline int eg_frame_copy(const struct eg_frame *frame, __u32 offset, const __u32 len,
+				void *to)
+{
+	const void *at = eg_frame_direct(frame, offset, len);
+
+	if (EG_UNLIKELY(!at))
+		return eg_frame_load(frame, offset, len, to);
+	__builtin_memcpy(to, at, len);
+	return 0;
+}
+
+/*
+ * Options and extension headers are rare, and loops that jump from one to the next are hard to
+ * verify. So these are global functions, which the verifier follows once, for any arguments, and
+ * they read by helper: what is added to a packet pointer would have to be known precisely in each
+ * step. Linux 5.10 allows a global function numbers only, beside the context.
+ */
+__attribute__((noinline)) int eg_skb_ipv4_options(struct __sk_buff *skb, __u32 offset, __u32 len)
+{
+	struct eg_frame frame = {.skb = skb, .by_helper = 1};
+
+	if (len > EG_IPV4_OPTS_MAX)
+		return EG_REASON_MALFORMED;
+	return eg_parse_ipv4_options(&frame, offset, len);
+}
+
+static inline int eg_frame_ipv4_options(const struct eg_frame *frame, __u32 offset, __u32 len)
+{
+	return eg_skb_ipv4_options(frame->skb, offset, len);
+}
+
+/* What the chain's walk finds, in one number. Eight headers of at most 2048 bytes end before the
+ * 64th KiB. */
+#define EG_CHAIN_OFFSET       0xffff
+#define EG_CHAIN_PROTO        16
+#define EG_CHAIN_FRAGMENT     24
+#define EG_CHAIN_SOURCE_ROUTE 26
+#define EG_CHAIN_MALFORMED    27
+
+__attribute__((noinline)) int eg_skb_ipv6_chain(struct __sk_buff *skb, __u32 offset, __u32 end,
+						__u32 proto)
+{
+	struct eg_frame frame = {.skb = skb, .by_helper = 1};
+	struct eg_transport transport = {.offset = offset, .end = end};
+	struct eg_packet pkt = {.proto = (__u8)proto};
+	int parsed = eg_parse_ipv6_chain(&frame, &pkt, &transport);
+
+	return (int)((transport.offset & EG_CHAIN_OFFSET) | (__u32)pkt.proto << EG_CHAIN_PROTO |
+		     (__u32)pkt.fragment << EG_CHAIN_FRAGMENT |
+		     (__u32)pkt.source_route << EG_CHAIN_SOURCE_ROUTE |
+		     (__u32)(parsed != EG_PARSED) << EG_CHAIN_MALFORMED);
+}
+
+static inline int eg_frame_ipv6_chain(const struct eg_frame *frame, struct eg_packet *pkt,
+				      struct eg_transport *transport)
+{
+	__u32 chain =
+		(__u32)eg_skb_ipv6_chain(frame->skb, transport->offset, transport->end, pkt->proto);
+
+	transport->offset = chain & EG_CHAIN_OFFSET;
+	pkt->proto = (__u8)(chain >> EG_CHAIN_PROTO);
+	pkt->fragment = chain >> EG_CHAIN_FRAGMENT & 3;
+	pkt->source_route = chain >> EG_CHAIN_SOURCE_ROUTE & 1;
+	return chain >> EG_CHAIN_MALFORMED & 1 ? EG_REASON_MALFORMED : EG_PARSED;
+}
+
+#ifdef EG_WITH_BTF
+/* The part of struct sk_buff that the checksum test needs, read at once: a helper call costs more
+ * than the bytes. It starts with the byte that has ip_summed; on all known kernels (5.10 to 7.3)
+ * mac_header follows within 60 bytes. */
+struct eg_skb_window {
+	__u8 bytes[64];
+};
+
+/* Byte offset of a member; a constant once CO-RE has been at it. */
+#define EG_SKB_OFFSET(skb, member)                                                                 \
+	((__u32)__builtin_preserve_field_info((skb)->member, BPF_FIELD_BYTE_OFFSET))
+
+EG_INLINE __u16 eg_skb_window_u16(const struct eg_skb_window *window, __u32 at)
+{
+	return *(const __u16 *)(window->bytes + at);
+}
+
+/*
+ * Where the checksum is going to be written. __sk_buff does not tell, so struct sk_buff is read. At
+ * tc egress and at a veth's ingress, with and without a link-layer header, the frame's first byte
+ * is where mac_header points. What cannot be read (lockdown) or found counts as a checksum aimed at
+ * nowhere: the frame is malformed.
+ */
+EG_INLINE void eg_frame_checksum(struct eg_frame *frame)
+{
+	const struct sk_buff *skb = (const void *)frame->skb;
+	const __u32 base = EG_SKB_OFFSET(skb, ip_summed);
+	const __u32 start = EG_SKB_OFFSET(skb, csum_start) - base;
+	const __u32 offset = EG_SKB_OFFSET(skb, csum_offset) - base;
+	const __u32 mac_header = EG_SKB_OFFSET(skb, mac_header) - base;
+	const __u32 last = sizeof(struct eg_skb_window) - sizeof(__u16);
+	struct eg_skb_window window;
+	__u64 ip_summed;
+
+	frame->checksum_pending = 1;
+	if (start > last || offset > last || mac_header > last ||
+	    __builtin_preserve_field_info(skb->ip_summed, BPF_FIELD_BYTE_SIZE) != 1 ||
+	    bpf_probe_read_kernel(&window, sizeof(window), (const void *)skb + base))
+		return;
+	ip_summed = window.bytes[0];
+	ip_summed <<= __builtin_preserve_field_info(skb->ip_summed, BPF_FIELD_LSHIFT_U64);
+	ip_summed >>= __builtin_preserve_field_info(skb->ip_summed, BPF_FIELD_RSHIFT_U64);
+	frame->checksum_pending = ip_summed == EG_CHECKSUM_PARTIAL;
+	if (frame->checksum_pending) {
+		frame->checksum_start = (__u32)eg_skb_window_u16(&window, start) -
+					eg_skb_window_u16(&window, mac_header);
+		frame->checksum_offset = eg_skb_window_u16(&window, offset);
+	}
+}
+#else
+/* Without the kernel's BTF nobody knows where ip_summed is: uncovered, and reported as such
+ * (EG_META_NO_CHECKSUM_TEST). */
+EG_INLINE void eg_frame_checksum(struct eg_frame *frame)
+{
+	(void)frame;
+}
+#endif
+
+EG_INLINE struct eg_frame eg_frame_open(struct __sk_buff *skb, __u8 link_header)
+{
+	struct eg_frame frame = {
+		.skb = skb,
+		.length = skb->len,
+		.gso_size = skb->gso_size,
+		.link_header = link_header,
+		.vlan_tags = skb->vlan_present ? 1 : 0,
+	};
+
+	eg_frame_checksum(&frame);
+	return frame;
+}
+
+#endif /* EG_FRAME_H */

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "fixture.h"
+
+#include <errno.h>
+#include <linux/bpf.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "eg_packet.h"
+#include "util/cleanup.h"
+
+#define PIN_DIR "/sys/fs/bpf/egressguard-test"
+
+/* A test run takes at most a page, with room for what an skb needs beside the bytes. */
+#define RUN_BYTES_MAX 3000
+
+static void leave(const char *name, const char *why, int status)
+{
+	printf("%s %s: %s\n", status ? "FAIL" : "SKIP", name, why);
+	fflush(stdout);
+	_exit(status);
+}
+
+void fixture_enter(const char *name)
+{
+	if (geteuid() != 0)
+		leave(name, "needs root", 0);
+	if (unshare(CLONE_NEWNS | CLONE_NEWNET) < 0 ||
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("bpf", "/sys/fs/bpf", "bpf", 0, "mode=700") < 0 || mkdir(PIN_DIR, 0700) < 0)
+		leave(name, strerror(errno), 1);
+}
+
+static const char test_text[] = "";
+
+static struct eg_image *compile(const struct eg_policy *policy)
+{
+	struct eg_image *image = NULL;
+	struct eg_error error = {};
+
+	if (eg_image_compile(policy, &image, &error) < 0)
+		fail_msg("%s", error.message);
+	return image;
+}
+
+void fixture_load(struct fixture *fixture, struct eg_policy *policy)
+{
+	static unsigned int made;
+	struct eg_meta meta = {.target = "test"};
+	struct eg_error error = {};
+
+	snprintf(meta.name, sizeof(meta.name), "test-%u", made++);
+	*fixture = (struct fixture){.policy = policy, .image = compile(policy)};
+	if (eg_pins_open(PIN_DIR, true, &fixture->pins, &error) < 0 ||
+	    eg_guard_create(&fixture->pins, &meta, test_text, fixture->image, &fixture->guard,
+			    &error) < 0)
+		fail_msg("%s", error.message);
+	fixture->guard->grace_ns = 0;
+}
+
+void fixture_open(struct fixture *fixture, const char *policy_text)
+{
+	fixture_load(fixture, packets_policy(policy_text));
+}
+
+void fixture_replace(struct fixture *fixture, struct eg_policy *policy)
+{
+	struct eg_image *image = compile(policy);
+	struct eg_error error = {};
+
+	if (eg_guard_replace(fixture->guard, test_text, image, &error) < 0)
+		fail_msg("%s", error.message);
+	eg_image_free(fixture->image);
+	eg_policy_free(fixture->policy);
+	fixture->image = image;
+	fixture->policy = policy;
+}
+
+void fixture_close(struct fixture *fixture)
+{
+	eg_guard_abort(fixture->guard);
+	eg_guard_close(fixture->guard);
+	eg_pins_close(&fixture->pins);
+	eg_image_free(fixture->image);
+	eg_policy_free(fixture->policy);
+}
+
+enum eg_prog fixture_device(const struct eg_host_frame *frame)
+{
+	return frame->link_header ? EG_PROG_DEVICE : EG_PROG_DEVICE_L3;
+}
+
+bool fixture_can_run(const struct eg_host_frame *frame)
+{
+	__u32 least = 14;
+
+	if (frame->vlan_tags || frame->checksum_pending || frame->captured != frame->length ||
+	    frame->length > RUN_BYTES_MAX || frame->length < least)
+		return false;
+	/* The kernel takes bytes 12 and 13 for an Ethernet header's type, whatever they are. */
+	if (frame->bytes[12] == 0x08 && frame->bytes[13] == 0x00)
+		least += 20;
+	if (frame->bytes[12] == 0x86 && frame->bytes[13] == 0xdd)
+		least += 40;
+	return frame->length >= least;
+}
+
+int fixture_run(struct fixture *fixture, enum eg_prog prog, const struct eg_host_frame *frame,
+		__u32 gso_segs)
+{
+	struct __sk_buff context = {.gso_size = frame->gso_size, .gso_segs = gso_segs};
+	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = frame->bytes, .data_size_in = frame->length,
+		    .ctx_in = &context, .ctx_size_in = sizeof(context), .repeat = 1);
+	int err = bpf_prog_test_run_opts(fixture->guard->progs[prog], &run);
+
+	if (err < 0)
+		fail_msg("test run of %u bytes: %s", frame->length, strerror(errno));
+	return (int)run.retval;
+}
+
+enum eg_reason fixture_judge(const struct fixture *fixture, const struct eg_host_frame *frame,
+			     struct eg_packet *ret_packet)
+{
+	struct eg_packet packet;
+
+	return eg_image_judge(fixture->image, frame, ret_packet ? ret_packet : &packet);
+}
+
+void fixture_count(struct fixture *fixture, struct fixture_counters *ret_counters)
+{
+	assert_int_equal(eg_guard_counters(fixture->guard, ret_counters->all), 0);
+}
+
+struct eg_counter fixture_counted(const struct fixture_counters *before,
+				  const struct fixture_counters *after, __u32 index)
+{
+	return (struct eg_counter){
+		.packets = after->all[index].packets - before->all[index].packets,
+		.bytes = after->all[index].bytes - before->all[index].bytes,
+	};
+}
+
+struct eg_counter fixture_counted_all(const struct fixture_counters *before,
+				      const struct fixture_counters *after)
+{
+	struct eg_counter sum = {};
+
+	for (__u32 i = 0; i < EG_COUNTERS_ALL; i++) {
+		struct eg_counter one = fixture_counted(before, after, i);
+
+		sum.packets += one.packets;
+		sum.bytes += one.bytes;
+	}
+	return sum;
+}
