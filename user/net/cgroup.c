@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Which container a cgroup belongs to. */
+#include "net/cgroup.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+
+#include "net/parse.h"
+#include "util/cleanup.h"
+#include "util/file.h"
+
+#define ID_LEN        64
+#define CGROUP_MAX    (1U << 20)
+#define MOUNTINFO_MAX (16U << 20)
+
+/* The file handle of kernfs: its 64-bit id. Not in the headers of user space. */
+#define FILEID_KERNFS 0xfe
+
+/* --- ids ----------------------------------------------------------------------------------- */
+
+static bool is_id_digit(char c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+}
+
+/* The next word of letters and digits that looks like an id; NULL: none. */
+static const char *next_id(const char *text)
+{
+	while (*text) {
+		size_t len = 0, digits = 0;
+
+		for (; isalnum((unsigned char)text[len]); len++)
+			digits += is_id_digit(text[len]);
+		if (len == ID_LEN && digits == ID_LEN)
+			return text;
+		text += len ? len : 1;
+	}
+	return NULL;
+}
+
+/* Podman's monitor runs beside its container, not in it. */
+static bool is_monitor(const char *path, const char *id)
+{
+	static const char prefix[] = "conmon-";
+	size_t len = strlen(prefix);
+
+	return (size_t)(id - path) >= len && memcmp(id - len, prefix, len) == 0;
+}
+
+bool eg_cgroup_container_id(const char *path, char ret_id[65])
+{
+	/* The first one: those below it are the container's own to make. */
+	const char *id = next_id(path);
+
+	if (!id || is_monitor(path, id))
+		return false;
+	memcpy(ret_id, id, ID_LEN);
+	ret_id[ID_LEN] = '\0';
+	return true;
+}
+
+bool eg_cgroup_names_id(const char *text, const char *id)
+{
+	for (const char *at = next_id(text); at; at = next_id(at + ID_LEN))
+		if (memcmp(at, id, ID_LEN) == 0 && !is_monitor(text, at))
+			return true;
+	return false;
+}
+
+bool eg_cgroup_holds(pid_t pid, const char *container_id)
+{
+	EG_AUTO_FREE char *text = NULL;
+	char path[32];
+	size_t len;
+
+	if (strlen(container_id) != ID_LEN)
+		return false;
+	snprintf(path, sizeof(path), "/proc/%d/cgroup", pid);
+	if (eg_file_read(AT_FDCWD, path, CGROUP_MAX, &text, &len) < 0)
+		return false;
+	return eg_cgroup_names_id(text, container_id);
+}
+
+/* --- paths --------------------------------------------------------------------------------- */
+
+/* Undoes the \ooo of mountinfo, in place. */
+static void unescape(char *text)
+{
+	char *to = text;
+
+	while (*text) {
+		if (text[0] == '\\' && text[1] >= '0' && text[1] <= '3' && text[2] >= '0' &&
+		    text[2] <= '7' && text[3] >= '0' && text[3] <= '7') {
+			*to++ = (char)((text[1] - '0') << 6 | (text[2] - '0') << 3 |
+				       (text[3] - '0'));
+			text += 4;
+		} else {
+			*to++ = *text++;
+		}
+	}
+	*to = '\0';
+}
+
+/* The mount point of a line of mountinfo, if it is the root of a cgroup2 file system. In place. */
+static char *cgroup2_mount_point(char *line)
+{
+	char *fields = line, *field = NULL;
+	char *type = strstr(line, " - ");
+
+	if (!type || strncmp(type, " - cgroup2 ", strlen(" - cgroup2 ")) != 0)
+		return NULL;
+	for (int i = 0; i < 4; i++)
+		field = strsep(&fields, " ");
+	if (!field || !fields || strcmp(field, "/") != 0)
+		return NULL;
+	field = strsep(&fields, " ");
+	unescape(field);
+	return field;
+}
+
+static int find_cgroup2(char **ret_mount_point)
+{
+	EG_AUTO_FREE char *text = NULL;
+	char *lines, *line;
+	size_t len;
+	int result = eg_file_read(AT_FDCWD, "/proc/self/mountinfo", MOUNTINFO_MAX, &text, &len);
+
+	if (result < 0)
+		return result;
+	lines = text;
+	while ((line = strsep(&lines, "\n"))) {
+		const char *mount_point = cgroup2_mount_point(line);
+
+		if (!mount_point)
+			continue;
+		*ret_mount_point = strdup(mount_point);
+		return *ret_mount_point ? 0 : -ENOMEM;
+	}
+	return -ENOENT;
+}
+
+static int open_cgroup(int mount_fd, __u64 cgroup_id)
+{
+	union {
+		struct file_handle handle;
+		char space[sizeof(struct file_handle) + sizeof(cgroup_id)];
+	} by_id = {.handle = {.handle_bytes = sizeof(cgroup_id), .handle_type = FILEID_KERNFS}};
+	int fd;
+
+	memcpy(by_id.handle.f_handle, &cgroup_id, sizeof(cgroup_id));
+	fd = open_by_handle_at(mount_fd, &by_id.handle, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ESTALE ? -ENOENT : -errno;
+	return fd;
+}
+
+int eg_cgroup_path(__u64 cgroup_id, char **ret_path)
+{
+	EG_AUTO_CLOSE int mount_fd = -1, fd = -1;
+	EG_AUTO_FREE char *mount_point = NULL;
+	char link[32], path[PATH_MAX];
+	size_t mount_len;
+	ssize_t len;
+	int result = find_cgroup2(&mount_point);
+
+	if (result < 0)
+		return result;
+	mount_fd = open(mount_point, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (mount_fd < 0)
+		return -errno;
+	fd = open_cgroup(mount_fd, cgroup_id);
+	if (fd < 0)
+		return fd;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	len = readlink(link, path, sizeof(path) - 1);
+	if (len < 0)
+		return -errno;
+	path[len] = '\0';
+	mount_len = strlen(mount_point);
+	if (strncmp(path, mount_point, mount_len) != 0)
+		return -ENOENT;
+	*ret_path = strdup(path[mount_len] ? path + mount_len : "/");
+	return *ret_path ? 0 : -ENOMEM;
+}

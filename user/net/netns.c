@@ -1,0 +1,421 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "net/netns.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <linux/nsfs.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+#include "net/process.h"
+#include "util/cleanup.h"
+#include "util/text.h"
+
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71
+#endif
+
+#define ESCAPED_LEN 512
+
+/* Where namespaces without a process are kept. Docker's overlay networks are such: the other end of
+ * a container's veth is in one. */
+static const char *const kept_in[] = {"/run/netns", "/run/docker/netns"};
+
+void eg_netns_close(struct eg_netns *netns)
+{
+	if (netns->fd >= 0)
+		close(netns->fd);
+	netns->fd = -1;
+}
+
+static int read_cookie(void *argument)
+{
+	__u64 *cookie = argument;
+	socklen_t len = sizeof(*cookie);
+	EG_AUTO_CLOSE int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, cookie, &len) < 0)
+		return -errno;
+	return 0;
+}
+
+/* Takes `fd`, whatever comes of it. Does not fill in the cookie: that takes a thread. */
+static int identify(int fd, struct eg_netns *ret_netns)
+{
+	EG_AUTO_NETNS struct eg_netns netns = {.fd = fd};
+	struct statfs fs;
+	struct stat stat;
+
+	/* The ioctl is safe to issue only where the file is one of nsfs. */
+	if (fstatfs(netns.fd, &fs) < 0 || fstat(netns.fd, &stat) < 0)
+		return -errno;
+	if (fs.f_type != NSFS_MAGIC || ioctl(netns.fd, NS_GET_NSTYPE) != CLONE_NEWNET)
+		return -EINVAL;
+	netns.dev = stat.st_dev;
+	netns.inode = stat.st_ino;
+	*ret_netns = netns;
+	netns.fd = -1;
+	return 0;
+}
+
+static int open_at(int dir_fd, const char *path, struct eg_netns *ret_netns)
+{
+	int fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+	return fd < 0 ? -errno : identify(fd, ret_netns);
+}
+
+void eg_netns_learn_cookie(struct eg_netns *netns)
+{
+	__u64 cookie = 0;
+
+	if (!eg_netns_run(netns, read_cookie, &cookie))
+		netns->cookie = cookie;
+}
+
+static int open_with_cookie(const char *path, struct eg_netns *ret_netns)
+{
+	int result = open_at(AT_FDCWD, path, ret_netns);
+
+	if (!result)
+		eg_netns_learn_cookie(ret_netns);
+	return result;
+}
+
+int eg_netns_open_path(const char *path, struct eg_netns *ret_netns, struct eg_error *error)
+{
+	char escaped[ESCAPED_LEN];
+	int result = open_with_cookie(path, ret_netns);
+
+	if (!result)
+		return 0;
+	eg_escape(escaped, sizeof(escaped), path, strlen(path));
+	if (result == -EINVAL)
+		return eg_error_set(error, EG_EXIT_NO_SUCH, EINVAL,
+				    "\"%s\" is not a network namespace: name a file of /run/netns "
+				    "or /proc/PID/ns/net",
+				    escaped);
+	if (result == -ENOENT || result == -ENOTDIR)
+		return eg_error_set(error, EG_EXIT_NO_SUCH, -result, "\"%s\" does not exist",
+				    escaped);
+	return eg_error_set(error, EG_EXIT_FAILED, -result, "cannot open \"%s\": %s%s", escaped,
+			    strerror(-result),
+			    result == -EACCES || result == -EPERM ? "; run as root" : "");
+}
+
+int eg_netns_open_pid(pid_t pid, struct eg_netns *ret_netns, struct eg_error *error)
+{
+	char path[64];
+	int result;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
+	result = open_with_cookie(path, ret_netns);
+	/* A zombie has the file but no namespace any more: EINVAL cannot come of /proc otherwise.
+	 */
+	if (result == -ENOENT || result == -ESRCH || result == -EINVAL)
+		return eg_error_set(error, EG_EXIT_NO_SUCH, ESRCH, "there is no process %d", pid);
+	if (result < 0)
+		return eg_error_set(error, EG_EXIT_FAILED, -result,
+				    "cannot open the network namespace of process %d: %s%s", pid,
+				    strerror(-result),
+				    result == -EACCES || result == -EPERM ? "; run as root" : "");
+	return 0;
+}
+
+/* The calling thread's own, which is not the process's in a thread of eg_netns_run(). */
+static const char own_path[] = "/proc/thread-self/ns/net";
+
+int eg_netns_open_self(struct eg_netns *ret_netns)
+{
+	return open_with_cookie(own_path, ret_netns);
+}
+
+/* The namespace of PID 1; where a security policy hides that, of PID 2 if it is a kernel thread,
+ * for those never leave the initial one. */
+static int stat_initial(struct stat *ret_stat)
+{
+	if (stat("/proc/1/ns/net", ret_stat) == 0)
+		return 0;
+	if (!eg_process_is_kernel_thread(2) || stat("/proc/2/ns/net", ret_stat) < 0)
+		return -EACCES;
+	return 0;
+}
+
+bool eg_netns_is_initial(const struct eg_netns *netns)
+{
+	struct stat initial;
+
+	/* Whoever cannot tell must not take a host for a container. */
+	if (stat_initial(&initial) < 0)
+		return true;
+	return initial.st_dev == netns->dev && initial.st_ino == netns->inode;
+}
+
+bool eg_netns_same(const struct eg_netns *a, const struct eg_netns *b)
+{
+	if (a->cookie && b->cookie && a->cookie != b->cookie)
+		return false;
+	return a->dev == b->dev && a->inode == b->inode;
+}
+
+struct inside {
+	int fd;
+	int (*call)(void *argument);
+	void *argument;
+	int result;
+};
+
+static void *run_inside(void *argument)
+{
+	struct inside *inside = argument;
+
+	if (setns(inside->fd, CLONE_NEWNET) < 0)
+		inside->result = -errno;
+	else
+		inside->result = inside->call(inside->argument);
+	return NULL;
+}
+
+int eg_netns_run(const struct eg_netns *netns, int (*call)(void *argument), void *argument)
+{
+	struct inside inside = {.fd = netns->fd, .call = call, .argument = argument};
+	sigset_t all, before;
+	pthread_t thread;
+	int result;
+
+	/* Signals are for the threads that were there before. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	result = pthread_create(&thread, NULL, run_inside, &inside);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (result)
+		return -result;
+	pthread_join(thread, NULL);
+	return inside.result;
+}
+
+/* --- all namespaces ------------------------------------------------------------------------ */
+
+struct identity {
+	dev_t dev;
+	ino_t inode;
+};
+
+struct walk {
+	/* Before anything is opened: whether this one is of interest. NULL: all are. */
+	bool (*wanted)(const struct identity *identity, void *argument);
+	int (*visit)(const struct eg_netns *netns, void *argument);
+	void *argument;
+	struct identity *seen; /* an open-addressed table, n_slots a power of two */
+	size_t n_slots;
+	size_t n_seen;
+};
+
+static size_t seen_slot(const struct walk *walk, const struct identity *identity)
+{
+	size_t slot = (size_t)(identity->inode * 0x9e3779b97f4a7c15ULL >> 20);
+
+	for (;; slot++) {
+		struct identity *at = &walk->seen[slot & (walk->n_slots - 1)];
+
+		if (!at->inode || (at->inode == identity->inode && at->dev == identity->dev))
+			return slot & (walk->n_slots - 1);
+	}
+}
+
+static int grow_seen(struct walk *walk)
+{
+	struct walk larger = {.n_slots = walk->n_slots ? walk->n_slots * 2 : 64};
+
+	larger.seen = calloc(larger.n_slots, sizeof(*larger.seen));
+	if (!larger.seen)
+		return -ENOMEM;
+	for (size_t i = 0; i < walk->n_slots; i++)
+		if (walk->seen[i].inode)
+			larger.seen[seen_slot(&larger, &walk->seen[i])] = walk->seen[i];
+	free(walk->seen);
+	walk->seen = larger.seen;
+	walk->n_slots = larger.n_slots;
+	return 0;
+}
+
+/* 1 if it is new. */
+static int remember(struct walk *walk, const struct identity *identity)
+{
+	size_t slot;
+	int result;
+
+	if (walk->n_seen * 2 >= walk->n_slots) {
+		result = grow_seen(walk);
+		if (result < 0)
+			return result;
+	}
+	slot = seen_slot(walk, identity);
+	if (walk->seen[slot].inode)
+		return 0;
+	walk->seen[slot] = *identity;
+	walk->n_seen++;
+	return 1;
+}
+
+/* What is gone meanwhile, or is no namespace, is passed over. */
+static int walk_one(struct walk *walk, int dir_fd, const char *path)
+{
+	EG_AUTO_NETNS struct eg_netns netns = EG_NETNS_NONE;
+	struct identity identity;
+	struct stat stat;
+	int result;
+
+	if (fstatat(dir_fd, path, &stat, 0) < 0 || !stat.st_ino)
+		return 0;
+	identity = (struct identity){.dev = stat.st_dev, .inode = stat.st_ino};
+	result = remember(walk, &identity);
+	if (result <= 0)
+		return result;
+	if (walk->wanted && !walk->wanted(&identity, walk->argument))
+		return 0;
+	if (open_at(dir_fd, path, &netns) < 0)
+		return 0;
+	return walk->visit(&netns, walk->argument);
+}
+
+static int walk_process(pid_t pid, int proc_fd, void *argument)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "%d/ns/net", pid);
+	return walk_one(argument, proc_fd, path);
+}
+
+static int walk_directory(struct walk *walk, const char *directory)
+{
+	EG_AUTO_CLOSEDIR DIR *dir = opendir(directory);
+	int result = 0;
+
+	/* No such directory: nothing is kept there. */
+	while (dir && !result) {
+		const struct dirent *entry = readdir(dir);
+
+		if (!entry)
+			break;
+		if (entry->d_name[0] != '.')
+			result = walk_one(walk, dirfd(dir), entry->d_name);
+	}
+	return result;
+}
+
+static int walk_namespaces(struct walk *walk)
+{
+	int result = walk_one(walk, AT_FDCWD, own_path);
+
+	for (size_t i = 0; !result && i < sizeof(kept_in) / sizeof(kept_in[0]); i++)
+		result = walk_directory(walk, kept_in[i]);
+	if (!result)
+		result = eg_processes_visit(walk_process, walk);
+	free(walk->seen);
+	return result;
+}
+
+int eg_netns_each(int (*visit)(const struct eg_netns *netns, void *argument), void *argument)
+{
+	struct walk walk = {.visit = visit, .argument = argument};
+
+	return walk_namespaces(&walk);
+}
+
+struct visit {
+	int (*visit)(const struct eg_netns *netns, void *argument);
+	void *argument;
+};
+
+static int visit_with_cookie(const struct eg_netns *netns, void *argument)
+{
+	const struct visit *visit = argument;
+	struct eg_netns known = *netns;
+
+	eg_netns_learn_cookie(&known);
+	return visit->visit(&known, visit->argument);
+}
+
+int eg_netns_visit(int (*visit)(const struct eg_netns *netns, void *argument), void *argument)
+{
+	struct visit inner = {.visit = visit, .argument = argument};
+
+	return eg_netns_each(visit_with_cookie, &inner);
+}
+
+struct search {
+	struct eg_netns wanted;
+	struct eg_netns found;
+};
+
+static bool is_wanted(const struct identity *identity, void *argument)
+{
+	const struct search *search = argument;
+
+	return identity->dev == search->wanted.dev && identity->inode == search->wanted.inode;
+}
+
+static int take_wanted(const struct eg_netns *netns, void *argument)
+{
+	struct search *search = argument;
+	struct eg_netns known = *netns;
+
+	eg_netns_learn_cookie(&known);
+	if (!eg_netns_same(&known, &search->wanted))
+		return 0;
+	known.fd = fcntl(netns->fd, F_DUPFD_CLOEXEC, 0);
+	if (known.fd < 0)
+		return -errno;
+	search->found = known;
+	return 1;
+}
+
+int eg_netns_find(dev_t dev, ino_t inode, __u64 cookie, struct eg_netns *ret_netns)
+{
+	struct search search = {
+		.wanted = {.fd = -1, .dev = dev, .inode = inode, .cookie = cookie},
+		.found = EG_NETNS_NONE,
+	};
+	struct walk walk = {.wanted = is_wanted, .visit = take_wanted, .argument = &search};
+	int result = walk_namespaces(&walk);
+
+	if (result < 0)
+		return result;
+	if (!result)
+		return -ENOENT;
+	*ret_netns = search.found;
+	return 0;
+}
+
+struct members {
+	const struct eg_netns *netns;
+	pid_t *pids;
+	size_t n, max;
+};
+
+static int take_member(pid_t pid, int proc_fd, void *argument)
+{
+	struct members *members = argument;
+
+	if (eg_process_in_netns(pid, proc_fd, members->netns))
+		members->pids[members->n++] = pid;
+	return members->n == members->max;
+}
+
+size_t eg_netns_pids(const struct eg_netns *netns, pid_t *pids, size_t max)
+{
+	struct members members = {.netns = netns, .pids = pids, .max = max};
+
+	/* /proc lists processes in ascending order. */
+	if (max)
+		eg_processes_visit(take_member, &members);
+	return members.n;
+}

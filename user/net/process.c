@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "net/process.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "util/cleanup.h"
+#include "util/file.h"
+
+#define NS_PER_S     1000000000ULL
+#define STAT_MAX     4096
+#define STAT_NAME    2
+#define STAT_FLAGS   9 /* fields of proc_pid_stat(5) */
+#define STAT_STARTED 22
+
+/* linux/sched.h of the kernel itself */
+#define PF_KTHREAD 0x00200000ULL
+
+pid_t eg_pid_parse(const char *text)
+{
+	long pid = 0;
+
+	for (const char *at = text; *at; at++) {
+		if (!isdigit((unsigned char)*at))
+			return 0;
+		pid = pid * 10 + (*at - '0');
+		if (pid > INT_MAX)
+			return 0;
+	}
+	return (pid_t)pid;
+}
+
+int eg_processes_visit(int (*visit)(pid_t pid, int proc_fd, void *argument), void *argument)
+{
+	EG_AUTO_CLOSEDIR DIR *proc = opendir("/proc");
+	int result = 0;
+
+	if (!proc)
+		return -errno;
+	while (!result) {
+		const struct dirent *entry = readdir(proc);
+		pid_t pid;
+
+		if (!entry)
+			break;
+		pid = eg_pid_parse(entry->d_name);
+		if (pid)
+			result = visit(pid, dirfd(proc), argument);
+	}
+	return result;
+}
+
+bool eg_process_in_netns(pid_t pid, int proc_fd, const struct eg_netns *netns)
+{
+	struct stat stat;
+	char path[32];
+
+	snprintf(path, sizeof(path), "%d/ns/net", pid);
+	return fstatat(proc_fd, path, &stat, 0) == 0 && stat.st_dev == netns->dev &&
+	       stat.st_ino == netns->inode;
+}
+
+static __u64 clock_ns(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return (__u64)now.tv_sec * NS_PER_S + (__u64)now.tv_nsec;
+}
+
+/* A number of proc_pid_stat(5), by its place there. */
+static bool read_stat(pid_t pid, int place, unsigned long long *ret_number)
+{
+	EG_AUTO_FREE char *stat = NULL;
+	char path[32], *field;
+	size_t len;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	if (eg_file_read(AT_FDCWD, path, STAT_MAX, &stat, &len) < 0)
+		return false;
+	/* The process chose its name, which may hold spaces and brackets; what follows the last one
+	 * is the kernel's. */
+	field = strrchr(stat, ')');
+	for (int i = STAT_NAME; field && i < place; i++)
+		field = strchr(field + 1, ' ');
+	return field && sscanf(field, " %llu", ret_number) == 1;
+}
+
+__u64 eg_process_started(pid_t pid)
+{
+	unsigned long long ticks;
+
+	if (!read_stat(pid, STAT_STARTED, &ticks))
+		return 0;
+	return clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME) +
+	       ticks * (NS_PER_S / (__u64)sysconf(_SC_CLK_TCK));
+}
+
+bool eg_process_is_kernel_thread(pid_t pid)
+{
+	unsigned long long flags;
+
+	return read_stat(pid, STAT_FLAGS, &flags) && flags & PF_KTHREAD;
+}

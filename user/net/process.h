@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What /proc says of processes. Any of them may vanish, or its number change hands, at any time. */
+#ifndef EG_PROCESS_H
+#define EG_PROCESS_H
+
+#include "net/netns.h"
+
+/* Calls `visit` for each process, ascending, with a descriptor of /proc; stops when it returns
+ * non-zero and returns that. */
+int eg_processes_visit(int (*visit)(pid_t pid, int proc_fd, void *argument), void *argument);
+
+bool eg_process_in_netns(pid_t pid, int proc_fd, const struct eg_netns *netns);
+
+/* CLOCK_REALTIME nanoseconds, 0: not known. */
+__u64 eg_process_started(pid_t pid);
+
+bool eg_process_is_kernel_thread(pid_t pid);
+
+/* A decimal PID, 0 if `text` is not one. PURE. */
+pid_t eg_pid_parse(const char *text);
+
+/* eg_netns_visit() without the cookies, which take a thread for each namespace. */
+int eg_netns_each(int (*visit)(const struct eg_netns *netns, void *argument), void *argument);
+
+/* Fills in the cookie, if the kernel tells it. */
+void eg_netns_learn_cookie(struct eg_netns *netns);
+
+#endif /* EG_PROCESS_H */

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "net/runtime.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "net/cgroup.h"
+#include "net/parse.h"
+#include "net/runtime_http.h"
+#include "util/cleanup.h"
+#include "util/text.h"
+
+#define NAME_MAX_LEN 255
+#define ESCAPED_LEN  256
+#define WHY_LEN      256
+
+const char *const eg_runtime_names[EG_RUNTIME_COUNT] = {
+	[EG_RUNTIME_DOCKER] = "docker",
+	[EG_RUNTIME_PODMAN] = "podman",
+};
+
+static const struct {
+	const char *title;
+	const char *variable;
+	const char *engine;
+} runtimes[EG_RUNTIME_COUNT] = {
+	[EG_RUNTIME_DOCKER] = {"Docker", "DOCKER_HOST", "unix:///var/run/docker.sock"},
+	[EG_RUNTIME_PODMAN] = {"Podman", "CONTAINER_HOST", "unix:///run/podman/podman.sock"},
+};
+
+void eg_container_free(struct eg_container *container)
+{
+	free(container->name);
+	free(container->network_mode);
+	free(container->subnets);
+	for (char **dns = container->dns; dns && *dns; dns++)
+		free(*dns);
+	free(container->dns);
+	free(container->restart_policy);
+	*container = (struct eg_container){0};
+}
+
+static const char *engine_of(enum eg_runtime runtime)
+{
+	const char *engine = getenv(runtimes[runtime].variable);
+
+	return engine && *engine ? engine : runtimes[runtime].engine;
+}
+
+/* Docker's and Podman's own rules are narrower: this is what must never get into a URL. */
+static bool is_name(const char *name)
+{
+	size_t len = strlen(name);
+
+	if (!len || len > NAME_MAX_LEN || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		return false;
+	for (; *name; name++)
+		if (*name == '/' || (unsigned char)*name < 0x20 || *name == 0x7f)
+			return false;
+	return true;
+}
+
+struct reply {
+	char engine[ESCAPED_LEN]; /* escaped */
+	long status;
+	char *body;
+	size_t len;
+};
+
+static void reply_free(struct reply *reply)
+{
+	free(reply->body);
+}
+#define EG_AUTO_REPLY EG_AUTO(reply_free)
+
+static int ask(enum eg_runtime runtime, const char *path, const char *argument, struct reply *reply,
+	       struct eg_error *error)
+{
+	const char *engine = engine_of(runtime);
+	char why[WHY_LEN];
+	int result;
+
+	eg_escape(reply->engine, sizeof(reply->engine), engine, strlen(engine));
+	result =
+		eg_http_get(engine, path, argument, &reply->status, &reply->body, &reply->len, why);
+	if (!result)
+		return 0;
+	if (result == -EOPNOTSUPP)
+		return eg_error_set(error, EG_EXIT_FAILED, EOPNOTSUPP,
+				    "%s; name a process of the container instead: pid:N", why);
+	if (result == -ECONNREFUSED)
+		return eg_error_set(error, EG_EXIT_NO_SUCH, ECONNREFUSED,
+				    "%s does not run here: nobody answers at %s (set %s if it is "
+				    "elsewhere)",
+				    runtimes[runtime].title, reply->engine,
+				    runtimes[runtime].variable);
+	return eg_error_set(error, EG_EXIT_FAILED, -result, "cannot ask %s at %s: %s",
+			    runtimes[runtime].title, reply->engine, why);
+}
+
+/* What an answer other than 200 means. */
+static int refusal(enum eg_runtime runtime, const char *name, const struct reply *reply,
+		   struct eg_error *error)
+{
+	char escaped[ESCAPED_LEN], message[ESCAPED_LEN];
+
+	eg_escape(escaped, sizeof(escaped), name, strlen(name));
+	if (reply->status == 404)
+		return eg_error_set(error, EG_EXIT_NO_SUCH, ENOENT,
+				    "%s has no container \"%s\" (asked at %s)",
+				    runtimes[runtime].title, escaped, reply->engine);
+	eg_engine_message(message, sizeof(message), reply->body, reply->len);
+	return eg_error_set(error, EG_EXIT_FAILED, EIO, "%s at %s refused \"%s\" (HTTP %ld%s%s)",
+			    runtimes[runtime].title, reply->engine, escaped, reply->status,
+			    message[0] ? ": " : "", message);
+}
+
+/* A PID is this machine's only if the process is in that container. */
+static int check_here(const struct eg_container *container, const struct reply *reply,
+		      struct eg_error *error)
+{
+	char name[ESCAPED_LEN];
+
+	if (!container->running || eg_cgroup_holds(container->pid, container->id))
+		return 0;
+	eg_escape(name, sizeof(name), container->name, strlen(container->name));
+	return eg_error_set(error, EG_EXIT_NO_SUCH, EREMOTE,
+			    "the engine at %s does not run here: its container \"%s\" is process "
+			    "%d there, but on this machine that is no process of the container; "
+			    "run egressguard where the container runs",
+			    reply->engine, name, container->pid);
+}
+
+int eg_runtime_inspect(enum eg_runtime runtime, const char *name,
+		       struct eg_container *ret_container, struct eg_error *error)
+{
+	EG_AUTO_CONTAINER struct eg_container container = {0};
+	EG_AUTO_REPLY struct reply reply = {0};
+	int result;
+
+	if (!is_name(name)) {
+		char escaped[ESCAPED_LEN];
+
+		eg_escape(escaped, sizeof(escaped), name, strlen(name));
+		return eg_error_set(error, EG_EXIT_NO_SUCH, ENOENT,
+				    "\"%s\" cannot be the name of a container", escaped);
+	}
+	result = ask(runtime, "/containers/%s/json", name, &reply, error);
+	if (result < 0)
+		return result;
+	if (reply.status != 200)
+		return refusal(runtime, name, &reply, error);
+	result = eg_container_parse(reply.body, reply.len, runtime, &container, error);
+	if (!result)
+		result = check_here(&container, &reply, error);
+	if (result < 0)
+		return result;
+	*ret_container = container;
+	container = (struct eg_container){0};
+	return 0;
+}
+
+int eg_runtime_list(enum eg_runtime runtime, struct eg_container **ret_containers, size_t *ret_n,
+		    struct eg_error *error)
+{
+	EG_AUTO_REPLY struct reply reply = {0};
+	int result = ask(runtime, "/containers/json", NULL, &reply, error);
+
+	if (result < 0)
+		return result;
+	if (reply.status != 200)
+		return refusal(runtime, "*", &reply, error);
+	return eg_container_list_parse(reply.body, reply.len, runtime, ret_containers, ret_n,
+				       error);
+}

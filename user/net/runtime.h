@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Container runtimes: the Docker and Podman API sockets (libcurl, jansson; Podman through its
+ * Docker-compatible API). Replies are bounded to 8 MiB and five seconds.
+ */
+#ifndef EG_RUNTIME_H
+#define EG_RUNTIME_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "policy/policy.h"
+#include "util/error.h"
+
+enum eg_runtime {
+	EG_RUNTIME_DOCKER,
+	EG_RUNTIME_PODMAN
+};
+#define EG_RUNTIME_COUNT 2
+extern const char *const eg_runtime_names[EG_RUNTIME_COUNT]; /* "docker", "podman" */
+
+/* Owns what it points to. Strings are as the runtime gave them: escape before printing. */
+struct eg_container {
+	enum eg_runtime runtime;
+	char id[65];
+	char *name; /* without the leading slash */
+	bool running;
+	pid_t pid;
+	__u64 started_realtime_ns; /* 0: not known */
+	char *network_mode; /* HostConfig.NetworkMode: "bridge", "container:ID", "host", … */
+	struct eg_prefix
+		*subnets; /* its networks' addresses and lengths, from the runtime's IPAM */
+	size_t n_subnets;
+	char **dns; /* HostConfig.Dns, NULL-terminated; may be NULL */
+	char *restart_policy;
+};
+void eg_container_free(struct eg_container *container);
+#define EG_AUTO_CONTAINER __attribute__((cleanup(eg_container_free)))
+
+/* Whether this build can ask at all (built with libcurl). */
+bool eg_runtime_available(void);
+
+/*
+ * Asks one runtime for a container by name, id or unique id prefix. -ENOENT: no such container;
+ * -ECONNREFUSED: the runtime does not run here (its socket is absent or dead; `error` says which
+ * socket). DOCKER_HOST (unix:// or tcp://) is respected for Docker, CONTAINER_HOST for Podman.
+ * A PID is believed only if /proc/PID/cgroup of this machine names the container's id: a remote
+ * engine's PID is somebody else's process here.
+ */
+int eg_runtime_inspect(enum eg_runtime runtime, const char *name,
+		       struct eg_container *ret_container, struct eg_error *error);
+
+/* Lists running containers: id and name only are filled in. The caller frees each, and the array.
+ */
+int eg_runtime_list(enum eg_runtime runtime, struct eg_container **ret_containers, size_t *ret_n,
+		    struct eg_error *error);
+
+/* The container id in a cgroup path ("/docker/ID", "docker-ID.scope", "libpod-ID.scope", …): 64 hex
+ * digits. PURE. */
+bool eg_cgroup_container_id(const char *path, char ret_id[65]);
+
+/* The same, of a cgroup v2 id as bpf_skb_cgroup_id() gives it: finds the directory below the
+ * cgroup2 mount (open_by_handle_at, kernfs). *ret_path is below the mount, as /proc/PID/cgroup
+ * writes it, and the caller's to free. -ENOENT: no such cgroup (any more). */
+int eg_cgroup_path(__u64 cgroup_id, char **ret_path);
+
+#endif /* EG_RUNTIME_H */

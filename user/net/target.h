@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* TARGET of the command line: a name in /run/netns, a container, a PID, a path. */
+#ifndef EG_TARGET_H
+#define EG_TARGET_H
+
+#include "net/netns.h"
+#include "net/runtime.h"
+
+enum eg_target_kind {
+	EG_TARGET_NETNS,
+	EG_TARGET_PATH,
+	EG_TARGET_PID,
+	EG_TARGET_CONTAINER
+};
+
+struct eg_target {
+	enum eg_target_kind kind;
+	char text[EG_TARGET_MAX]; /* unambiguous: "docker:wireguard", "netns:wg", "pid:12", "/path"
+				   */
+	char name[EG_NAME_MAX];   /* what a guard is called by default */
+	struct eg_netns netns;    /* owned */
+	struct eg_container container; /* for EG_TARGET_CONTAINER; owned */
+	pid_t pid;                     /* a process in it, 0: none known */
+	__u64 started_realtime_ns;     /* 0: not known */
+};
+void eg_target_close(struct eg_target *target);
+#define EG_AUTO_TARGET __attribute__((cleanup(eg_target_close)))
+
+/*
+ * Exit status by error->exit: EG_EXIT_NO_SUCH if there is none (with what was looked for, and
+ * where), EG_EXIT_USAGE if it is two things at once (says both, and how to be explicit), a stopped
+ * container (says so). A number is a PID only as pid:N or where nothing has that name.
+ */
+int eg_target_resolve(const char *text, struct eg_target *ret_target, struct eg_error *error);
+
+#endif /* EG_TARGET_H */
