@@ -1,0 +1,480 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The layers `device` and `peer` on interfaces. What holds a layer there is told by a pin: a tcx
+ * link by link_LAYER_UNDERLAY; a clsact filter, which no pin holds, by a pin of its program named
+ * filter_LAYER_UNDERLAY_NAMESPACE_IFINDEX, made before the filter is, so that none is ever lost.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kern/internal.h"
+#include "util/cleanup.h"
+#include "util/text.h"
+
+bool eg_force_clsact;
+
+static bool clsact_forced(void)
+{
+	const char *forced = getenv("EGRESSGUARD_FORCE_CLSACT");
+
+	return eg_force_clsact || (forced && strcmp(forced, "1") == 0);
+}
+
+/* --- one place to cover --------------------------------------------------------------------- */
+
+struct cover {
+	struct eg_guard *guard;
+	const char *layer; /* "device", "peer" */
+	__u32 underlay;    /* its index in the guarded namespace */
+	const struct eg_netns *netns;
+	__u32 ifindex;
+	const char *ifname;
+	enum eg_direction direction;
+	enum eg_prog prog;
+	__u32 ids[EG_PROG_COUNT]; /* programs that count as the layer */
+	size_t n_ids;
+	enum eg_cover_state state;
+	bool tcx;
+	struct eg_error error;
+};
+
+static struct cover cover_device(struct eg_guard *guard, const struct eg_netns *netns,
+				 const struct eg_link *link)
+{
+	return (struct cover){
+		.guard = guard,
+		.layer = "device",
+		.underlay = link->ifindex,
+		.netns = netns,
+		.ifindex = link->ifindex,
+		.ifname = link->name,
+		.direction = EG_EGRESS,
+		.prog = link->link_header ? EG_PROG_DEVICE : EG_PROG_DEVICE_L3,
+		.ids = {guard->prog_ids[EG_PROG_DEVICE], guard->prog_ids[EG_PROG_DEVICE_L3]},
+		.n_ids = 2,
+	};
+}
+
+static struct cover cover_peer(struct eg_guard *guard, const struct eg_link *link,
+			       const struct eg_peer *peer)
+{
+	return (struct cover){
+		.guard = guard,
+		.layer = "peer",
+		.underlay = link->ifindex,
+		.netns = &peer->netns,
+		.ifindex = peer->ifindex,
+		.ifname = peer->name,
+		.direction = EG_INGRESS,
+		.prog = EG_PROG_PEER,
+		.ids = {guard->prog_ids[EG_PROG_PEER]},
+		.n_ids = 1,
+	};
+}
+
+/* --- state ---------------------------------------------------------------------------------- */
+
+static bool is_ours(const struct cover *cover, __u32 id)
+{
+	for (size_t i = 0; i < cover->n_ids; i++)
+		if (id && cover->ids[i] == id)
+			return true;
+	return false;
+}
+
+/* Runs inside the namespace. */
+static int look_at_state(void *argument)
+{
+	struct cover *cover = argument;
+	__u32 ids[EG_TCX_MAX] = {};
+	int n = eg_tcx_query(cover->ifindex, cover->direction, ids);
+
+	cover->tcx = false;
+	for (int i = 0; i < n; i++) {
+		if (!is_ours(cover, ids[i]))
+			continue;
+		cover->state = i ? EG_COVER_BEHIND : EG_COVER_ATTACHED;
+		cover->tcx = true;
+		return 0;
+	}
+	cover->state = eg_clsact_state(cover->netns, cover->ifindex, cover->direction, cover->ids,
+				       cover->n_ids);
+	/* All of tcx runs before clsact, and may end the matter. */
+	if (cover->state == EG_COVER_ATTACHED && n > 0)
+		cover->state = EG_COVER_BEHIND;
+	return 0;
+}
+
+static enum eg_cover_state state_of(struct cover *cover, bool *ret_tcx)
+{
+	if (cover->guard->other_abi || eg_netns_run(cover->netns, look_at_state, cover) < 0)
+		return EG_COVER_NONE;
+	if (ret_tcx)
+		*ret_tcx = cover->tcx;
+	return cover->state;
+}
+
+enum eg_cover_state eg_guard_device_state(struct eg_guard *guard, const struct eg_netns *netns,
+					  const struct eg_link *link, bool *ret_tcx)
+{
+	struct cover cover = cover_device(guard, netns, link);
+
+	return state_of(&cover, ret_tcx);
+}
+
+enum eg_cover_state eg_guard_peer_state(struct eg_guard *guard, const struct eg_link *link,
+					const struct eg_peer *peer, bool *ret_tcx)
+{
+	struct cover cover = cover_peer(guard, link, peer);
+
+	return state_of(&cover, ret_tcx);
+}
+
+/* --- covering ------------------------------------------------------------------------------- */
+
+static int cover_failed(struct cover *cover, int err, const char *what)
+{
+	char name[4 * IFNAMSIZ];
+
+	eg_escape(name, sizeof(name), cover->ifname, IFNAMSIZ);
+	if (err == -ENODEV)
+		return eg_error_set(&cover->error, EG_EXIT_FAILED, ENODEV,
+				    "interface '%s' vanished while the guard was put on it: try "
+				    "again",
+				    name);
+	if (err == -EMEDIUMTYPE)
+		return eg_error_set(&cover->error, EG_EXIT_FAILED, -err,
+				    "interface '%s' has an `ingress` qdisc, which cannot filter "
+				    "what leaves, in the place of clsact: remove it (`tc qdisc del "
+				    "dev %s ingress`) or replace it by clsact",
+				    name, name);
+	return eg_error_set(&cover->error, EG_EXIT_FAILED, -err,
+			    "cannot put the layer %s on interface '%s' (%s): %s", cover->layer,
+			    name, what, strerror(-err));
+}
+
+static int cover_by_tcx(struct cover *cover)
+{
+	EG_AUTO_CLOSE int link_fd = -1;
+	char pin[64], path[EG_PIN_PATH_LEN];
+	int err;
+
+	link_fd = eg_tcx_attach(cover->guard->progs[cover->prog], cover->ifindex, cover->direction);
+	if (link_fd < 0)
+		return link_fd == -EINVAL ? -EINVAL : cover_failed(cover, link_fd, "tcx");
+	snprintf(pin, sizeof(pin), "link_%s_%u", cover->layer, cover->underlay);
+	/* What is there holds a link that is on this interface no more: an index may be used again.
+	 */
+	err = eg_pin_unlink(cover->guard->dir_fd, pin);
+	if (err)
+		return cover_failed(cover, err, "unlinking an old pin");
+	if (bpf_obj_pin(link_fd, eg_pin_path(path, cover->guard->dir_fd, pin)) < 0)
+		return cover_failed(cover, -errno, "pinning its link");
+	return 0;
+}
+
+static int cover_by_clsact(struct cover *cover)
+{
+	int prog_fd = cover->guard->progs[cover->prog];
+	char pin[128], path[EG_PIN_PATH_LEN], what[640];
+	int err;
+
+	snprintf(pin, sizeof(pin), "filter_%s_%u_%llu_%u", cover->layer, cover->underlay,
+		 (unsigned long long)cover->netns->inode, cover->ifindex);
+	if (bpf_obj_pin(prog_fd, eg_pin_path(path, cover->guard->dir_fd, pin)) < 0 &&
+	    errno != EEXIST)
+		return cover_failed(cover, -errno, "pinning its program");
+	eg_libbpf_forget();
+	err = eg_clsact_attach(cover->netns, prog_fd, cover->ifindex, cover->direction);
+	if (err) {
+		unlinkat(cover->guard->dir_fd, pin, 0);
+		snprintf(what, sizeof(what), "clsact, priority 1: %s", eg_libbpf_why());
+		return cover_failed(cover, err, what);
+	}
+	return 0;
+}
+
+/* Runs inside the namespace. */
+static int put_on(void *argument)
+{
+	struct cover *cover = argument;
+	int err = -EINVAL;
+
+	look_at_state(cover);
+	if (cover->state != EG_COVER_NONE)
+		return 0;
+	if (!clsact_forced())
+		err = cover_by_tcx(cover);
+	if (err == -EINVAL)
+		err = cover_by_clsact(cover);
+	if (err)
+		return err;
+	look_at_state(cover);
+	return cover->state == EG_COVER_NONE
+		       ? cover_failed(cover, -EIO, "the kernel did not keep it")
+		       : 0;
+}
+
+static int cover_now(struct cover *cover, struct eg_error *error)
+{
+	int err;
+
+	if (cover->guard->other_abi)
+		return -EPROTO;
+	err = eg_netns_run(cover->netns, put_on, cover);
+	if (err && !*cover->error.message)
+		cover_failed(cover, err, "entering its namespace");
+	if (err && error)
+		*error = cover->error;
+	return err;
+}
+
+int eg_guard_cover_device(struct eg_guard *guard, const struct eg_netns *netns,
+			  const struct eg_link *link, struct eg_error *error)
+{
+	struct cover cover = cover_device(guard, netns, link);
+
+	return cover_now(&cover, error);
+}
+
+int eg_guard_cover_peer(struct eg_guard *guard, const struct eg_link *link,
+			const struct eg_peer *peer, struct eg_error *error)
+{
+	struct cover cover = cover_peer(guard, link, peer);
+
+	return cover_now(&cover, error);
+}
+
+/* --- filters by their pins -------------------------------------------------------------------- */
+
+enum filter_place {
+	FILTER_PLACE_UNKNOWN, /* its namespace is not to be found, which an open descriptor may hold
+			       */
+	FILTER_PLACE_THERE,
+	FILTER_PLACE_GONE,
+};
+
+struct filter_pin {
+	__u32 underlay;
+	ino_t netns_inode;
+	__u32 ifindex; /* 0: a name that another version made; look everywhere */
+	__u32 prog_id;
+	enum filter_place place;
+};
+
+struct filter_pins {
+	int dir_fd;
+	__u32 underlay; /* 0: all */
+	struct filter_pin *list;
+	size_t n;
+	int failed;
+	struct eg_error *error;
+};
+
+static struct filter_pin parse_filter_pin(const char *entry)
+{
+	struct filter_pin pin = {};
+	unsigned long long inode;
+	unsigned int underlay, ifindex;
+
+	if (sscanf(entry, "filter_%*[a-z]_%u_%llu_%u", &underlay, &inode, &ifindex) == 3) {
+		pin.underlay = underlay;
+		pin.netns_inode = (ino_t)inode;
+		pin.ifindex = ifindex;
+	}
+	return pin;
+}
+
+static int collect_filter_pin(const char *entry, void *argument)
+{
+	struct filter_pins *pins = argument;
+	struct filter_pin pin = parse_filter_pin(entry);
+	struct filter_pin *list;
+	EG_AUTO_CLOSE int prog_fd = -1;
+
+	if (strncmp(entry, "filter_", 7) != 0 || (pins->underlay && pin.underlay != pins->underlay))
+		return 0;
+	prog_fd = eg_pin_open(pins->dir_fd, entry, "bpf-prog");
+	if (prog_fd < 0)
+		return prog_fd;
+	pin.prog_id = eg_prog_id(prog_fd);
+	list = reallocarray(pins->list, pins->n + 1, sizeof(*list));
+	if (!list)
+		return -ENOMEM;
+	pins->list = list;
+	list[pins->n++] = pin;
+	return 0;
+}
+
+struct detaching {
+	const struct filter_pins *pins;
+	const struct eg_netns *netns;
+};
+
+/* Runs inside the namespace. */
+static int detach_inside(void *argument)
+{
+	const struct detaching *detaching = argument;
+	const struct filter_pins *pins = detaching->pins;
+	int err = 0;
+
+	for (size_t i = 0; i < pins->n && !err; i++)
+		if (!pins->list[i].ifindex || pins->list[i].netns_inode == detaching->netns->inode)
+			err = eg_clsact_detach(detaching->netns, pins->list[i].ifindex,
+					       &pins->list[i].prog_id, 1);
+	return err;
+}
+
+/* A namespace that nobody can find is gone, and its filters with it. */
+static int detach_in_namespace(const struct eg_netns *netns, void *argument)
+{
+	struct filter_pins *pins = argument;
+	struct detaching detaching = {.pins = pins, .netns = netns};
+
+	for (size_t i = 0; i < pins->n; i++)
+		if (!pins->list[i].ifindex || pins->list[i].netns_inode == netns->inode) {
+			int err = eg_netns_run(netns, detach_inside, &detaching);
+
+			if (err && !pins->failed)
+				pins->failed = err;
+			break;
+		}
+	return 0;
+}
+
+int eg_filters_detach(int dir_fd, __u32 ifindex, struct eg_error *error)
+{
+	struct filter_pins pins = {.dir_fd = dir_fd, .underlay = ifindex, .error = error};
+	int err = eg_dir_visit(dir_fd, collect_filter_pin, &pins);
+
+	if (!err && pins.n)
+		err = eg_netns_visit(detach_in_namespace, &pins);
+	free(pins.list);
+	if (!err)
+		err = pins.failed;
+	if (err)
+		return eg_error_set(error, EG_EXIT_FAILED, -err,
+				    "cannot detach the guard's clsact filters: %s", strerror(-err));
+	return 0;
+}
+
+/* --- whether anything is left to cover ---------------------------------------------------------
+ */
+
+/* The beginning of struct bpf_link_info, with the part for tcx that older headers lack. */
+struct tcx_link_info {
+	__u32 type;
+	__u32 id;
+	__u32 prog_id;
+	__u32 pad;
+	__u32 ifindex; /* 0: the interface is gone */
+	__u32 attach_type;
+};
+
+/* Anything that may still be in force, or that we cannot judge, is alive. */
+static int find_alive_link(const char *entry, void *argument)
+{
+	const int *dir_fd = argument;
+	char path[EG_PIN_PATH_LEN];
+	EG_AUTO_CLOSE int link_fd = -1;
+	struct tcx_link_info info = {};
+	__u32 len = sizeof(info);
+
+	if (strncmp(entry, "link_", 5) != 0)
+		return 0;
+	link_fd = bpf_obj_get(eg_pin_path(path, *dir_fd, entry));
+	if (link_fd < 0)
+		return errno != ENOENT;
+	return bpf_obj_get_info_by_fd(link_fd, &info, &len) < 0 || info.ifindex != 0;
+}
+
+/* Runs inside the namespace. */
+static int look_for_interface(void *argument)
+{
+	const __u32 *ifindex = argument;
+	char name[IFNAMSIZ];
+
+	if (if_indextoname(*ifindex, name))
+		return FILTER_PLACE_THERE;
+	return errno == ENXIO ? FILTER_PLACE_GONE : FILTER_PLACE_THERE;
+}
+
+/* By the interface, not the filter: one that somebody took off may be a guard to mend. */
+static enum filter_place place_of_filter(const struct eg_guard *guard, struct filter_pin *pin)
+{
+	EG_AUTO_NETNS struct eg_netns netns = EG_NETNS_NONE;
+	int result = eg_netns_find((dev_t)guard->meta.netns_dev, pin->netns_inode, 0, &netns);
+
+	if (!pin->ifindex)
+		return FILTER_PLACE_THERE;
+	if (result < 0)
+		return result == -ENOENT ? FILTER_PLACE_UNKNOWN : FILTER_PLACE_THERE;
+	result = eg_netns_run(&netns, look_for_interface, &pin->ifindex);
+	return result < 0 ? FILTER_PLACE_THERE : (enum filter_place)result;
+}
+
+/* The two ends of a veth die together. */
+static bool other_end_is_gone(const struct filter_pins *pins, const struct filter_pin *pin)
+{
+	for (size_t i = 0; i < pins->n; i++)
+		if (pins->list[i].underlay == pin->underlay &&
+		    pins->list[i].place == FILTER_PLACE_GONE)
+			return true;
+	return false;
+}
+
+static bool filters_are_dead(const struct eg_guard *guard)
+{
+	struct filter_pins pins = {.dir_fd = guard->dir_fd};
+	bool dead = eg_dir_visit(guard->dir_fd, collect_filter_pin, &pins) == 0;
+
+	for (size_t i = 0; dead && i < pins.n; i++) {
+		pins.list[i].place = place_of_filter(guard, &pins.list[i]);
+		dead = pins.list[i].place != FILTER_PLACE_THERE;
+	}
+	for (size_t i = 0; dead && i < pins.n; i++)
+		dead = pins.list[i].place == FILTER_PLACE_GONE ||
+		       other_end_is_gone(&pins, &pins.list[i]);
+	free(pins.list);
+	return dead;
+}
+
+bool eg_guard_is_dead(struct eg_guard *guard)
+{
+	return eg_dir_visit(guard->dir_fd, find_alive_link, &guard->dir_fd) == 0 &&
+	       filters_are_dead(guard);
+}
+
+/* --- uncovering ----------------------------------------------------------------------------- */
+
+struct unpinning {
+	int dir_fd;
+	__u32 ifindex;
+};
+
+static int unpin_of_underlay(const char *entry, void *argument)
+{
+	const struct unpinning *unpinning = argument;
+	char device[64], peer[64];
+
+	snprintf(device, sizeof(device), "link_device_%u", unpinning->ifindex);
+	snprintf(peer, sizeof(peer), "link_peer_%u", unpinning->ifindex);
+	if (strcmp(entry, device) != 0 && strcmp(entry, peer) != 0 &&
+	    (strncmp(entry, "filter_", 7) != 0 ||
+	     parse_filter_pin(entry).underlay != unpinning->ifindex))
+		return 0;
+	return eg_pin_unlink(unpinning->dir_fd, entry);
+}
+
+int eg_guard_uncover(struct eg_guard *guard, __u32 ifindex)
+{
+	struct unpinning unpinning = {.dir_fd = guard->dir_fd, .ifindex = ifindex};
+	int err;
+
+	if (guard->other_abi)
+		return -EPROTO;
+	err = eg_filters_detach(guard->dir_fd, ifindex, NULL);
+	return err ? err : eg_dir_visit(guard->dir_fd, unpin_of_underlay, &unpinning);
+}

@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * An image into the maps. A slot's tables are compared with the image element by element, by what
+ * the kernel really holds, and only the difference is written: whatever a failed or killed command
+ * left in the slot goes, and a small change of a large policy is a small change.
+ */
+#include <endian.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kern/internal.h"
+#include "util/cleanup.h"
+
+/* --- rows: keys with their values, side by side --------------------------------------------- */
+
+struct rows {
+	size_t key_size;
+	size_t value_size;
+	size_t slot_offset;
+	__u32 slot;
+	char *data;
+	size_t n;
+	size_t room;
+};
+
+static void rows_free(struct rows *rows)
+{
+	free(rows->data);
+}
+#define AUTO_ROWS EG_AUTO(rows_free)
+
+static size_t row_size(const struct rows *rows)
+{
+	return rows->key_size + rows->value_size;
+}
+
+static char *row_at(const struct rows *rows, size_t i)
+{
+	return rows->data + i * row_size(rows);
+}
+
+static int rows_add(struct rows *rows, const void *key, const void *value)
+{
+	if (rows->n == rows->room) {
+		size_t room = rows->room ? rows->room * 2 : 256;
+		char *data = reallocarray(rows->data, room, row_size(rows));
+
+		if (!data)
+			return -ENOMEM;
+		rows->data = data;
+		rows->room = room;
+	}
+	memcpy(row_at(rows, rows->n), key, rows->key_size);
+	memcpy(row_at(rows, rows->n) + rows->key_size, value, rows->value_size);
+	rows->n++;
+	return 0;
+}
+
+static int compare_rows(const void *a, const void *b, void *key_size)
+{
+	return memcmp(a, b, *(size_t *)key_size);
+}
+
+static void rows_sort(struct rows *rows)
+{
+	if (rows->n)
+		qsort_r(rows->data, rows->n, row_size(rows), compare_rows, &rows->key_size);
+}
+
+static int collect_row(const void *key, const void *value, void *argument)
+{
+	struct rows *rows = argument;
+	__u32 slot;
+
+	memcpy(&slot, (const char *)key + rows->slot_offset, sizeof(slot));
+	return slot == rows->slot ? rows_add(rows, key, value) : 0;
+}
+
+/* --- a table -------------------------------------------------------------------------------- */
+
+static int table_error(int err, enum eg_map map, __u32 max_entries, struct eg_error *error)
+{
+	if (err == -E2BIG || err == -ENOSPC)
+		return eg_error_set(error, EG_EXIT_FAILED, E2BIG,
+				    "the table of %s is full: it holds %u, for the policy in force "
+				    "and the next one together; nothing changed",
+				    eg_maps[map].what, max_entries);
+	if (err == -ENOMEM)
+		return eg_error_set(error, EG_EXIT_FAILED, ENOMEM,
+				    "no memory for the table of %s; nothing changed",
+				    eg_maps[map].what);
+	return eg_error_set(error, EG_EXIT_FAILED, -err,
+			    "cannot write the table of %s: %s; nothing changed", eg_maps[map].what,
+			    strerror(-err));
+}
+
+static __u32 max_entries_of(int fd)
+{
+	struct bpf_map_info info = {};
+	__u32 len = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(fd, &info, &len) ? 0 : info.max_entries;
+}
+
+/* Walks both sorted lists at once. With `remove`, deletes what is only there, else writes what is
+ * only wanted or differs. */
+static int table_change(int fd, const struct rows *there, const struct rows *wanted, bool remove)
+{
+	size_t i = 0, j = 0;
+
+	while (remove ? i < there->n : j < wanted->n) {
+		const char *old = i < there->n ? row_at(there, i) : NULL;
+		const char *new = j < wanted->n ? row_at(wanted, j) : NULL;
+		int order = !old ? 1 : !new ? -1 : memcmp(old, new, wanted->key_size);
+		bool same = order == 0 && memcmp(old, new, row_size(wanted)) == 0;
+
+		if (remove && order < 0 && bpf_map_delete_elem(fd, old) < 0 && errno != ENOENT)
+			return -errno;
+		if (!remove && order >= 0 && !same &&
+		    bpf_map_update_elem(fd, new, new + wanted->key_size, BPF_ANY) < 0)
+			return -errno;
+		i += order <= 0;
+		j += order >= 0;
+	}
+	return 0;
+}
+
+static int table_fill(struct eg_guard *guard, enum eg_map map, struct rows *wanted,
+		      struct eg_error *error)
+{
+	AUTO_ROWS struct rows there = *wanted;
+	int fd = guard->maps[map];
+	int err;
+
+	there.data = NULL;
+	there.n = there.room = 0;
+	err = eg_map_visit(fd, wanted->key_size, wanted->value_size, collect_row, &there);
+	if (!err) {
+		rows_sort(&there);
+		rows_sort(wanted);
+		err = table_change(fd, &there, wanted, true);
+	}
+	if (!err)
+		err = table_change(fd, &there, wanted, false);
+	return err ? table_error(err, map, max_entries_of(fd), error) : 0;
+}
+
+static struct rows rows_of(enum eg_map map, size_t slot_offset, __u32 slot)
+{
+	return (struct rows){
+		.key_size = eg_maps[map].key_size,
+		.value_size = eg_maps[map].value_size,
+		.slot_offset = slot_offset,
+		.slot = slot,
+	};
+}
+
+/* --- the tables of an image ------------------------------------------------------------------ */
+
+static int fill_addr4(struct eg_guard *guard, __u32 slot, const struct eg_image *image,
+		      struct eg_error *error)
+{
+	AUTO_ROWS struct rows rows =
+		rows_of(EG_MAP_ADDR4, offsetof(struct eg_addr4_key, slot), slot);
+
+	for (size_t i = 0; i < image->n_addrs; i++) {
+		const struct eg_image_addr *addr = &image->addrs[i];
+		struct eg_addr4_key key = {
+			.prefix_len = EG_SLOT_PREFIX_LEN + addr->prefix.len,
+			.slot = slot,
+			.addr_be = addr->prefix.addr.v4_be,
+		};
+
+		if (addr->prefix.family == EG_FAMILY_IPV4 && rows_add(&rows, &key, &addr->value))
+			return -ENOMEM;
+	}
+	return table_fill(guard, EG_MAP_ADDR4, &rows, error);
+}
+
+static int fill_addr6(struct eg_guard *guard, __u32 slot, const struct eg_image *image,
+		      struct eg_error *error)
+{
+	AUTO_ROWS struct rows rows =
+		rows_of(EG_MAP_ADDR6, offsetof(struct eg_addr6_key, slot), slot);
+
+	for (size_t i = 0; i < image->n_addrs; i++) {
+		const struct eg_image_addr *addr = &image->addrs[i];
+		struct eg_addr6_key key = {
+			.prefix_len = EG_SLOT_PREFIX_LEN + addr->prefix.len,
+			.slot = slot,
+		};
+
+		memcpy(key.addr, addr->prefix.addr.bytes, sizeof(key.addr));
+		if (addr->prefix.family == EG_FAMILY_IPV6 && rows_add(&rows, &key, &addr->value))
+			return -ENOMEM;
+	}
+	return table_fill(guard, EG_MAP_ADDR6, &rows, error);
+}
+
+static int fill_endpoints(struct eg_guard *guard, __u32 slot, const struct eg_image *image,
+			  struct eg_error *error)
+{
+	AUTO_ROWS struct rows rows =
+		rows_of(EG_MAP_ENDPOINTS, offsetof(struct eg_endpoint_key, slot), slot);
+	const __u8 there = 1;
+
+	for (size_t i = 0; i < image->n_endpoints; i++) {
+		const struct eg_image_endpoint *endpoint = &image->endpoints[i];
+		struct eg_endpoint_key key = {
+			.addr = endpoint->addr,
+			.slot = slot,
+			.port_be = htobe16(endpoint->port),
+			.family = endpoint->family,
+		};
+
+		if (rows_add(&rows, &key, &there))
+			return -ENOMEM;
+	}
+	return table_fill(guard, EG_MAP_ENDPOINTS, &rows, error);
+}
+
+static int fill_rules(struct eg_guard *guard, __u32 slot, const struct eg_image *image,
+		      struct eg_error *error)
+{
+	AUTO_ROWS struct rows rows =
+		rows_of(EG_MAP_RULES, offsetof(struct eg_rule_key, slot), slot);
+	const __u8 there = 1;
+
+	for (size_t i = 0; i < image->n_rules; i++) {
+		const struct eg_image_rule *rule = &image->rules[i];
+		struct eg_rule_key key = {
+			.slot = slot,
+			.rule_set = rule->rule_set,
+			.port_be = htobe16(rule->port),
+			.proto = rule->proto,
+		};
+
+		if (rows_add(&rows, &key, &there))
+			return -ENOMEM;
+	}
+	return table_fill(guard, EG_MAP_RULES, &rows, error);
+}
+
+int eg_guard_fill(struct eg_guard *guard, __u32 slot, const struct eg_image *image,
+		  struct eg_error *error)
+{
+	int err;
+
+	if (bpf_map_update_elem(guard->maps[EG_MAP_FRONT4], &slot, image->front4, BPF_ANY) < 0)
+		return table_error(-errno, EG_MAP_FRONT4, EG_SLOTS, error);
+	err = fill_addr4(guard, slot, image, error);
+	if (!err)
+		err = fill_addr6(guard, slot, image, error);
+	if (!err)
+		err = fill_endpoints(guard, slot, image, error);
+	if (!err)
+		err = fill_rules(guard, slot, image, error);
+	return err;
+}
+
+/* --- the policy's text ----------------------------------------------------------------------- */
+
+static __u32 chunks_of(size_t len)
+{
+	return (__u32)((len + EG_POLICY_CHUNK - 1) / EG_POLICY_CHUNK);
+}
+
+/* Before anything is written, meta knows how far the slot may be filled: after a crash in between,
+ * the next text knows what to clear. */
+static int reserve_policy(struct eg_guard *guard, __u32 slot, size_t len)
+{
+	if (guard->meta.policy_len[slot] >= len)
+		return 0;
+	guard->meta.policy_len[slot] = len;
+	return eg_guard_write_meta(guard);
+}
+
+int eg_guard_fill_policy(struct eg_guard *guard, __u32 slot, const char *text, size_t len,
+			 struct eg_error *error)
+{
+	EG_AUTO_FREE struct eg_policy_chunk *chunk = malloc(sizeof(*chunk));
+	int fd = guard->maps[EG_MAP_POLICY];
+	struct eg_policy_key key = {.slot = slot};
+	__u32 filled;
+
+	if (!chunk || reserve_policy(guard, slot, len))
+		return table_error(-ENOMEM, EG_MAP_POLICY, 0, error);
+	filled = chunks_of(guard->meta.policy_len[slot]);
+	for (key.index = chunks_of(len); key.index < filled; key.index++)
+		if (bpf_map_delete_elem(fd, &key) < 0 && errno != ENOENT)
+			return table_error(-errno, EG_MAP_POLICY, 0, error);
+	for (key.index = 0; key.index < chunks_of(len); key.index++) {
+		size_t offset = (size_t)key.index * EG_POLICY_CHUNK;
+		size_t part = len - offset < EG_POLICY_CHUNK ? len - offset : EG_POLICY_CHUNK;
+
+		memset(chunk->text, 0, sizeof(chunk->text));
+		memcpy(chunk->text, text + offset, part);
+		if (bpf_map_update_elem(fd, &key, chunk, BPF_ANY) < 0)
+			return table_error(-errno, EG_MAP_POLICY, max_entries_of(fd), error);
+	}
+	guard->meta.policy_len[slot] = len;
+	return 0;
+}

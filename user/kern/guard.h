@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A guard in the kernel: load, fill, attach, pin; open again from its pins; replace its policy;
+ * take it away. The order is the promise: maps are filled before anything is attached, new links
+ * are in force before old ones go, and a process killed at any point leaves what was in force.
+ */
+#ifndef EG_GUARD_H
+#define EG_GUARD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "kern/pins.h"
+#include "net/link.h"
+#include "policy/image.h"
+
+struct eg_guard; /* descriptors of the guard's maps and programs */
+/* One that was made and not committed is taken away; what it would have replaced stays in force. */
+void eg_guard_close(struct eg_guard *guard);
+static inline void eg_guard_closep(struct eg_guard **guard)
+{
+	eg_guard_close(*guard);
+}
+#define EG_AUTO_GUARD __attribute__((cleanup(eg_guard_closep)))
+
+/* --- making one ---------------------------------------------------------------------------- */
+
+/*
+ * Loads the programs (with the checksum test where the kernel has BTF and lets them read its
+ * memory, else without, and sets EG_META_NO_CHECKSUM_TEST), fills the maps, pins all of it as
+ * `_new-NAME`. Nothing is attached yet. A leftover `_new-NAME` is first moved aside to
+ * `_half-NAME`, still in force until the commit. meta->magic, abi_version, version, policy_len and
+ * generation are filled in here.
+ */
+int eg_guard_create(struct eg_pins *pins, const struct eg_meta *meta, const char *policy_text,
+		    const struct eg_image *image, struct eg_guard **ret_guard,
+		    struct eg_error *error);
+
+/* Gives a made guard, with its links on, its name, then removes whatever had that name or was left
+ * over: new beside old, then old removed. */
+int eg_guard_commit(struct eg_guard *guard, struct eg_error *error);
+
+/* Takes a made guard away that was not committed, its links included. The one it would have
+ * replaced stays in force. */
+void eg_guard_abort(struct eg_guard *guard);
+
+/*
+ * Opens a guard from its pins. -ENOENT: there is none. -EPROTO: made by another ABI version
+ * (*ret_guard is a guard that only eg_guard_meta() and eg_guard_remove() take). -EBADF: something
+ * that is not ours is in its place; `error` says what and where.
+ */
+int eg_guard_open(struct eg_pins *pins, const char *name, struct eg_guard **ret_guard,
+		  struct eg_error *error);
+
+/* Takes the guard of that name away, its links, filters and pins, and any leftovers of it. Works
+ * for other ABI versions too: what it removes is told by the names of pins. */
+int eg_guard_remove(struct eg_pins *pins, const char *name, struct eg_error *error);
+
+/* --- covering interfaces ------------------------------------------------------------------- */
+
+/*
+ * Puts the layer on an interface unless it is on it already: a tcx link, first in the chain, else
+ * (kernel before 6.6) a clsact filter of priority 1. `device` goes on `link` in `netns`; `peer` on
+ * `peer_ifindex` in `peer_netns`, and is named after the underlay `link`. Links are pinned at once.
+ */
+int eg_guard_cover_device(struct eg_guard *guard, const struct eg_netns *netns,
+			  const struct eg_link *link, struct eg_error *error);
+int eg_guard_cover_peer(struct eg_guard *guard, const struct eg_link *link,
+			const struct eg_peer *peer, struct eg_error *error);
+
+enum eg_cover_state {
+	EG_COVER_NONE,     /* not attached */
+	EG_COVER_ATTACHED, /* attached, and first in the chain */
+	EG_COVER_BEHIND,   /* attached, but another program runs first */
+};
+enum eg_cover_state eg_guard_device_state(struct eg_guard *guard, const struct eg_netns *netns,
+					  const struct eg_link *link, bool *ret_tcx);
+enum eg_cover_state eg_guard_peer_state(struct eg_guard *guard, const struct eg_link *link,
+					const struct eg_peer *peer, bool *ret_tcx);
+
+/* Whether nothing that the guard was attached to exists any more: none of its links has an
+ * interface. False where that can't be told (a clsact filter is no link: where no process and no
+ * file holds its namespace, only the other end of its veth tells). */
+bool eg_guard_is_dead(struct eg_guard *guard);
+
+/* Takes a layer off an interface that is an underlay no more (it became a declared tunnel). */
+int eg_guard_uncover(struct eg_guard *guard, __u32 ifindex);
+
+/* --- its policy ----------------------------------------------------------------------------- */
+
+/* The text in force, with [Derived]; the caller frees. */
+int eg_guard_policy(struct eg_guard *guard, char **ret_text, size_t *ret_len);
+
+/*
+ * Fills the slot that is not in use (waiting until EG_TRANSITION_NS have passed since the last
+ * switch), then flips the word. Meta (generation, replaced, policy_len, flags, target's identity)
+ * follows. On any failure the old policy stays in force. -E2BIG: it does not fit into the tables
+ * that this guard was made with (twice what its first policy needed, and a little for small ones);
+ * a new guard beside it, eg_guard_create() to eg_guard_commit(), gets larger ones.
+ */
+int eg_guard_replace(struct eg_guard *guard, const char *policy_text, const struct eg_image *image,
+		     struct eg_error *error);
+
+const struct eg_meta *eg_guard_meta(const struct eg_guard *guard);
+int eg_guard_set_meta(struct eg_guard *guard, const struct eg_meta *meta);
+
+/* --- what it counted ------------------------------------------------------------------------ */
+
+/* Summed over CPUs; EG_COUNTERS_ALL entries, eg_counter_index(). */
+int eg_guard_counters(struct eg_guard *guard, struct eg_counter ret_counters[EG_COUNTERS_ALL]);
+
+struct eg_recent {
+	struct eg_recent_key key;
+	struct eg_recent_value value;
+};
+/* Newest first; the caller frees. */
+int eg_guard_recent(struct eg_guard *guard, struct eg_recent **ret_recent, size_t *ret_n);
+
+/* --- viewers -------------------------------------------------------------------------------- */
+
+struct eg_viewer;
+typedef int (*eg_viewer_event)(const struct eg_event *event, void *argument);
+
+/* Takes a free or stale slot. -EBUSY with a message when all EG_VIEWERS slots are live. */
+int eg_viewer_open(struct eg_guard *guard, eg_viewer_event call, void *argument,
+		   struct eg_viewer **ret_viewer, struct eg_error *error);
+/* Frees the slot. */
+void eg_viewer_close(struct eg_viewer *viewer);
+/* Readable when events are there: for poll(2). */
+int eg_viewer_fd(const struct eg_viewer *viewer);
+/* Keeps the slot alive; call at least once a second. */
+int eg_viewer_beat(struct eg_viewer *viewer);
+/* Consumes what is there. Stops and returns a non-zero result of the callback; else events read. */
+int eg_viewer_consume(struct eg_viewer *viewer);
+/* Events that this viewer did not get because its buffer was full. */
+uint64_t eg_viewer_lost(struct eg_viewer *viewer);
+/* Stale slots of a guard are emptied; returns how many were. */
+int eg_viewers_reclaim(struct eg_guard *guard);
+
+#endif /* EG_GUARD_H */

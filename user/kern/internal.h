@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the files of kern/ share among themselves, and with tests/kern. */
+#ifndef EG_KERN_INTERNAL_H
+#define EG_KERN_INTERNAL_H
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "kern/guard.h"
+
+/* --- a guard's maps and programs ------------------------------------------------------------ */
+
+/* X(identifier, name of the map and of its pin, type, key, value, "what it is, for a person") */
+#define EG_MAPS(X)                                                                                 \
+	X(META, meta, BPF_MAP_TYPE_ARRAY, __u32, struct eg_meta, "identity")                       \
+	X(CONTROL, control, BPF_MAP_TYPE_ARRAY, __u32, struct eg_control, "control")               \
+	X(CONFIG, config, BPF_MAP_TYPE_ARRAY, __u32, struct eg_config, "settings")                 \
+	X(FRONT4, front4, BPF_MAP_TYPE_ARRAY, __u32, struct eg_front4, "IPv4 overview")            \
+	X(ADDR4, addr4, BPF_MAP_TYPE_LPM_TRIE, struct eg_addr4_key, struct eg_addr_value,          \
+	  "IPv4 prefixes")                                                                         \
+	X(ADDR6, addr6, BPF_MAP_TYPE_LPM_TRIE, struct eg_addr6_key, struct eg_addr_value,          \
+	  "IPv6 prefixes")                                                                         \
+	X(ENDPOINTS, endpoints, BPF_MAP_TYPE_HASH, struct eg_endpoint_key, __u8, "endpoints")      \
+	X(RULES, rules, BPF_MAP_TYPE_HASH, struct eg_rule_key, __u8, "rules with a port")          \
+	X(COUNTERS, counters, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct eg_counter, "counters")     \
+	X(RECENT, recent, BPF_MAP_TYPE_LRU_HASH, struct eg_recent_key, struct eg_recent_value,     \
+	  "recent drops")                                                                          \
+	X(VIEWERS, viewers, BPF_MAP_TYPE_ARRAY_OF_MAPS, __u32, __u32, "viewers")                   \
+	X(VIEWER_BEATS, viewer_beats, BPF_MAP_TYPE_ARRAY, __u32, struct eg_viewer_beats,           \
+	  "viewers' heartbeats")                                                                   \
+	X(VIEWER_LOST, viewer_lost, BPF_MAP_TYPE_ARRAY, __u32, __u64, "events lost")               \
+	X(POLICY, policy, BPF_MAP_TYPE_HASH, struct eg_policy_key, struct eg_policy_chunk,         \
+	  "text of the policy")
+
+/* The identity comes first: whatever directory has pins of ours has it too. */
+enum eg_map {
+#define X(id, name, type, key, value, what) EG_MAP_##id,
+	EG_MAPS(X)
+#undef X
+	EG_MAP_COUNT
+};
+
+struct eg_map_info {
+	const char *name;
+	enum bpf_map_type type;
+	__u32 key_size;
+	__u32 value_size;
+	const char *what;
+};
+extern const struct eg_map_info eg_maps[EG_MAP_COUNT];
+
+/* X(identifier, "function", "pin") */
+#define EG_PROGS(X)                                                                                \
+	X(DEVICE, "eg_device", "prog_device")                                                      \
+	X(DEVICE_L3, "eg_device_l3", "prog_device_l3")                                             \
+	X(PEER, "eg_peer", "prog_peer")
+
+enum eg_prog {
+#define X(id, function, pin) EG_PROG_##id,
+	EG_PROGS(X)
+#undef X
+	EG_PROG_COUNT
+};
+
+struct eg_prog_info {
+	const char *function;
+	const char *pin;
+};
+extern const struct eg_prog_info eg_progs[EG_PROG_COUNT];
+
+struct eg_guard {
+	int root_fd; /* the directory of all guards */
+	int dir_fd;  /* this guard's; stays the same through renames */
+	char *root_path;
+	char name[EG_NAME_MAX];
+	bool made;      /* by eg_guard_create(), and not yet committed */
+	bool other_abi; /* only meta's first two members mean anything */
+	__u64 grace_ns; /* EG_TRANSITION_NS, but in tests */
+	int maps[EG_MAP_COUNT];
+	int progs[EG_PROG_COUNT];
+	__u32 prog_ids[EG_PROG_COUNT];
+	struct eg_meta meta;
+};
+
+/* Whether /sys/fs/bpf is a bpffs that PID 1 sees. */
+bool eg_bpffs_lasts(void);
+
+/* --- places: the directories in which a guard may be (pins.h) -------------------------------- */
+
+enum eg_place {
+	EG_PLACE_NAME,
+	EG_PLACE_NEW,
+	EG_PLACE_OLD,
+	EG_PLACE_GONE,
+	EG_PLACE_HALF, /* numbered: this is the first */
+};
+#define EG_HALVES_MAX 64
+
+#define EG_PLACE_LEN 256
+int eg_place_name(char to[EG_PLACE_LEN], enum eg_place place, unsigned int number,
+		  const char *name);
+int eg_place_parse(const char *entry, enum eg_place *ret_place, char ret_name[EG_NAME_MAX]);
+
+enum eg_dir_kind {
+	EG_DIR_NONE,
+	EG_DIR_EMPTY,
+	EG_DIR_OURS,
+	EG_DIR_OTHER_ABI,
+};
+
+/*
+ * What an entry of the root is: an eg_dir_kind, and its directory where it is one (ret_dir_fd may
+ * be NULL). What is not ours, and so not to be touched, is -EBADF; with a message, as all failures.
+ */
+int eg_dir_check(int root_fd, const char *root_path, const char *entry, int *ret_dir_fd,
+		 struct eg_error *error);
+
+/* Whether some link or filter hangs on this directory's pins. */
+bool eg_dir_in_force(int dir_fd);
+
+/* Finishes a commit that was interrupted between its two renames. The functions of places need the
+ * root's lock, but for eg_place_current(). */
+int eg_place_settle(int root_fd, const char *root_path, const char *name, struct eg_error *error);
+
+int eg_place_move(int root_fd, const char *root_path, const char *name, enum eg_place from,
+		  enum eg_place to, unsigned int to_number, struct eg_error *error);
+/* Moves _new-NAME to a free _half-NAME. */
+int eg_place_aside(int root_fd, const char *root_path, const char *name, struct eg_error *error);
+
+/* The directory that counts as the guard: NAME, or what an interrupted commit left of it. */
+int eg_place_current(int root_fd, const char *name, char to[EG_PLACE_LEN]);
+
+/* Takes a directory of ours away with all that hangs on it, by way of _gone-NAME, so that no other
+ * place ever holds less than a whole guard. -ENOENT: there is none. */
+int eg_place_remove(int root_fd, const char *root_path, enum eg_place place, unsigned int number,
+		    const char *name, struct eg_error *error);
+
+/* All of a guard's leftovers: half-made, replaced, half-removed. Returns how many. */
+int eg_leftovers_remove(int root_fd, const char *root_path, const char *name,
+			struct eg_error *error);
+
+/* Calls `visit` for each entry's name until that returns non-zero, and returns that. */
+int eg_dir_visit(int dir_fd, int (*visit)(const char *entry, void *argument), void *argument);
+
+/* Pins are reached through the directory's descriptor: a rename in between must not lead into
+ * another guard. */
+#define EG_PIN_PATH_LEN 320
+char *eg_pin_path(char to[EG_PIN_PATH_LEN], int dir_fd, const char *pin);
+
+/* Opens a pin and makes sure that it is a map or program ("bpf-map", "bpf-prog"). */
+int eg_pin_open(int dir_fd, const char *pin, const char *type);
+/* Detaches what a link_* pin holds, too. It is no failure that there is none. */
+int eg_pin_unlink(int dir_fd, const char *pin);
+__u32 eg_prog_id(int prog_fd);
+
+/* --- loading and filling -------------------------------------------------------------------- */
+
+/* Loads the programs with tables that `image` and a text of `policy_len` bytes fit into. */
+int eg_guard_load(struct eg_guard *guard, const struct eg_image *image, size_t policy_len,
+		  struct eg_error *error);
+
+/* Makes the tables of a slot that is not in use hold exactly this image. */
+int eg_guard_fill(struct eg_guard *guard, __u32 slot, const struct eg_image *image,
+		  struct eg_error *error);
+int eg_guard_fill_policy(struct eg_guard *guard, __u32 slot, const char *text, size_t len,
+			 struct eg_error *error);
+int eg_guard_write_meta(struct eg_guard *guard);
+
+/* --- elements of a map ---------------------------------------------------------------------- */
+
+/*
+ * Calls `visit` with each key and value (in unspecified order) until that returns non-zero. In
+ * batches where the kernel has them. Where programs write to the map at the same time, keys may be
+ * given twice or left out.
+ */
+int eg_map_visit(int fd, size_t key_size, size_t value_size,
+		 int (*visit)(const void *key, const void *value, void *argument), void *argument);
+
+/* --- attaching ------------------------------------------------------------------------------ */
+
+/* Which way a filter or link hangs on an interface. */
+enum eg_direction {
+	EG_EGRESS,
+	EG_INGRESS
+};
+
+/* As if the kernel had no tcx, for tests; also by EGRESSGUARD_FORCE_CLSACT=1 in the environment. */
+extern bool eg_force_clsact;
+
+/* In the calling thread's namespace. -EINVAL: this kernel has no tcx. */
+int eg_tcx_attach(int prog_fd, __u32 ifindex, enum eg_direction direction);
+/* Ids of the programs in order; returns how many. */
+#define EG_TCX_MAX 64
+int eg_tcx_query(__u32 ifindex, enum eg_direction direction, __u32 ids[EG_TCX_MAX]);
+
+/* The same for clsact; `netns` is the calling thread's. -EMEDIUMTYPE: another qdisc is in the way.
+ */
+int eg_clsact_attach(const struct eg_netns *netns, int prog_fd, __u32 ifindex,
+		     enum eg_direction direction);
+enum eg_cover_state eg_clsact_state(const struct eg_netns *netns, __u32 ifindex,
+				    enum eg_direction direction, const __u32 *prog_ids, size_t n);
+/* Removes filters with these programs; ifindex 0: from every interface. */
+int eg_clsact_detach(const struct eg_netns *netns, __u32 ifindex, const __u32 *prog_ids, size_t n);
+
+/* Detaches the filters of a guard's directory, wherever they are; ifindex 0: of every underlay. */
+int eg_filters_detach(int dir_fd, __u32 ifindex, struct eg_error *error);
+
+/* --- libbpf's own words --------------------------------------------------------------------- */
+
+/* Keeps libbpf from printing; the last line that says why is kept for this thread. */
+void eg_libbpf_capture(void);
+void eg_libbpf_forget(void);
+const char *eg_libbpf_why(void);
+bool eg_libbpf_verifier_refused(void);
+
+/* --- time ----------------------------------------------------------------------------------- */
+
+__u64 eg_monotonic_ns(void);
+__u64 eg_realtime_ns(void);
+
+#endif /* EG_KERN_INTERNAL_H */

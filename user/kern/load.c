@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Opening, sizing and loading the programs and their maps. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "guard.skel.h"
+#include "guard_nobtf.skel.h"
+#include "kern/internal.h"
+#include "util/cleanup.h"
+
+const struct eg_map_info eg_maps[EG_MAP_COUNT] = {
+#define X(id, name, type, key, value, what)                                                        \
+	[EG_MAP_##id] = {#name, type, sizeof(key), sizeof(value), what},
+	EG_MAPS(X)
+#undef X
+};
+
+const struct eg_prog_info eg_progs[EG_PROG_COUNT] = {
+#define X(id, function, pin) [EG_PROG_##id] = {function, pin},
+	EG_PROGS(X)
+#undef X
+};
+
+static void close_object(struct bpf_object **object)
+{
+	bpf_object__close(*object);
+}
+
+/* --- sizes ---------------------------------------------------------------------------------- */
+
+/*
+ * Hash tables take memory for their buckets at once, and a machine may have a thousand guards. Room
+ * for twice what the policy needs lets it grow in place; one that does not fit any more is
+ * replaced with its guard, by whoever asked (eg_guard_replace()).
+ */
+static __u32 room(size_t needed, __u32 least, __u32 most)
+{
+	__u32 entries = least;
+
+	while (entries < most && entries < 2 * needed)
+		entries *= 2;
+	return EG_SLOTS * (entries < most ? entries : most);
+}
+
+static int size_map(struct bpf_object *object, enum eg_map map, __u32 entries)
+{
+	struct bpf_map *found = bpf_object__find_map_by_name(object, eg_maps[map].name);
+
+	return found ? bpf_map__set_max_entries(found, entries) : -ENOENT;
+}
+
+static int size_maps(struct bpf_object *object, const struct eg_image *image, size_t policy_len)
+{
+	int err = size_map(object, EG_MAP_RULES, room(image->n_rules, 1024, EG_MAX_RULES));
+
+	if (!err)
+		err = size_map(object, EG_MAP_ENDPOINTS,
+			       room(image->n_endpoints, 64, EG_MAX_ENDPOINTS));
+	if (!err)
+		err = size_map(object, EG_MAP_POLICY,
+			       room(policy_len / EG_POLICY_CHUNK + 1, 64,
+				    EG_POLICY_CHUNKS_MAX / EG_SLOTS));
+	return err;
+}
+
+/* --- one object ----------------------------------------------------------------------------- */
+
+static int take_fd(int fd, int *ret_fd)
+{
+	int own = fd < 0 ? fd : fcntl(fd, F_DUPFD_CLOEXEC, 3);
+
+	if (own < 0)
+		return fd < 0 ? -ENOENT : -errno;
+	*ret_fd = own;
+	return 0;
+}
+
+static int take_descriptors(struct bpf_object *object, struct eg_guard *guard)
+{
+	for (enum eg_map map = 0; map < EG_MAP_COUNT; map++) {
+		int err = take_fd(bpf_object__find_map_fd_by_name(object, eg_maps[map].name),
+				  &guard->maps[map]);
+
+		if (err)
+			return err;
+	}
+	for (enum eg_prog prog = 0; prog < EG_PROG_COUNT; prog++) {
+		struct bpf_program *found =
+			bpf_object__find_program_by_name(object, eg_progs[prog].function);
+		int err = found ? take_fd(bpf_program__fd(found), &guard->progs[prog]) : -ENOENT;
+
+		if (err)
+			return err;
+		guard->prog_ids[prog] = eg_prog_id(guard->progs[prog]);
+		if (!guard->prog_ids[prog])
+			return -EBADF;
+	}
+	return 0;
+}
+
+static int load_object(struct eg_guard *guard, const void *elf, size_t elf_size,
+		       const struct eg_image *image, size_t policy_len)
+{
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "egressguard");
+	EG_AUTO(close_object) struct bpf_object *object = NULL;
+	int err;
+
+	eg_libbpf_forget();
+	object = bpf_object__open_mem(elf, elf_size, &opts);
+	if (!object)
+		return -errno;
+	err = size_maps(object, image, policy_len);
+	if (err)
+		return err;
+	err = bpf_object__load(object);
+	if (err)
+		return err;
+	return take_descriptors(object, guard);
+}
+
+/* --- which object --------------------------------------------------------------------------- */
+
+static int load_failed(int err, struct eg_error *error)
+{
+	if (eg_libbpf_verifier_refused())
+		return eg_error_set(error, EG_EXIT_KERNEL, -err,
+				    "this kernel's verifier refuses the guard's programs (%s): %s; "
+				    "`egressguard features` tells what this kernel can do",
+				    strerror(-err), eg_libbpf_why());
+	if (err == -EPERM || err == -EACCES)
+		return eg_error_set(error, EG_EXIT_FAILED, -err,
+				    "the kernel does not let this process load BPF programs (%s): "
+				    "run as root, with CAP_BPF, CAP_NET_ADMIN and CAP_SYS_ADMIN",
+				    eg_libbpf_why());
+	if (err == -ENOMEM)
+		return eg_error_set(error, EG_EXIT_FAILED, -err,
+				    "no memory for the guard's programs and maps (%s)",
+				    eg_libbpf_why());
+	return eg_error_set(error, EG_EXIT_KERNEL, -err,
+			    "cannot load the guard's programs (%s): %s; `egressguard features` "
+			    "tells what this kernel can do",
+			    strerror(-err), eg_libbpf_why());
+}
+
+static bool kernel_has_btf(void)
+{
+	return access("/sys/kernel/btf/vmlinux", R_OK) == 0;
+}
+
+int eg_guard_load(struct eg_guard *guard, const struct eg_image *image, size_t policy_len,
+		  struct eg_error *error)
+{
+	const void *elf;
+	size_t elf_size;
+	int err = -ENOENT;
+
+	eg_libbpf_capture();
+	guard->meta.flags &= ~(__u32)EG_META_NO_CHECKSUM_TEST;
+	if (kernel_has_btf()) {
+		elf = guard_bpf__elf_bytes(&elf_size);
+		err = load_object(guard, elf, elf_size, image, policy_len);
+		if (!err)
+			return 0;
+	}
+	/* A locked-down kernel refuses to read its memory; others may have moved what we look for.
+	 * The rest of the decision needs neither. */
+	elf = guard_nobtf_bpf__elf_bytes(&elf_size);
+	err = load_object(guard, elf, elf_size, image, policy_len);
+	if (err)
+		return load_failed(err, error);
+	guard->meta.flags |= EG_META_NO_CHECKSUM_TEST;
+	return 0;
+}
