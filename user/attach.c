@@ -1,0 +1,423 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "attach.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "cover.h"
+#include "derive.h"
+#include "kern/features.h"
+#include "kern/guard.h"
+#include "net/target.h"
+#include "reap.h"
+#include "util/cleanup.h"
+
+#define LOCK_WAIT_MS 10000
+
+/* All that one attach works with. */
+struct attach {
+	const struct eg_attach_request *request;
+	struct eg_policy *policy;
+	struct eg_attach_result *result;
+	struct eg_target target;
+	struct eg_pins pins;
+	struct eg_survey survey;
+	struct eg_image *image;
+	char *text;                 /* the policy's, as it is stored */
+	struct eg_policy *in_force; /* of a guard of this name on this namespace */
+	bool accept_device_only;
+};
+
+static void attach_end(struct attach *attach)
+{
+	eg_survey_free(&attach->survey);
+	eg_image_free(attach->image);
+	eg_policy_free(attach->in_force);
+	eg_pins_close(&attach->pins);
+	eg_target_close(&attach->target);
+	free(attach->text);
+}
+
+void eg_attach_result_free(struct eg_attach_result *result)
+{
+	eg_image_diff_free(&result->diff);
+	eg_text_free(&result->warnings);
+}
+
+static __u64 realtime_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (__u64)now.tv_sec * 1000000000ULL + (__u64)now.tv_nsec;
+}
+
+static bool is_same_namespace(const struct eg_meta *meta, const struct eg_netns *netns)
+{
+	if (meta->netns_cookie && netns->cookie)
+		return meta->netns_cookie == netns->cookie;
+	return meta->netns_dev == netns->dev && meta->netns_inode == netns->inode;
+}
+
+/* --- before anything changes ----------------------------------------------------------------- */
+
+static int set_name(struct attach *attach, struct eg_error *error)
+{
+	const char *name = attach->request->name ? attach->request->name : attach->target.name;
+	char escaped[EG_ERROR_LEN / 2];
+
+	if (!*name)
+		return eg_error_set(error, EG_EXIT_USAGE, EINVAL,
+				    "a guard needs a name: give it one with --name");
+	if (strlen(name) >= sizeof(attach->result->name))
+		return eg_error_set(error, EG_EXIT_USAGE, ENAMETOOLONG,
+				    "the guard's name '%s' is too long, at most %zu bytes: choose "
+				    "another with --name",
+				    eg_escape(escaped, sizeof(escaped), name, strlen(name)),
+				    sizeof(attach->result->name) - 1);
+	strcpy(attach->result->name, name);
+	return 0;
+}
+
+static int open_target(struct attach *attach, struct eg_error *error)
+{
+	int result = eg_target_resolve(attach->request->target, &attach->target, error);
+	bool initial;
+
+	if (result < 0)
+		return result;
+	initial = eg_netns_is_initial(&attach->target.netns);
+	if (initial && !attach->request->host)
+		return eg_error_set(
+			error, EG_EXIT_USAGE, EPERM,
+			"'%s' is in the initial network namespace: that guard would cover "
+			"this whole machine, your remote login included. If that is meant, "
+			"add --host, and --try 60 to have it taken away again unless you "
+			"confirm",
+			attach->target.text);
+	if (!initial && attach->request->host)
+		return eg_error_set(error, EG_EXIT_USAGE, EINVAL,
+				    "--host is for the initial network namespace, and '%s' is in "
+				    "another: leave it out",
+				    attach->target.text);
+	attach->result->container = attach->target.kind == EG_TARGET_CONTAINER;
+	return set_name(attach, error);
+}
+
+/* One namespace, one guard: with two, neither could say what may leave. */
+static int refuse_second_guard(struct attach *attach, struct eg_error *error)
+{
+	char **names = NULL;
+	int result = eg_pins_list(&attach->pins, false, &names);
+
+	for (char **name = names; result == 0 && name && *name; name++) {
+		EG_AUTO_GUARD struct eg_guard *guard = NULL;
+		char escaped[EG_NAME_MAX * 4];
+
+		if (strcmp(*name, attach->result->name) == 0 ||
+		    eg_guard_open(&attach->pins, *name, &guard, NULL) < 0)
+			continue;
+		eg_escape(escaped, sizeof(escaped), *name, strlen(*name));
+		if (is_same_namespace(eg_guard_meta(guard), &attach->target.netns))
+			result = eg_error_set(
+				error, EG_EXIT_FAILED, EBUSY,
+				"this namespace has the guard '%s' already, and can have only one: "
+				"replace its policy with --name '%s' --replace, or take it away "
+				"first: egressguard detach '%s'",
+				escaped, escaped, escaped);
+	}
+	eg_names_free(names);
+	return result;
+}
+
+static int learn(struct attach *attach, struct eg_error *error)
+{
+	int result = eg_derive_tunnels(&attach->target.netns, attach->policy, error);
+
+	if (result == 0)
+		result = eg_survey_take(&attach->target.netns, attach->policy, &attach->survey,
+					error);
+	if (result == 0)
+		result = eg_cover_check(&attach->survey, attach->accept_device_only, error);
+	if (result == 0)
+		result = eg_derive(&attach->target, &attach->survey,
+				   attach->request->replace ? NULL : attach->in_force,
+				   attach->policy, &attach->result->warnings, error);
+	return result;
+}
+
+static int compile(struct attach *attach, struct eg_error *error)
+{
+	char *target = strdup(attach->target.text);
+	int result;
+
+	if (!target)
+		return eg_error_set(error, EG_EXIT_FAILED, ENOMEM, "out of memory");
+	free(attach->policy->target);
+	attach->policy->target = target;
+	if (attach->policy->on_block == EG_ON_BLOCK_REJECT)
+		return eg_error_set(error, EG_EXIT_KERNEL, EOPNOTSUPP,
+				    "OnBlock = reject is not in this version: use drop");
+	result = eg_image_compile(attach->policy, &attach->image, error);
+	if (result < 0)
+		return result;
+	attach->text = eg_policy_format(attach->policy, true);
+	if (!attach->text)
+		return eg_error_set(error, EG_EXIT_FAILED, ENOMEM, "out of memory");
+	return 0;
+}
+
+/* --- a new guard ----------------------------------------------------------------------------- */
+
+static void fill_meta(const struct attach *attach, struct eg_meta *meta)
+{
+	const struct eg_target *target = &attach->target;
+
+	meta->netns_cookie = target->netns.cookie;
+	meta->netns_inode = target->netns.inode;
+	meta->netns_dev = target->netns.dev;
+	meta->target_started_realtime_ns = target->started_realtime_ns;
+	meta->flags &= ~(__u32)(EG_META_ACCEPT_DEVICE_ONLY | EG_META_HOST);
+	if (attach->accept_device_only)
+		meta->flags |= EG_META_ACCEPT_DEVICE_ONLY;
+	if (attach->request->host)
+		meta->flags |= EG_META_HOST;
+	snprintf(meta->name, sizeof(meta->name), "%s", attach->result->name);
+	snprintf(meta->target, sizeof(meta->target), "%s", target->text);
+	if (target->kind == EG_TARGET_CONTAINER) {
+		snprintf(meta->container_id, sizeof(meta->container_id), "%s",
+			 target->container.id);
+		snprintf(meta->container_name, sizeof(meta->container_name), "%s",
+			 target->container.name);
+	}
+	meta->try_until_realtime_ns = attach->result->try_until_realtime_ns;
+}
+
+/* `since`: when the namespace's guarding began. */
+static int create(struct attach *attach, __u64 since, struct eg_error *error)
+{
+	EG_AUTO_GUARD struct eg_guard *guard = NULL;
+	struct eg_meta meta = {.guarded_since_realtime_ns = since};
+	int result;
+
+	if (attach->request->try_seconds)
+		attach->result->try_until_realtime_ns =
+			since + attach->request->try_seconds * 1000000000ULL;
+	fill_meta(attach, &meta);
+	result = eg_guard_create(&attach->pins, &meta, attach->text, attach->image, &guard, error);
+	if (result < 0)
+		return result;
+	result = eg_cover_all(guard, &attach->target.netns, attach->policy,
+			      attach->accept_device_only, error);
+	if (result == 0)
+		result = eg_guard_commit(guard, error);
+	if (result < 0)
+		eg_guard_abort(guard);
+	return result;
+}
+
+/* --- a guard in force ------------------------------------------------------------------------ */
+
+/* The image does not know tunnels: nothing of ours is attached to them. */
+static void compare_tunnels(const struct eg_policy *from, const struct eg_policy *to,
+			    struct eg_image_diff *diff)
+{
+	for (size_t i = 0; i < to->n_tunnels; i++) {
+		if (eg_policy_has_tunnel(from, to->tunnels[i]))
+			continue;
+		diff->same = false;
+		diff->wider = true;
+		eg_text_printf(&diff->widened, "lets everything out through the tunnel %s\n",
+			       to->tunnels[i]);
+	}
+	for (size_t i = 0; i < from->n_tunnels; i++) {
+		if (eg_policy_has_tunnel(to, from->tunnels[i]))
+			continue;
+		diff->same = false;
+		eg_text_printf(&diff->narrowed, "no longer knows the tunnel %s\n",
+			       from->tunnels[i]);
+	}
+}
+
+static int compare(struct attach *attach, struct eg_error *error)
+{
+	EG_AUTO_IMAGE struct eg_image *image = NULL;
+	struct eg_image_diff *diff = &attach->result->diff;
+	int result = eg_image_compile(attach->in_force, &image, error);
+
+	if (result < 0)
+		return result;
+	if (eg_image_compare(image, attach->image, diff) < 0)
+		return eg_error_set(error, EG_EXIT_FAILED, ENOMEM, "out of memory");
+	compare_tunnels(attach->in_force, attach->policy, diff);
+	if (!diff->wider || attach->request->replace)
+		return 0;
+	return eg_error_set(error, EG_EXIT_FAILED, EEXIST,
+			    "the guard '%s' in force allows less; to replace it all the same, add "
+			    "--replace",
+			    attach->result->name);
+}
+
+/* What the guard says of its target. Confirms a --try, too. */
+static int note(const struct attach *attach, struct eg_guard *guard, struct eg_error *error)
+{
+	struct eg_meta meta = *eg_guard_meta(guard);
+	int result;
+
+	fill_meta(attach, &meta);
+	result = eg_guard_set_meta(guard, &meta);
+	if (result < 0)
+		return eg_error_set(error, EG_EXIT_FAILED, -result,
+				    "the policy is in force, but the guard's notes on its target "
+				    "cannot be written: %s",
+				    strerror(-result));
+	return 0;
+}
+
+/* The new policy into the guard in force; or, where that cannot take it or does not come first any
+ * more, a new guard beside it, which then takes its place. */
+static int put_in_force(struct attach *attach, struct eg_guard *guard, struct eg_error *error)
+{
+	__u64 since = eg_guard_meta(guard)->guarded_since_realtime_ns;
+	int result;
+
+	if (eg_cover_is_behind(guard, &attach->target.netns, &attach->survey)) {
+		eg_text_printf(
+			&attach->result->warnings,
+			"another program was attached in front of the guard; the guard is in "
+			"front again, but something here has tampered with it\n");
+		return create(attach, since, error);
+	}
+	result = eg_cover_all(guard, &attach->target.netns, attach->policy,
+			      attach->accept_device_only, error);
+	if (result == 0 && attach->result->outcome == EG_ATTACH_REPLACED)
+		result = eg_guard_replace(guard, attach->text, attach->image, error);
+	if (result == -E2BIG || result == -ENOSPC)
+		return create(attach, since, error);
+	if (result == 0)
+		result = eg_cover_free_tunnels(guard, &attach->survey, error);
+	return result < 0 ? result : note(attach, guard, error);
+}
+
+static int update(struct attach *attach, struct eg_guard *guard, struct eg_error *error)
+{
+	int result;
+
+	if (attach->request->try_seconds)
+		return eg_error_set(
+			error, EG_EXIT_USAGE, EEXIST,
+			"--try is for a new guard, and '%s' is in force: detach it first",
+			attach->result->name);
+	result = compare(attach, error);
+	if (result < 0)
+		return result;
+	attach->result->outcome =
+		attach->result->diff.same ? EG_ATTACH_UNCHANGED : EG_ATTACH_REPLACED;
+	return put_in_force(attach, guard, error);
+}
+
+/* A guard of this name that holds another namespace, which is still in use, is not given up in
+ * silence: what it guards would be open. */
+static int refuse_orphan(struct attach *attach, struct eg_guard *guard, struct eg_error *error)
+{
+	if (attach->request->replace || eg_guard_is_dead(guard))
+		return 0;
+	return eg_error_set(error, EG_EXIT_FAILED, EBUSY,
+			    "the guard '%s' is in force on another namespace, which still has "
+			    "interfaces: give this one another --name, or take that one away with "
+			    "--replace",
+			    attach->result->name);
+}
+
+static int read_in_force(struct attach *attach, struct eg_guard *guard, struct eg_error *error)
+{
+	EG_AUTO_FREE char *text = NULL;
+	EG_AUTO_POLICY struct eg_policy *policy = NULL;
+	size_t len = 0;
+	int result = eg_guard_policy(guard, &text, &len);
+
+	if (result == 0)
+		result = eg_policy_new(&policy);
+	if (result == 0)
+		result = eg_policy_parse(policy, text, len, true, NULL);
+	if (result < 0)
+		return eg_error_set(error, EG_EXIT_FAILED, -result,
+				    "the policy of the guard '%s' in force cannot be read: %s",
+				    attach->result->name, strerror(-result));
+	attach->in_force = EG_TAKE(policy);
+	if (eg_guard_meta(guard)->flags & EG_META_ACCEPT_DEVICE_ONLY)
+		attach->accept_device_only = true;
+	return 0;
+}
+
+/* *ret_guard stays NULL where there is none that could be updated in place. */
+static int find_guard(struct attach *attach, struct eg_guard **ret_guard, struct eg_error *error)
+{
+	EG_AUTO_GUARD struct eg_guard *guard = NULL;
+	int result = eg_guard_open(&attach->pins, attach->result->name, &guard, error);
+
+	if (result == -ENOENT)
+		return 0;
+	if (result == -EPROTO && attach->request->replace)
+		return 0;
+	if (result == -EPROTO)
+		return eg_error_set(
+			error, EG_EXIT_FAILED, EPROTO,
+			"the guard '%s' was made by another version of egressguard (%s), "
+			"so its policy cannot be compared: add --replace to put this one "
+			"beside it and then take the old one away, without a gap",
+			attach->result->name, eg_guard_meta(guard)->version);
+	if (result < 0)
+		return result;
+	if (!is_same_namespace(eg_guard_meta(guard), &attach->target.netns))
+		return refuse_orphan(attach, guard, error);
+	result = read_in_force(attach, guard, error);
+	if (result == 0)
+		*ret_guard = EG_TAKE(guard);
+	return result;
+}
+
+static int attach_run(struct attach *attach, struct eg_error *error)
+{
+	EG_AUTO_GUARD struct eg_guard *guard = NULL;
+	int result = eg_features_check(error);
+
+	if (result == 0)
+		result = open_target(attach, error);
+	if (result == 0)
+		result = eg_pins_open(attach->request->pin_dir, true, &attach->pins, error);
+	if (result == 0)
+		result = eg_pins_lock(&attach->pins, LOCK_WAIT_MS, error);
+	if (result == 0)
+		result = eg_reap(&attach->pins, error);
+	if (result == 0)
+		result = refuse_second_guard(attach, error);
+	if (result == 0)
+		result = find_guard(attach, &guard, error);
+	if (result == 0)
+		result = learn(attach, error);
+	if (result == 0)
+		result = compile(attach, error);
+	if (result == 0)
+		result =
+			guard ? update(attach, guard, error) : create(attach, realtime_ns(), error);
+	return result < 0 ? result : eg_sweep(&attach->pins, error);
+}
+
+int eg_attach(const struct eg_attach_request *request, struct eg_policy *policy,
+	      struct eg_attach_result *result, struct eg_error *error)
+{
+	struct attach attach = {
+		.request = request,
+		.policy = policy,
+		.result = result,
+		.target.netns = EG_NETNS_NONE,
+		.pins = {.dir_fd = -1, .lock_fd = -1},
+		.accept_device_only = request->accept_device_only,
+	};
+	int status = attach_run(&attach, error);
+
+	attach_end(&attach);
+	return status;
+}

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "attach.h"
+#include "cmd.h"
+#include "collect.h"
+#include "log.h"
+#include "options.h"
+#include "policy_options.h"
+#include "try.h"
+#include "util/cleanup.h"
+#include "util/text.h"
+
+#define TRY_SECONDS_MAX 86400
+
+enum own_option {
+	OPTION_NAME = EG_OPTION_OWN,
+	OPTION_REPLACE,
+	OPTION_ACCEPT_DEVICE_ONLY,
+	OPTION_HOST,
+	OPTION_TRY,
+};
+
+static const struct eg_option option_table[] = {
+	EG_OPTION_ENTRY_NETNS,
+	{OPTION_NAME, "--name", "NAME", "what the guard is called (default: the target's name)"},
+	{OPTION_REPLACE, "--replace", NULL,
+	 "replace the policy in force, even by one that allows more"},
+	{OPTION_ACCEPT_DEVICE_ONLY, "--accept-device-only", NULL,
+	 "accept interfaces that only the layer 'device' can guard"},
+	{OPTION_HOST, "--host", NULL, "guard the initial namespace: this whole machine"},
+	{OPTION_TRY, "--try", "SECONDS",
+	 "take the guard away again after SECONDS, unless the same attach without --try confirms "
+	 "it"},
+	EG_OPTION_ENTRY_PIN_DIR,
+	{},
+};
+
+static const struct eg_help help = {
+	.command = "attach",
+	.usage = "--netns TARGET [OPTION...]",
+	.summary = "Guard a network namespace: it can reach its tunnel, its LAN and WireGuard's "
+		   "endpoint, and nothing else.",
+	.options = option_table,
+	.policy = true,
+	.example = "egressguard attach --netns wireguard --deny 192.168.1.1",
+	.more = "The guard stays in force when this command has ended, until 'egressguard detach'.",
+};
+
+static int read_seconds(const char *value, unsigned int *ret_seconds, struct eg_error *error)
+{
+	char *end = NULL;
+	unsigned long seconds = strtoul(value, &end, 10);
+
+	if (*value < '0' || *value > '9' || *end || seconds == 0 || seconds > TRY_SECONDS_MAX)
+		return eg_error_set(error, EG_EXIT_USAGE, EINVAL,
+				    "--try '%s': not a number of seconds from 1 to %d", value,
+				    TRY_SECONDS_MAX);
+	*ret_seconds = (unsigned int)seconds;
+	return 0;
+}
+
+static int take_option(struct eg_attach_request *request, struct eg_policy_options *policy, int id,
+		       const char *value, struct eg_error *error)
+{
+	if (EG_OPTION_IS_POLICY(id))
+		return eg_policy_options_take(policy, id, value, error);
+	switch (id) {
+	case EG_OPTION_NETNS:
+		request->target = value;
+		return 0;
+	case EG_OPTION_PIN_DIR:
+		request->pin_dir = value;
+		return 0;
+	case OPTION_NAME:
+		request->name = value;
+		return 0;
+	case OPTION_REPLACE:
+		request->replace = true;
+		return 0;
+	case OPTION_ACCEPT_DEVICE_ONLY:
+		request->accept_device_only = true;
+		return 0;
+	case OPTION_HOST:
+		request->host = true;
+		return 0;
+	case OPTION_TRY:
+		return read_seconds(value, &request->try_seconds, error);
+	default:
+		return eg_error_set(error, EG_EXIT_USAGE, EINVAL,
+				    "'%s': attach takes no operand; the target is given as "
+				    "--netns TARGET",
+				    value);
+	}
+}
+
+static void print_lines(FILE *to, const char *prefix, const struct eg_text *lines)
+{
+	const char *line = lines->len ? lines->data : "";
+
+	while (*line) {
+		size_t len = strcspn(line, "\n");
+
+		fprintf(to, "%s%.*s\n", prefix, (int)len, line);
+		line += len + (line[len] == '\n');
+	}
+}
+
+static void print_warnings(const struct eg_text *warnings)
+{
+	const char *line = warnings->len ? warnings->data : "";
+
+	while (*line) {
+		size_t len = strcspn(line, "\n");
+
+		eg_log_warning("attach", "%.*s", (int)len, line);
+		line += len + (line[len] == '\n');
+	}
+}
+
+static void print_result(const struct eg_attach_request *request, const struct eg_policy *policy,
+			 const struct eg_attach_result *result)
+{
+	const char *mode = policy->mode == EG_MODE_AUDIT ? "audit: drops nothing" : "enforcing";
+	char name[EG_NAME_MAX * 4];
+	char target[EG_TARGET_MAX * 4];
+
+	eg_escape(name, sizeof(name), result->name, sizeof(result->name));
+	eg_escape(target, sizeof(target), policy->target, strlen(policy->target));
+	switch (result->outcome) {
+	case EG_ATTACH_CREATED:
+		printf("%s: guarding %s (%s)\n", name, target, mode);
+		break;
+	case EG_ATTACH_UNCHANGED:
+		printf("%s: guarding %s already, nothing changed (%s)\n", name, target, mode);
+		break;
+	case EG_ATTACH_REPLACED:
+		printf("%s: guarding %s, policy replaced (%s)\n", name, target, mode);
+		print_lines(stdout, "  + ", &result->diff.widened);
+		print_lines(stdout, "  - ", &result->diff.narrowed);
+		break;
+	}
+	if (result->container)
+		printf("When this container restarts, its namespace is a new one and has no guard "
+		       "until this command runs again.\n");
+	if (request->try_seconds)
+		printf("It is taken away again in %u s, unless the same command without --try "
+		       "confirms it.\n",
+		       request->try_seconds);
+}
+
+/* What `status` would say against calling this sealed is said here already. */
+static void warn_of_gaps(const struct eg_attach_request *request, const char *name)
+{
+	const struct eg_common common = {.guard = name, .pin_dir = request->pin_dir};
+	struct eg_status_view status = {};
+
+	if (eg_collect_status(&common, &status, NULL) < 0)
+		return;
+	for (size_t i = 0; i < status.n_guards; i++) {
+		const struct eg_guard_view *guard = &status.guards[i];
+
+		if (guard->dns && guard->dns_detail && strcmp(guard->dns, "outside the guard") == 0)
+			eg_log_warning("attach", "dns: %s: %s", guard->dns, guard->dns_detail);
+		if (guard->state != EG_STATE_ENFORCING && guard->state != EG_STATE_AUDIT)
+			eg_log_warning("attach", "%s: %s", eg_guard_state_names[guard->state],
+				       guard->reason ? guard->reason : "see egressguard status");
+	}
+	eg_status_view_free(&status);
+}
+
+static int attach(const struct eg_attach_request *request, struct eg_policy *policy)
+{
+	struct eg_attach_result result = {};
+	struct eg_error error = {};
+	int status = eg_attach(request, policy, &result, &error);
+
+	print_warnings(&result.warnings);
+	if (status == -EEXIST)
+		print_lines(stderr, "  + ", &result.diff.widened);
+	if (status == 0 && request->try_seconds &&
+	    eg_try_start(request->pin_dir, result.name, result.try_until_realtime_ns) < 0)
+		eg_log_warning("attach", "--try: no process could be started to take the guard "
+					 "away again: it stays until 'egressguard detach'");
+	if (status == 0) {
+		warn_of_gaps(request, result.name);
+		print_result(request, policy, &result);
+	}
+	eg_attach_result_free(&result);
+	return status < 0 ? eg_log_error("attach", &error) : EG_EXIT_OK;
+}
+
+int cmd_attach(int argc, char **argv)
+{
+	EG_AUTO_POLICY_OPTIONS struct eg_policy_options policy_options = {};
+	EG_AUTO_POLICY struct eg_policy *policy = NULL;
+	EG_AUTO_FREE char *target = NULL;
+	struct eg_options options = {.help = &help, .argc = argc, .argv = argv};
+	struct eg_attach_request request = {};
+	struct eg_error error = {};
+	const char *value = NULL;
+	int id = 0;
+	int next;
+
+	while ((next = eg_options_next(&options, &id, &value, &error)) > 0) {
+		if (id == EG_OPTION_HELP) {
+			eg_help_print(&help, stdout);
+			return EG_EXIT_OK;
+		}
+		next = take_option(&request, &policy_options, id, value, &error);
+		if (next < 0)
+			break;
+	}
+	if (next == 0)
+		next = eg_policy_options(&policy_options, &policy, &error);
+	if (next < 0)
+		return eg_log_error("attach", &error);
+	if (!request.target && policy->target) {
+		/* eg_attach() replaces the policy's own copy */
+		target = strdup(policy->target);
+		request.target = target;
+	}
+	if (!request.target) {
+		eg_error_set(&error, EG_EXIT_USAGE, EINVAL,
+			     "what to guard is missing: --netns TARGET, or Target = in the policy "
+			     "file");
+		return eg_log_error("attach", &error);
+	}
+	return attach(&request, policy);
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
+#include <string.h>
+
+#include "cmd.h"
+#include "kern/guard.h"
+#include "log.h"
+#include "options.h"
+#include "reap.h"
+#include "select.h"
+#include "util/text.h"
+
+#define LOCK_WAIT_MS 10000
+
+enum own_option {
+	OPTION_ALL = EG_OPTION_OWN,
+};
+
+static const struct eg_option option_table[] = {
+	EG_OPTION_ENTRY_NETNS,
+	{OPTION_ALL, "--all", NULL, "every guard there is"},
+	EG_OPTION_ENTRY_PIN_DIR,
+	{},
+};
+
+static const struct eg_help help = {
+	.command = "detach",
+	.usage = "GUARD | --netns TARGET | --all",
+	.summary = "Take a guard away: from then on its namespace can reach whatever its own "
+		   "firewall allows.",
+	.options = option_table,
+	.example = "egressguard detach wireguard",
+};
+
+static int read_options(int argc, char **argv, struct eg_common *common, bool *ret_all,
+			struct eg_error *error)
+{
+	struct eg_options options = {.help = &help, .argc = argc, .argv = argv};
+	const char *value = NULL;
+	int id = 0;
+	int next;
+
+	while ((next = eg_options_next(&options, &id, &value, error)) > 0) {
+		if (id == OPTION_ALL)
+			*ret_all = true;
+		else if (eg_common_take(common, id, value, error) < 0)
+			return -EINVAL;
+	}
+	if (next < 0 || common->help)
+		return next;
+	if (*ret_all && (common->guard || common->netns))
+		return eg_error_set(error, EG_EXIT_USAGE, EINVAL,
+				    "--all is every guard: leave out the name, or leave out --all");
+	if (!*ret_all && !common->guard && !common->netns)
+		return eg_error_set(error, EG_EXIT_USAGE, EINVAL,
+				    "which guard is missing: GUARD, --netns TARGET or --all");
+	return 0;
+}
+
+static int detach_all_of(struct eg_pins *pins, char **names, struct eg_error *error)
+{
+	int result = 0;
+
+	for (char **name = names; result == 0 && *name; name++) {
+		char escaped[EG_NAME_MAX * 4];
+
+		result = eg_guard_remove(pins, *name, error);
+		if (result == 0)
+			printf("%s: detached\n",
+			       eg_escape(escaped, sizeof(escaped), *name, strlen(*name)));
+	}
+	return result;
+}
+
+static int detach(const struct eg_common *common, bool all, struct eg_error *error)
+{
+	EG_AUTO_PINS struct eg_pins pins = {.dir_fd = -1, .lock_fd = -1};
+	char **names = NULL;
+	int result = eg_pins_open(common->pin_dir, false, &pins, error);
+
+	if (result == -ENOENT && all)
+		return 0;
+	if (result == -ENOENT)
+		return eg_error_set(error, EG_EXIT_NO_SUCH, ENOENT, "there are no guards");
+	if (result == 0)
+		result = eg_pins_lock(&pins, LOCK_WAIT_MS, error);
+	if (result == 0)
+		result = eg_select_guards(&pins, common, &names, error);
+	if (result == 0)
+		result = detach_all_of(&pins, names, error);
+	eg_names_free(names);
+	if (result == 0)
+		result = eg_reap(&pins, error);
+	return result < 0 ? result : eg_sweep(&pins, error);
+}
+
+int cmd_detach(int argc, char **argv)
+{
+	struct eg_common common = {};
+	struct eg_error error = {};
+	bool all = false;
+	int result = read_options(argc, argv, &common, &all, &error);
+
+	if (result == 0 && common.help) {
+		eg_help_print(&help, stdout);
+		return EG_EXIT_OK;
+	}
+	if (result == 0)
+		result = detach(&common, all, &error);
+	return result < 0 ? eg_log_error("detach", &error) : EG_EXIT_OK;
+}

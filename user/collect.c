@@ -1,0 +1,714 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "collect.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "eg_packet.h"
+#include "kern/guard.h"
+#include "net/survey.h"
+#include "net/target.h"
+#include "owners.h"
+#include "policy/address.h"
+#include "policy/explain.h"
+#include "select.h"
+#include "util/cleanup.h"
+#include "util/file.h"
+
+#define NS_PER_S        1000000000LL
+#define OWNER_WAIT_MS   2000
+#define PIDS_MAX        64
+#define RESOLV_CONF_MAX (64U << 10)
+#define DOCKER_RESOLVER "127.0.0.11"
+
+/* A guard while it is collected. Texts hold strangers' names as they came: renderers escape. */
+struct collection {
+	struct eg_pins *pins;
+	const char *pin_dir;
+	struct eg_owners *owners;
+	struct eg_guard_view *view;
+	struct eg_guard *guard;
+	const struct eg_meta *meta;
+	struct eg_policy *policy; /* NULL: could not be read */
+	struct eg_netns netns;
+	bool found;  /* the namespace is still there */
+	bool moved;  /* the target's name means another namespace now */
+	bool listed; /* `survey` is filled in */
+	struct eg_survey survey;
+	struct eg_text problems; /* why it is degraded */
+	bool failed;             /* memory is out */
+};
+
+__s64 eg_realtime_offset(void)
+{
+	struct timespec monotonic, realtime;
+
+	clock_gettime(CLOCK_MONOTONIC, &monotonic);
+	clock_gettime(CLOCK_REALTIME, &realtime);
+	return (realtime.tv_sec - monotonic.tv_sec) * NS_PER_S +
+	       (realtime.tv_nsec - monotonic.tv_nsec);
+}
+
+/* --- strings --------------------------------------------------------------------------------- */
+
+static char *keep(struct collection *c, const char *string)
+{
+	char *copy = strdup(string);
+
+	if (!copy)
+		c->failed = true;
+	return copy;
+}
+
+static __attribute__((format(printf, 3, 4))) void add_string(struct collection *c, char ***list,
+							     const char *format, ...)
+{
+	size_t n = 0;
+	char **larger;
+	char *string;
+	va_list args;
+	int len;
+
+	while (*list && (*list)[n])
+		n++;
+	larger = reallocarray(*list, n + 2, sizeof(**list));
+	if (!larger) {
+		c->failed = true;
+		return;
+	}
+	*list = larger;
+	larger[n] = NULL;
+	va_start(args, format);
+	len = vasprintf(&string, format, args);
+	va_end(args);
+	if (len < 0) {
+		c->failed = true;
+		return;
+	}
+	larger[n] = string;
+	larger[n + 1] = NULL;
+}
+
+#define add_note(c, ...)    add_string(c, &(c)->view->notes, __VA_ARGS__)
+#define add_problem(c, ...) add_part(&(c)->problems, "; ", __VA_ARGS__)
+
+static __attribute__((format(printf, 3, 4))) void add_part(struct eg_text *text, const char *before,
+							   const char *format, ...)
+{
+	char part[256];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(part, sizeof(part), format, args);
+	va_end(args);
+	eg_text_printf(text, "%s%s", text->len ? before : "", part);
+}
+
+static char *take_text(struct collection *c, struct eg_text *text)
+{
+	char *string;
+
+	if (!text->len && !text->failed) {
+		eg_text_free(text);
+		return NULL;
+	}
+	string = eg_text_take(text);
+	if (!string)
+		c->failed = true;
+	return string;
+}
+
+/* --- what stands in the guard's own maps --------------------------------------------------------
+ */
+
+int eg_collect_policy(struct eg_guard *guard, struct eg_policy **ret_policy, struct eg_error *error)
+{
+	EG_AUTO_POLICY struct eg_policy *policy = NULL;
+	EG_AUTO_FREE char *text = NULL;
+	struct eg_error why = {};
+	size_t len = 0;
+	int result = eg_guard_policy(guard, &text, &len);
+
+	if (result < 0)
+		return eg_error_set(error, EG_EXIT_FAILED, -result,
+				    "cannot read the policy in force: %s", strerror(-result));
+	result = eg_policy_new(&policy);
+	if (result < 0)
+		return eg_error_set(error, EG_EXIT_FAILED, -result, "out of memory");
+	result = eg_policy_parse(policy, text, len, true, &why);
+	if (result < 0)
+		return eg_error_set(error, EG_EXIT_FAILED, -result,
+				    "cannot read the policy in force: line %u: %s", why.line,
+				    why.message);
+	*ret_policy = EG_TAKE(policy);
+	return 0;
+}
+
+static void add_endpoints(struct collection *c, const struct eg_endpoint *endpoints, size_t n)
+{
+	char text[EG_ADDRESS_TEXT_LEN];
+
+	for (size_t i = 0; i < n; i++) {
+		bool twice = false;
+
+		if (endpoints[i].family == EG_FAMILY_NONE)
+			continue; /* a host's name: its addresses are among the derived ones */
+		eg_endpoint_format(text, &endpoints[i]);
+		for (char **other = c->view->endpoints; other && *other; other++)
+			twice = twice || strcmp(*other, text) == 0;
+		if (!twice)
+			add_string(c, &c->view->endpoints, "%s", text);
+	}
+}
+
+static void collect_policy(struct collection *c)
+{
+	struct eg_guard_view *view = c->view;
+	struct eg_error why = {};
+
+	if (eg_collect_policy(c->guard, &c->policy, &why) < 0) {
+		add_problem(c, "%s", why.message);
+		return;
+	}
+	view->mode = c->policy->mode == EG_MODE_AUDIT ? "audit" : "enforce";
+	view->policy = eg_policy_format(c->policy, false);
+	if (!view->policy)
+		c->failed = true;
+	for (size_t i = 0; i < c->policy->n_tunnels; i++)
+		add_string(c, &view->tunnels, "%s", c->policy->tunnels[i]);
+	add_endpoints(c, c->policy->endpoints, c->policy->n_endpoints);
+	add_endpoints(c, c->policy->derived.endpoints, c->policy->derived.n_endpoints);
+	if (c->policy->endpoint_shape == EG_SHAPE_ANY)
+		add_note(c, "any UDP packet to an endpoint may leave, WireGuard's or not "
+			    "(--endpoint-shape any): weaker");
+}
+
+static void collect_recent_one(struct collection *c, const struct eg_recent *from,
+			       struct eg_recent_view *to, __s64 offset)
+{
+	const struct eg_owner *owner = eg_owners_get(c->owners, from->key.cgroup_id, OWNER_WAIT_MS);
+
+	*to = (struct eg_recent_view){
+		.family = from->key.family,
+		.dst = from->key.dst,
+		.dport = EG_FROM_BE16(from->key.dport_be),
+		.proto = from->key.proto,
+		.reason = from->key.reason,
+		.layer = from->key.layer,
+		.would = from->key.would,
+		.packets = from->value.packets,
+		.bytes = from->value.bytes,
+		.first_realtime_ns = from->value.first_ns + (__u64)offset,
+		.last_realtime_ns = from->value.last_ns + (__u64)offset,
+		.pid = from->value.pid,
+	};
+	if (from->value.pid) {
+		to->comm = strndup(from->value.comm, EG_COMM_LEN);
+		c->failed = c->failed || !to->comm;
+	}
+	if (owner && owner->cgroup)
+		to->cgroup = keep(c, owner->cgroup);
+	if (owner && owner->container)
+		to->container = keep(c, owner->container);
+	else if (owner && owner->container_id[0])
+		to->container = keep(c, owner->container_id);
+}
+
+static void collect_recent(struct collection *c)
+{
+	EG_AUTO_FREE struct eg_recent *recent = NULL;
+	__s64 offset = eg_realtime_offset();
+	size_t n = 0;
+
+	if (eg_guard_recent(c->guard, &recent, &n) < 0) {
+		add_note(c, "what was blocked lately can't be read");
+		return;
+	}
+	c->view->recent = calloc(n + 1, sizeof(*c->view->recent));
+	if (!c->view->recent) {
+		c->failed = true;
+		return;
+	}
+	for (size_t i = 0; i < n; i++) {
+		/* Numbers that index names: another version's map must not lead out of them. */
+		if (recent[i].key.reason >= EG_REASON_COUNT ||
+		    recent[i].key.layer >= EG_LAYER_COUNT)
+			continue;
+		collect_recent_one(c, &recent[i], &c->view->recent[c->view->n_recent++], offset);
+	}
+}
+
+static void collect_meta(struct collection *c)
+{
+	const struct eg_meta *meta = c->meta;
+	struct eg_guard_view *view = c->view;
+
+	view->target = strndup(meta->target, EG_TARGET_MAX);
+	c->failed = c->failed || !view->target;
+	view->since_realtime_ns = meta->guarded_since_realtime_ns;
+	view->target_started_realtime_ns = meta->target_started_realtime_ns;
+	if (meta->flags & EG_META_NO_CHECKSUM_TEST)
+		add_note(c, "not covered: a pending checksum that rewrites the packet later "
+			    "(malformed); this kernel has no BTF to look at it");
+	if (meta->flags & EG_META_HOST)
+		add_note(c, "guards the initial namespace: this machine itself");
+	if (meta->try_until_realtime_ns) {
+		time_t until = (time_t)(meta->try_until_realtime_ns / NS_PER_S);
+		struct tm tm;
+		char at[32];
+
+		localtime_r(&until, &tm);
+		strftime(at, sizeof(at), "%Y-%m-%d %H:%M:%S", &tm);
+		add_note(c, "on trial: taken away at %s unless attached again without --try", at);
+	}
+}
+
+/* --- the namespace ------------------------------------------------------------------------------
+ */
+
+static struct eg_netns guarded_netns(const struct eg_meta *meta)
+{
+	return (struct eg_netns){.fd = -1,
+				 .dev = (dev_t)meta->netns_dev,
+				 .inode = (ino_t)meta->netns_inode,
+				 .cookie = meta->netns_cookie};
+}
+
+/* Whether a target's text names something that may come back as another namespace. A process does
+ * not: its number would be another process. */
+static bool may_move(const char *text)
+{
+	return strncmp(text, "pid:", 4) != 0 && strncmp(text, "/proc/", 6) != 0;
+}
+
+static void find_target(struct collection *c)
+{
+	EG_AUTO_TARGET struct eg_target target = {.netns = EG_NETNS_NONE};
+	struct eg_netns guarded = guarded_netns(c->meta);
+	char text[EG_TARGET_MAX + 1] = {};
+	struct eg_error why = {};
+
+	memcpy(text, c->meta->target, EG_TARGET_MAX);
+	c->found = eg_netns_find(guarded.dev, guarded.inode, guarded.cookie, &c->netns) == 0;
+	if (!text[0] || !may_move(text))
+		return;
+	if (eg_target_resolve(text, &target, &why) < 0) {
+		if (why.exit == EG_EXIT_FAILED)
+			add_note(c, "whether the target is still the same is not known: %s",
+				 why.message);
+		return;
+	}
+	c->moved = target.kind != EG_TARGET_PID && !eg_netns_same(&target.netns, &guarded);
+}
+
+static void take_survey(struct collection *c)
+{
+	struct eg_error why = {};
+
+	if (!c->found || !c->policy)
+		return;
+	if (eg_survey_take(&c->netns, c->policy, &c->survey, &why) < 0)
+		add_problem(c, "%s", why.message);
+	else
+		c->listed = true;
+}
+
+static const char *tunnel_kind_name(enum eg_tunnel_kind kind)
+{
+	switch (kind) {
+	case EG_TUNNEL_NOT:
+		return "no tunnel";
+	case EG_TUNNEL_KERNEL:
+		return "WireGuard";
+	case EG_TUNNEL_USERSPACE:
+		return "userspace WireGuard";
+	case EG_TUNNEL_TUN:
+		return "tun, no WireGuard answers";
+	}
+	return "no tunnel";
+}
+
+static void collect_tunnel(struct collection *c, const char *name, struct eg_text *text)
+{
+	for (size_t i = 0; i < c->survey.n_tunnels; i++) {
+		const struct eg_tunnel *tunnel = &c->survey.tunnels[i];
+
+		if (strcmp(tunnel->link.name, name) == 0) {
+			add_part(text, ", ", "%s (%s, %s)", name, tunnel_kind_name(tunnel->kind),
+				 tunnel->link.flags & IFF_UP ? "up" : "down");
+			return;
+		}
+	}
+	for (size_t i = 0; i < c->survey.n_underlays; i++) {
+		const struct eg_link *link = &c->survey.underlays[i].link;
+
+		if (strcmp(link->name, name) == 0) {
+			add_part(text, ", ", "%s (%s, not a tunnel: guarded as an underlay)", name,
+				 link->kind[0] ? link->kind : "no WireGuard");
+			add_problem(c, "%s is declared as the tunnel, but is none", name);
+			return;
+		}
+	}
+	add_part(text, ", ", "%s absent", name);
+}
+
+static void collect_tunnels(struct collection *c)
+{
+	EG_AUTO_TEXT struct eg_text text = {};
+
+	for (size_t i = 0; c->listed && i < c->policy->n_tunnels; i++)
+		collect_tunnel(c, c->policy->tunnels[i], &text);
+	c->view->tunnel_state = take_text(c, &text);
+}
+
+/* --- layers -------------------------------------------------------------------------------------
+ */
+
+/* One layer's interfaces while they are counted. */
+struct coverage {
+	enum eg_layer layer;
+	size_t wanted, covered;
+	bool tcx, clsact;
+	char **interfaces;
+	struct eg_text detail;
+};
+
+static void count_cover(struct collection *c, struct coverage *coverage, const char *name,
+			enum eg_cover_state state, bool tcx)
+{
+	const char *layer = eg_layer_names[coverage->layer];
+
+	coverage->wanted++;
+	switch (state) {
+	case EG_COVER_NONE:
+		add_problem(c, "%s has no `%s` layer: attach again", name, layer);
+		add_part(&coverage->detail, "; ", "not on %s", name);
+		return;
+	case EG_COVER_BEHIND:
+		add_problem(c, "another program runs before `%s` on %s", layer, name);
+		add_part(&coverage->detail, "; ", "behind another program on %s", name);
+		break;
+	case EG_COVER_ATTACHED:
+		coverage->covered++;
+		break;
+	}
+	coverage->tcx = coverage->tcx || tcx;
+	coverage->clsact = coverage->clsact || !tcx;
+	add_string(c, &coverage->interfaces, "%s", name);
+}
+
+static void add_layer(struct collection *c, enum eg_layer layer, const char *state,
+		      char **interfaces, char *detail)
+{
+	c->view->layers[c->view->n_layers++] = (struct eg_layer_view){
+		.name = eg_layer_names[layer],
+		.state = state,
+		.interfaces = interfaces,
+		.detail = detail,
+	};
+}
+
+static void add_coverage(struct collection *c, struct coverage *coverage)
+{
+	const char *state = "attached";
+
+	if (coverage->wanted && coverage->covered < coverage->wanted)
+		state = coverage->interfaces ? "partial" : "missing";
+	if (coverage->tcx)
+		add_part(&coverage->detail, "; ", "tcx");
+	if (coverage->clsact)
+		add_part(&coverage->detail, "; ", "clsact");
+	add_layer(c, coverage->layer, state, EG_TAKE(coverage->interfaces),
+		  take_text(c, &coverage->detail));
+}
+
+static void collect_device(struct collection *c)
+{
+	struct coverage coverage = {.layer = EG_LAYER_DEVICE};
+
+	for (size_t i = 0; i < c->survey.n_underlays; i++) {
+		const struct eg_link *link = &c->survey.underlays[i].link;
+		bool tcx = false;
+		enum eg_cover_state state = eg_guard_device_state(c->guard, &c->netns, link, &tcx);
+
+		count_cover(c, &coverage, link->name, state, tcx);
+	}
+	if (!coverage.wanted)
+		add_part(&coverage.detail, "; ", "there is no underlay");
+	add_coverage(c, &coverage);
+}
+
+static void collect_peer(struct collection *c)
+{
+	struct coverage coverage = {.layer = EG_LAYER_PEER};
+	size_t without = 0;
+
+	for (size_t i = 0; i < c->survey.n_underlays; i++) {
+		const struct eg_underlay *underlay = &c->survey.underlays[i];
+		bool tcx = false;
+		enum eg_cover_state state;
+
+		if (!underlay->has_peer) {
+			without++;
+			add_part(&coverage.detail, "; ", "%s has no peer in reach",
+				 underlay->link.name);
+			if (!(c->meta->flags & EG_META_ACCEPT_DEVICE_ONLY))
+				add_problem(c, "%s has no peer in reach, `device` stands alone",
+					    underlay->link.name);
+			continue;
+		}
+		state = eg_guard_peer_state(c->guard, &underlay->link, &underlay->peer, &tcx);
+		count_cover(c, &coverage, underlay->link.name, state, tcx);
+	}
+	if (without || coverage.covered < coverage.wanted)
+		c->view->holds_against = keep(c, "processes without NET_ADMIN");
+	else if (coverage.wanted)
+		c->view->holds_against = keep(c, "root with NET_ADMIN inside");
+	if (!coverage.wanted && without)
+		add_layer(c, EG_LAYER_PEER, "not available", NULL, take_text(c, &coverage.detail));
+	else
+		add_coverage(c, &coverage);
+}
+
+static void collect_layers(struct collection *c)
+{
+	static const enum eg_layer later[] = {EG_LAYER_NETNS, EG_LAYER_SOCKET, EG_LAYER_CGROUP};
+
+	c->view->layers = calloc(EG_LAYER_COUNT, sizeof(*c->view->layers));
+	if (!c->view->layers) {
+		c->failed = true;
+		return;
+	}
+	if (c->listed) {
+		collect_device(c);
+		collect_peer(c);
+	} else {
+		const char *why = c->found ? "not known" : "the namespace is gone";
+
+		add_layer(c, EG_LAYER_DEVICE, "missing", NULL, keep(c, why));
+		add_layer(c, EG_LAYER_PEER, "missing", NULL, keep(c, why));
+	}
+	for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++)
+		add_layer(c, later[i], "not available", NULL, keep(c, "not in this version"));
+}
+
+/* --- DNS ----------------------------------------------------------------------------------------
+ */
+
+static bool names_docker_resolver(const char *resolv_conf)
+{
+	static const char keyword[] = "nameserver";
+
+	for (const char *line = resolv_conf; line; line = strchr(line, '\n')) {
+		line += strspn(line, "\n \t");
+		if (strncmp(line, keyword, strlen(keyword)) == 0) {
+			const char *address = line + strlen(keyword);
+			size_t blank = strspn(address, " \t");
+
+			address += blank;
+			if (blank && strcspn(address, " \t\r\n#") == strlen(DOCKER_RESOLVER) &&
+			    strncmp(address, DOCKER_RESOLVER, strlen(DOCKER_RESOLVER)) == 0)
+				return true;
+		}
+	}
+	return false;
+}
+
+static bool process_asks_docker(pid_t pid)
+{
+	EG_AUTO_CLOSE int root = -1;
+	EG_AUTO_CLOSE int file = -1;
+	EG_AUTO_FREE char *text = NULL;
+	char path[32];
+	struct stat info;
+	size_t len = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/root", (int)pid);
+	root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0)
+		return false;
+	file = eg_open_in_root(root, "/etc/resolv.conf", O_RDONLY);
+	if (file < 0 || fstat(file, &info) < 0 || !S_ISREG(info.st_mode))
+		return false;
+	return eg_fd_read(file, RESOLV_CONF_MAX, &text, &len) == 0 && names_docker_resolver(text);
+}
+
+static pid_t find_docker_asker(const struct eg_netns *netns)
+{
+	pid_t pids[PIDS_MAX];
+	size_t n = eg_netns_pids(netns, pids, PIDS_MAX);
+
+	for (size_t i = 0; i < n; i++) {
+		if (process_asks_docker(pids[i]))
+			return pids[i];
+	}
+	return 0;
+}
+
+static void collect_dns(struct collection *c)
+{
+	EG_AUTO_TEXT struct eg_text detail = {};
+	pid_t asker = c->found ? find_docker_asker(&c->netns) : 0;
+
+	if (asker) {
+		c->view->dns = keep(c, "outside the guard");
+		eg_text_printf(&detail,
+			       "process %d asks Docker's resolver " DOCKER_RESOLVER
+			       ", which may ask from the host's namespace, where no layer sees "
+			       "it; the fix: `dns:` in the compose file, with the address of "
+			       "the tunnel's resolver",
+			       (int)asker);
+	} else if (c->policy && eg_policy_dns(c->policy) == EG_DNS_TUNNEL) {
+		c->view->dns = keep(c, "tunnel");
+	} else if (c->policy) {
+		c->view->dns = keep(c, "lan");
+		eg_text_printf(&detail, "queries to the LAN's resolvers pass, which is a likely "
+					"DNS leak; --dns tunnel forbids them");
+	}
+	c->view->dns_detail = take_text(c, &detail);
+}
+
+/* --- one guard ----------------------------------------------------------------------------------
+ */
+
+/* Locks for this moment only, and not at all where another command is at work. */
+static void reclaim_viewers(struct collection *c)
+{
+	EG_AUTO_PINS struct eg_pins pins = {.dir_fd = -1, .lock_fd = -1};
+
+	if (eg_pins_open(c->pin_dir, false, &pins, NULL) == 0 && eg_pins_lock(&pins, 0, NULL) == 0)
+		eg_viewers_reclaim(c->guard);
+}
+
+static void conclude(struct collection *c)
+{
+	struct eg_guard_view *view = c->view;
+
+	if (c->moved) {
+		view->state = EG_STATE_UNGUARDED;
+		view->reason = keep(c, "the target has another namespace now, without a guard: "
+				       "attach again");
+	} else if (!c->found) {
+		view->state = EG_STATE_GONE;
+		view->reason = keep(c, "nothing holds its namespace any more");
+	} else if (c->problems.len || c->problems.failed) {
+		view->state = EG_STATE_DEGRADED;
+		view->reason = take_text(c, &c->problems);
+	} else if (c->policy && c->policy->mode == EG_MODE_AUDIT) {
+		view->state = EG_STATE_AUDIT;
+		view->reason = keep(c, "what would be dropped passes");
+	} else {
+		view->state = EG_STATE_ENFORCING;
+	}
+}
+
+static void collect_open_guard(struct collection *c)
+{
+	c->meta = eg_guard_meta(c->guard);
+	collect_meta(c);
+	collect_policy(c);
+	find_target(c);
+	take_survey(c);
+	collect_tunnels(c);
+	collect_layers(c);
+	collect_dns(c);
+	if (eg_guard_counters(c->guard, c->view->counters) == 0)
+		c->view->have_counters = true;
+	else
+		add_problem(c, "the counters can't be read");
+	collect_recent(c);
+	reclaim_viewers(c);
+	conclude(c);
+}
+
+static int collect_guard(struct eg_pins *pins, const char *pin_dir, const char *name,
+			 struct eg_owners *owners, struct eg_guard_view *view)
+{
+	EG_AUTO_GUARD struct eg_guard *guard = NULL;
+	struct collection c = {.pins = pins,
+			       .pin_dir = pin_dir,
+			       .owners = owners,
+			       .view = view,
+			       .netns = EG_NETNS_NONE};
+	struct eg_error why = {};
+	int result;
+
+	view->name = keep(&c, name);
+	view->state = EG_STATE_DEGRADED;
+	result = eg_guard_open(pins, name, &guard, &why);
+	c.guard = guard;
+	if (result == -ENOENT)
+		return -ENOENT; /* detached since it was listed */
+	if (result == -EPROTO)
+		add_string(&c, &view->notes, "`egressguard attach` replaces it, new beside old");
+	if (result < 0)
+		view->reason = keep(&c, why.message[0] ? why.message : strerror(-result));
+	else
+		collect_open_guard(&c);
+
+	eg_policy_free(c.policy);
+	eg_survey_free(&c.survey);
+	eg_netns_close(&c.netns);
+	eg_text_free(&c.problems);
+	return c.failed ? -ENOMEM : 0;
+}
+
+/* --- all of them --------------------------------------------------------------------------------
+ */
+
+static int collect_all(struct eg_pins *pins, const char *pin_dir, char **names,
+		       struct eg_status_view *status)
+{
+	EG_AUTO_OWNERS struct eg_owners *owners = NULL;
+	size_t n = 0;
+	int result = eg_owners_new(&owners);
+
+	while (names[n])
+		n++;
+	status->guards = calloc(n + 1, sizeof(*status->guards));
+	if (!status->guards)
+		return -ENOMEM;
+	for (size_t i = 0; result == 0 && i < n; i++) {
+		status->n_guards++;
+		result = collect_guard(pins, pin_dir, names[i], owners,
+				       &status->guards[status->n_guards - 1]);
+		if (result == -ENOENT) {
+			status->n_guards--;
+			free(status->guards[status->n_guards].name);
+			status->guards[status->n_guards] = (struct eg_guard_view){};
+			result = 0;
+		}
+	}
+	return result;
+}
+
+int eg_collect_status(const struct eg_common *common, struct eg_status_view *ret_status,
+		      struct eg_error *error)
+{
+	EG_AUTO_PINS struct eg_pins pins = {.dir_fd = -1, .lock_fd = -1};
+	EG_AUTO(eg_status_view_free) struct eg_status_view status = {.version = EG_VERSION};
+	char **names = NULL;
+	int result = eg_pins_open(common->pin_dir, false, &pins, error);
+
+	if (result == -ENOENT && !common->guard && !common->netns)
+		result = 0;
+	else if (result == -ENOENT)
+		return eg_error_set(error, EG_EXIT_NO_SUCH, ENOENT, "there are no guards");
+	else if (result == 0)
+		result = eg_select_guards(&pins, common, &names, error);
+	if (result < 0)
+		return result;
+	if (names)
+		result = collect_all(&pins, common->pin_dir, names, &status);
+	eg_names_free(names);
+	if (result < 0)
+		return eg_error_set(error, EG_EXIT_FAILED, -result, "%s", strerror(-result));
+	*ret_status = status;
+	status = (struct eg_status_view){};
+	return 0;
+}

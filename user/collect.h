@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What `status` shows of guards: from kern/ and net/ to out/model.h. Changes nothing, but that the
+ * places of dead viewers are emptied. */
+#ifndef EG_COLLECT_H
+#define EG_COLLECT_H
+
+#include "kern/guard.h"
+#include "options.h"
+#include "out/model.h"
+#include "policy/policy.h"
+
+/*
+ * Guards that GUARD, --netns TARGET or neither of them means. One that can't be read (another ABI
+ * version, a foreign object) is listed as such. No pins at all are no guards, and no failure.
+ */
+int eg_collect_status(const struct eg_common *common, struct eg_status_view *ret_status,
+		      struct eg_error *error);
+
+/* CLOCK_REALTIME minus CLOCK_MONOTONIC, in nanoseconds. */
+__s64 eg_realtime_offset(void);
+
+/* The policy that a guard has in force. */
+int eg_collect_policy(struct eg_guard *guard, struct eg_policy **ret_policy,
+		      struct eg_error *error);
+
+#endif /* EG_COLLECT_H */

@@ -1,0 +1,570 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "derive.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "policy/address.h"
+#include "policy/image.h"
+#include "policy/wgconf.h"
+#include "util/cleanup.h"
+#include "util/file.h"
+
+#define RESOLVE_TIMEOUT_MS  5000
+#define ESCAPED_IFNAME_LEN  (IFNAMSIZ * 4)
+#define TUNNEL_NAME_DEFAULT "wg0"
+
+static int out_of_memory(struct eg_error *error)
+{
+	return eg_error_set(error, EG_EXIT_FAILED, ENOMEM, "out of memory");
+}
+
+static char *escaped_name(char to[ESCAPED_IFNAME_LEN], const struct eg_link *link)
+{
+	return eg_escape(to, ESCAPED_IFNAME_LEN, link->name, sizeof(link->name));
+}
+
+/* --- tunnels --------------------------------------------------------------------------------- */
+
+static int add_tunnel(struct eg_policy *policy, const char *name, struct eg_error *error)
+{
+	char *copy = strdup(name);
+
+	if (!copy)
+		return out_of_memory(error);
+	policy->tunnels[policy->n_tunnels++] = copy;
+	return 0;
+}
+
+static int choose_tunnel(const struct eg_netns *netns, const struct eg_link *links, size_t n,
+			 struct eg_policy *policy, struct eg_error *error)
+{
+	const struct eg_link *found = NULL;
+
+	for (size_t i = 0; i < n; i++) {
+		enum eg_tunnel_kind kind = eg_tunnel_kind(netns, &links[i]);
+		char first[ESCAPED_IFNAME_LEN];
+		char second[ESCAPED_IFNAME_LEN];
+
+		if (kind != EG_TUNNEL_KERNEL && kind != EG_TUNNEL_USERSPACE)
+			continue;
+		if (found)
+			return eg_error_set(
+				error, EG_EXIT_USAGE, EINVAL,
+				"the namespace has two WireGuard interfaces, %s and %s: "
+				"name the tunnel with --tunnel %s (or both, if traffic "
+				"through either is meant to be free)",
+				escaped_name(first, found), escaped_name(second, &links[i]), first);
+		found = &links[i];
+	}
+	if (found && strpbrk(found->name, " \t\n#;"))
+		return eg_error_set(error, EG_EXIT_USAGE, EINVAL,
+				    "the WireGuard interface has a name that no policy can hold: "
+				    "rename it");
+	return add_tunnel(policy, found ? found->name : TUNNEL_NAME_DEFAULT, error);
+}
+
+static int check_declared(const struct eg_netns *netns, const struct eg_link *link,
+			  struct eg_error *error)
+{
+	char name[ESCAPED_IFNAME_LEN];
+	char kind[sizeof(link->kind) * 4];
+
+	escaped_name(name, link);
+	switch (eg_tunnel_kind(netns, link)) {
+	case EG_TUNNEL_KERNEL:
+	case EG_TUNNEL_USERSPACE:
+		return 0;
+	case EG_TUNNEL_TUN:
+		return eg_error_set(
+			error, EG_EXIT_FAILED, EINVAL,
+			"%s is a tun device, but no userspace WireGuard answers for it: "
+			"start it, or take %s down and give --endpoint ADDR:PORT",
+			name, name);
+	case EG_TUNNEL_NOT:
+		break;
+	}
+	eg_escape(kind, sizeof(kind), link->kind, sizeof(link->kind));
+	return eg_error_set(error, EG_EXIT_FAILED, EINVAL,
+			    "%s is not WireGuard but %s%s: a guard would let everything out "
+			    "through it. Name the real tunnel with --tunnel IFACE",
+			    name, *kind ? "a device of kind " : "a physical device", kind);
+}
+
+int eg_derive_tunnels(const struct eg_netns *netns, struct eg_policy *policy,
+		      struct eg_error *error)
+{
+	EG_AUTO_FREE struct eg_link *links = NULL;
+	size_t n = 0;
+	int result = eg_links_get(netns, &links, &n);
+
+	if (result < 0)
+		return eg_error_set(error, EG_EXIT_FAILED, -result,
+				    "cannot list the namespace's interfaces: %s",
+				    strerror(-result));
+	if (policy->n_tunnels == 0) {
+		result = choose_tunnel(netns, links, n, policy, error);
+		if (result < 0)
+			return result;
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (!eg_policy_has_tunnel(policy, links[i].name))
+			continue;
+		result = check_declared(netns, &links[i], error);
+		if (result < 0)
+			return result;
+	}
+	return 0;
+}
+
+/* --- the tunnel's configuration -------------------------------------------------------------- */
+
+static int add_tunnel_only(struct eg_policy *policy, const struct eg_prefix *prefix)
+{
+	return eg_policy_add_prefix(&policy->derived.tunnel_only, &policy->derived.n_tunnel_only,
+				    prefix);
+}
+
+/* Adds an endpoint to an array, by all its addresses if it is a host name. */
+static int add_resolved(struct eg_endpoint **array, size_t *n, const struct eg_endpoint *endpoint,
+			struct eg_error *error)
+{
+	EG_AUTO_FREE struct eg_endpoint *resolved = NULL;
+	size_t n_resolved = 0;
+	int result;
+
+	if (endpoint->family != EG_FAMILY_NONE)
+		return eg_policy_add_endpoint(array, n, endpoint);
+	result = eg_endpoint_resolve(endpoint, RESOLVE_TIMEOUT_MS, &resolved, &n_resolved, error);
+	for (size_t i = 0; result == 0 && i < n_resolved; i++)
+		result = eg_policy_add_endpoint(array, n, &resolved[i]);
+	return result;
+}
+
+/* A wg0.conf has keys in it. */
+static void wipe(char *text, size_t len)
+{
+	if (text)
+		explicit_bzero(text, len);
+}
+
+/* What of a wg0.conf narrows: its addresses and its DNS servers. */
+static int take_narrowing(const struct eg_wgconf *conf, struct eg_policy *policy)
+{
+	int result = 0;
+
+	for (size_t i = 0; result == 0 && i < conf->n_addresses; i++)
+		result = add_tunnel_only(policy, &conf->addresses[i]);
+	for (size_t i = 0; result == 0 && i < conf->n_dns; i++)
+		result = add_tunnel_only(policy, &conf->dns[i]);
+	if (conf->n_dns)
+		policy->derived.dns_servers = true;
+	return result;
+}
+
+/* Tunnel-only prefixes of the guard in force, and whether there are DNS servers. */
+static int keep_narrowing(const struct eg_policy *in_force, struct eg_policy *policy,
+			  struct eg_error *error)
+{
+	int result = 0;
+
+	for (size_t i = 0; result == 0 && i < in_force->derived.n_tunnel_only; i++)
+		result = add_tunnel_only(policy, &in_force->derived.tunnel_only[i]);
+	if (in_force->derived.dns_servers)
+		policy->derived.dns_servers = true;
+	return result < 0 ? out_of_memory(error) : 0;
+}
+
+static int take_conf_file(struct eg_policy *policy, struct eg_error *error)
+{
+	EG_AUTO_WGCONF struct eg_wgconf *conf = NULL;
+	EG_AUTO_FREE char *text = NULL;
+	struct eg_error at = {};
+	char path[512];
+	size_t len = 0;
+	int result = eg_file_read(AT_FDCWD, policy->wg_conf, EG_WGCONF_MAX, &text, &len);
+
+	eg_escape(path, sizeof(path), policy->wg_conf, strlen(policy->wg_conf));
+	if (result < 0)
+		return eg_error_set(error, EG_EXIT_USAGE, -result, "cannot read %s: %s", path,
+				    strerror(-result));
+	result = eg_wgconf_parse(text, len, &conf, &at);
+	wipe(text, len);
+	if (result < 0)
+		return eg_error_set(error, EG_EXIT_USAGE, -result, "%s:%u:%u: %s", path, at.line,
+				    at.column, at.message);
+	result = take_narrowing(conf, policy);
+	if (result < 0)
+		return out_of_memory(error);
+	/* the user's --endpoint is more explicit still */
+	for (size_t i = 0; policy->n_endpoints == 0 && i < conf->n_endpoints; i++) {
+		result = add_resolved(&policy->derived.endpoints, &policy->derived.n_endpoints,
+				      &conf->endpoints[i], error);
+		if (result < 0)
+			return result;
+	}
+	return 0;
+}
+
+/* The places where images keep the tunnel's configuration. */
+static const char *const conf_places[] = {
+	"/etc/wireguard/%s.conf",
+	"/config/wg_confs/%s.conf",
+	"/config/%s.conf",
+};
+
+/* -ENOENT: there is none. The text is a stranger's. */
+static int read_conf_inside(pid_t pid, const char *tunnel, char **ret_text, size_t *ret_len,
+			    char *ret_path, size_t path_size)
+{
+	EG_AUTO_CLOSE int root = -1;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/root", (int)pid);
+	root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0)
+		return -errno;
+	for (size_t i = 0; i < sizeof(conf_places) / sizeof(conf_places[0]); i++) {
+		EG_AUTO_CLOSE int fd = -1;
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+		snprintf(ret_path, path_size, conf_places[i], tunnel);
+#pragma GCC diagnostic pop
+		fd = eg_open_in_root(root, ret_path, O_RDONLY);
+		if (fd >= 0)
+			return eg_fd_read(fd, EG_WGCONF_MAX, ret_text, ret_len);
+		if (fd != -ENOENT && fd != -ENOTDIR)
+			return fd;
+	}
+	return -ENOENT;
+}
+
+/* A container's own configuration, of which only what narrows is taken; one that can't be read
+ * takes nothing away and is worth a warning, no failure. */
+static int take_conf_inside(pid_t pid, const char *tunnel, struct eg_policy *policy,
+			    struct eg_text *warnings, struct eg_error *error)
+{
+	EG_AUTO_WGCONF struct eg_wgconf *conf = NULL;
+	EG_AUTO_FREE char *text = NULL;
+	struct eg_error at = {};
+	char path[256];
+	size_t len = 0;
+	int result = read_conf_inside(pid, tunnel, &text, &len, path, sizeof(path));
+
+	if (result == -ENOENT)
+		return 0;
+	if (result < 0) {
+		eg_text_printf(
+			warnings,
+			"the container's %s cannot be read (%s): its DNS servers and subnets "
+			"are not known as tunnel-only\n",
+			path, strerror(-result));
+		return 0;
+	}
+	result = eg_wgconf_parse(text, len, &conf, &at);
+	wipe(text, len);
+	if (result < 0) {
+		eg_text_printf(warnings,
+			       "the container's %s:%u:%u: %s; its DNS servers and subnets are not "
+			       "known as tunnel-only\n",
+			       path, at.line, at.column, at.message);
+		return 0;
+	}
+	return take_narrowing(conf, policy) < 0 ? out_of_memory(error) : 0;
+}
+
+static int take_conf(const struct eg_target *target, struct eg_policy *policy,
+		     struct eg_text *warnings, struct eg_error *error)
+{
+	bool container = target->kind == EG_TARGET_CONTAINER;
+	int result = 0;
+
+	if (policy->wg_conf ? strcmp(policy->wg_conf, "none") == 0 : !container)
+		return 0;
+	if (policy->wg_conf && strcmp(policy->wg_conf, "auto") != 0)
+		return take_conf_file(policy, error);
+	if (!target->pid)
+		return eg_error_set(error, EG_EXIT_USAGE, EINVAL,
+				    "--wg-conf auto looks inside the container that owns the "
+				    "namespace, but '%s' names no process: give --wg-conf FILE",
+				    target->text);
+	for (size_t i = 0; result == 0 && i < policy->n_tunnels; i++)
+		result = take_conf_inside(target->pid, policy->tunnels[i], policy, warnings, error);
+	return result;
+}
+
+/* --- endpoints ------------------------------------------------------------------------------- */
+
+/* An IPv6 socket names an IPv4 endpoint by a v4-mapped address; its packets are IPv4 all the same.
+ */
+static struct eg_endpoint unmapped(const struct eg_endpoint *endpoint)
+{
+	static const __u8 mapped[12] = {[10] = 0xff, [11] = 0xff};
+	struct eg_endpoint plain = *endpoint;
+
+	if (plain.family == EG_FAMILY_IPV6 && memcmp(plain.addr.bytes, mapped, 12) == 0) {
+		plain.family = EG_FAMILY_IPV4;
+		plain.addr = (union eg_addr){};
+		memcpy(plain.addr.bytes, endpoint->addr.bytes + 12, 4);
+	}
+	return plain;
+}
+
+static int take_live_endpoints(const struct eg_netns *netns, const struct eg_tunnel *tunnel,
+			       struct eg_policy *policy, struct eg_error *error)
+{
+	EG_AUTO_WG_DEVICE struct eg_wg_device device = {};
+	int result = eg_wg_get(netns, &tunnel->link, &device, error);
+
+	for (size_t i = 0; result == 0 && i < device.n_peers; i++) {
+		struct eg_endpoint endpoint = unmapped(&device.peers[i].endpoint);
+
+		if (endpoint.family == EG_FAMILY_NONE || endpoint.port == 0)
+			continue;
+		result = eg_policy_add_endpoint(&policy->derived.endpoints,
+						&policy->derived.n_endpoints, &endpoint);
+	}
+	return result;
+}
+
+/* Host names become addresses for good: what is in force never depends on a later answer. */
+static int resolve_given_endpoints(struct eg_policy *policy, struct eg_error *error)
+{
+	struct eg_endpoint *resolved = NULL;
+	size_t n = 0;
+	int result = 0;
+
+	for (size_t i = 0; result == 0 && i < policy->n_endpoints; i++)
+		result = add_resolved(&resolved, &n, &policy->endpoints[i], error);
+	if (result < 0) {
+		free(resolved);
+		return result;
+	}
+	for (size_t i = 0; i < policy->n_endpoints; i++)
+		free(policy->endpoints[i].host);
+	free(policy->endpoints);
+	policy->endpoints = resolved;
+	policy->n_endpoints = n;
+	return 0;
+}
+
+static int keep_endpoints(const struct eg_policy *in_force, struct eg_policy *policy)
+{
+	int result = 0;
+
+	for (size_t i = 0; result == 0 && i < in_force->derived.n_endpoints; i++)
+		result = eg_policy_add_endpoint(&policy->derived.endpoints,
+						&policy->derived.n_endpoints,
+						&in_force->derived.endpoints[i]);
+	return result;
+}
+
+static int take_endpoints(const struct eg_target *target, const struct eg_survey *survey,
+			  const struct eg_policy *in_force, struct eg_policy *policy,
+			  struct eg_error *error)
+{
+	int result = resolve_given_endpoints(policy, error);
+
+	if (result < 0 || policy->n_endpoints || policy->derived.n_endpoints)
+		return result;
+	for (size_t i = 0; i < survey->n_tunnels; i++) {
+		result = take_live_endpoints(&target->netns, &survey->tunnels[i], policy, error);
+		if (result < 0)
+			return result;
+	}
+	if (policy->derived.n_endpoints)
+		return 0;
+	if (in_force && in_force->derived.n_endpoints)
+		return keep_endpoints(in_force, policy) < 0 ? out_of_memory(error) : 0;
+	if (survey->n_tunnels)
+		return eg_error_set(
+			error, EG_EXIT_USAGE, EINVAL,
+			"the tunnel %s knows no endpoint yet: give --endpoint ADDR:PORT "
+			"or --wg-conf FILE",
+			policy->tunnels[0]);
+	return eg_error_set(error, EG_EXIT_USAGE, EINVAL,
+			    "the namespace has no tunnel %s, and no endpoint is given: start the "
+			    "tunnel first, or give --endpoint ADDR:PORT or --wg-conf FILE",
+			    policy->tunnels[0]);
+}
+
+/* --- addresses ------------------------------------------------------------------------------- */
+
+static struct eg_prefix host_prefix(const struct eg_link_addr *addr)
+{
+	return (struct eg_prefix){
+		.addr = addr->addr,
+		.family = addr->family,
+		.len = eg_family_bits(addr->family),
+	};
+}
+
+static struct eg_prefix subnet_of(const struct eg_link_addr *addr)
+{
+	struct eg_prefix subnet = host_prefix(addr);
+
+	subnet.len = addr->prefix_len;
+	for (unsigned int bit = subnet.len; bit < eg_family_bits(subnet.family); bit++)
+		subnet.addr.bytes[bit / 8] &= (__u8) ~(0x80 >> bit % 8);
+	return subnet;
+}
+
+static bool is_link_local(const struct eg_link_addr *addr)
+{
+	if (addr->family == EG_FAMILY_IPV4)
+		return addr->addr.bytes[0] == 169 && addr->addr.bytes[1] == 254;
+	return addr->addr.bytes[0] == 0xfe && (addr->addr.bytes[1] & 0xc0) == 0x80;
+}
+
+/* The subnet of an underlay's address as something outside the namespace knows it. */
+static bool known_outside(const struct eg_target *target, const struct eg_underlay *underlay,
+			  const struct eg_link_addr *addr, struct eg_prefix *ret_subnet)
+{
+	for (size_t i = 0; i < target->container.n_subnets; i++) {
+		if (eg_prefix_contains(&target->container.subnets[i], addr->family, &addr->addr)) {
+			*ret_subnet = target->container.subnets[i];
+			return true;
+		}
+	}
+	if (underlay->has_peer)
+		return eg_peer_route(&underlay->peer, addr->family, &addr->addr, ret_subnet) == 0;
+	/* Nothing outside can be asked. Such a guard holds against processes without NET_ADMIN
+	 * only, and those cannot change an address. */
+	*ret_subnet = subnet_of(addr);
+	return true;
+}
+
+static int take_underlay_addr(const struct eg_target *target, const struct eg_underlay *underlay,
+			      const struct eg_link_addr *addr, struct eg_policy *policy,
+			      struct eg_text *warnings)
+{
+	struct eg_prefix own = host_prefix(addr);
+	char text[EG_ADDRESS_TEXT_LEN];
+	char name[ESCAPED_IFNAME_LEN];
+	struct eg_prefix subnet;
+	int result;
+
+	if (is_link_local(addr))
+		return 0;
+	if (!known_outside(target, underlay, addr, &subnet)) {
+		eg_text_printf(warnings,
+			       "%s has the address %s, which nothing outside the namespace knows: "
+			       "unless it is LAN, packets from it are dropped (source)\n",
+			       escaped_name(name, &underlay->link), eg_prefix_format(text, &own));
+		return 0;
+	}
+	result = eg_policy_add_prefix(&policy->derived.sources, &policy->derived.n_sources, &own);
+	if (result == 0)
+		result = eg_policy_add_prefix(&policy->derived.on_link, &policy->derived.n_on_link,
+					      &subnet);
+	return result;
+}
+
+static int take_addresses(const struct eg_target *target, const struct eg_survey *survey,
+			  struct eg_policy *policy, struct eg_text *warnings,
+			  struct eg_error *error)
+{
+	EG_AUTO_FREE struct eg_link_addr *addrs = NULL;
+	size_t n = 0;
+	int result = eg_addrs_get(&target->netns, &addrs, &n);
+
+	if (result < 0)
+		return eg_error_set(error, EG_EXIT_FAILED, -result,
+				    "cannot list the namespace's addresses: %s", strerror(-result));
+	for (size_t i = 0; result == 0 && i < n; i++) {
+		for (size_t j = 0; result == 0 && j < survey->n_underlays; j++) {
+			if (survey->underlays[j].link.ifindex == addrs[i].ifindex)
+				result = take_underlay_addr(target, &survey->underlays[j],
+							    &addrs[i], policy, warnings);
+		}
+		for (size_t j = 0; result == 0 && j < survey->n_tunnels; j++) {
+			struct eg_prefix subnet = subnet_of(&addrs[i]);
+
+			if (survey->tunnels[j].link.ifindex == addrs[i].ifindex &&
+			    !is_link_local(&addrs[i]))
+				result = add_tunnel_only(policy, &subnet);
+		}
+	}
+	return result < 0 ? out_of_memory(error) : 0;
+}
+
+/* --- what the user should know --------------------------------------------------------------- */
+
+static void warn_overlap(const struct eg_policy *policy, struct eg_text *warnings)
+{
+	const struct eg_derived *derived = &policy->derived;
+
+	for (size_t i = 0; i < derived->n_tunnel_only; i++) {
+		for (size_t j = 0; j < derived->n_on_link; j++) {
+			const struct eg_prefix *tunnel = &derived->tunnel_only[i];
+			const struct eg_prefix *underlay = &derived->on_link[j];
+			char first[EG_ADDRESS_TEXT_LEN];
+			char second[EG_ADDRESS_TEXT_LEN];
+
+			if (!eg_prefix_covers(tunnel, underlay) &&
+			    !eg_prefix_covers(underlay, tunnel))
+				continue;
+			eg_text_printf(
+				warnings,
+				"the tunnel's own %s overlaps the underlay's %s: it is "
+				"reachable through the tunnel only, unless --allow names it\n",
+				eg_prefix_format(first, tunnel),
+				eg_prefix_format(second, underlay));
+		}
+	}
+}
+
+/* A Docker network outside RFC 1918, say: the gateway and the neighbours are not LAN. */
+static void warn_not_lan(const struct eg_policy *policy, struct eg_text *warnings)
+{
+	EG_AUTO_IMAGE struct eg_image *image = NULL;
+
+	if (!policy->lan || eg_image_compile(policy, &image, NULL) < 0)
+		return;
+	for (size_t i = 0; i < policy->derived.n_on_link; i++) {
+		const struct eg_prefix *subnet = &policy->derived.on_link[i];
+		struct eg_addr_value value = eg_image_addr(image, subnet->family, &subnet->addr);
+		char text[EG_ADDRESS_TEXT_LEN];
+
+		if (value.flags & (EG_ADDR_LAN | EG_ADDR_RULE))
+			continue;
+		eg_prefix_format(text, subnet);
+		eg_text_printf(
+			warnings,
+			"the underlay's network %s is not LAN (RFC 1918, fc00::/7): if it is "
+			"meant to be reachable, --allow %s\n",
+			text, text);
+	}
+}
+
+static void warn_dns(const struct eg_policy *policy, struct eg_text *warnings)
+{
+	if (policy->dns == EG_DNS_AUTO && eg_policy_dns(policy) == EG_DNS_LAN)
+		eg_text_printf(
+			warnings,
+			"the tunnel names no DNS servers that are known here, so DNS queries to "
+			"the LAN are allowed and counted as lan-dns: --dns tunnel forbids them, "
+			"--dns lan accepts them\n");
+}
+
+int eg_derive(const struct eg_target *target, const struct eg_survey *survey,
+	      const struct eg_policy *in_force, struct eg_policy *policy, struct eg_text *warnings,
+	      struct eg_error *error)
+{
+	int result = take_conf(target, policy, warnings, error);
+
+	if (result == 0)
+		result = take_endpoints(target, survey, in_force, policy, error);
+	if (result == 0 && in_force)
+		result = keep_narrowing(in_force, policy, error);
+	if (result == 0)
+		result = take_addresses(target, survey, policy, warnings, error);
+	if (result < 0)
+		return result;
+	warn_overlap(policy, warnings);
+	warn_not_lan(policy, warnings);
+	warn_dns(policy, warnings);
+	return 0;
+}

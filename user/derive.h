@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What `attach` learns for itself and adds to the user's policy: the tunnel's name, its endpoints,
+ * its own subnets and DNS servers, and the underlays' addresses. What the namespace says may narrow
+ * the policy; it widens it nowhere, but for the live endpoint (where the user named none) and, on
+ * an underlay whose far end we cannot see, the addresses of the interface.
+ */
+#ifndef EG_DERIVE_H
+#define EG_DERIVE_H
+
+#include "net/survey.h"
+#include "net/target.h"
+#include "policy/policy.h"
+
+/*
+ * Where the policy names no tunnel: the one WireGuard interface that the namespace has, or `wg0` if
+ * it has none yet. Fails if there are two, or if a named one is something else.
+ */
+int eg_derive_tunnels(const struct eg_netns *netns, struct eg_policy *policy,
+		      struct eg_error *error);
+
+/*
+ * Fills policy->derived. `in_force` is the policy that this namespace's guard enforces now, or
+ * NULL: what it derived stays (its tunnel-only prefixes always, its endpoints if none can be
+ * learned now), so that attaching again while the tunnel is down takes nothing away. `warnings`
+ * gets one line for each thing the user should know.
+ */
+int eg_derive(const struct eg_target *target, const struct eg_survey *survey,
+	      const struct eg_policy *in_force, struct eg_policy *policy, struct eg_text *warnings,
+	      struct eg_error *error);
+
+#endif /* EG_DERIVE_H */

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cmd.h"
+#include "log.h"
+#include "util/text.h"
+
+const struct eg_command eg_commands[] = {
+	{"attach", cmd_attach, "guard a network namespace"},
+	{"detach", cmd_detach, "take a guard away"},
+	{"status", cmd_status, "show guards, what they cover and what they counted"},
+	{"events", cmd_events, "show blocked packets live"},
+	{"explain", cmd_explain, "say which rule decides over a packet, and why"},
+	{"policy", cmd_policy, "check policy files; show the policy in force"},
+	{"features", cmd_features, "show what this kernel can enforce"},
+	{},
+};
+
+static void print_usage(FILE *to)
+{
+	fputs("Usage: egressguard COMMAND [OPTION...]\n"
+	      "       egressguard COMMAND --help\n"
+	      "       egressguard --version\n"
+	      "\n"
+	      "Lets a network namespace reach its WireGuard tunnel and its LAN, and nothing else.\n"
+	      "\n"
+	      "Commands:\n",
+	      to);
+	for (const struct eg_command *command = eg_commands; command->name; command++)
+		fprintf(to, "  %-10s %s\n", command->name, command->summary);
+}
+
+static int unknown(const char *word)
+{
+	const char *names[sizeof(eg_commands) / sizeof(eg_commands[0])] = {};
+	char safe[256];
+	struct eg_error error;
+	const char *nearest;
+
+	for (size_t i = 0; eg_commands[i].name; i++)
+		names[i] = eg_commands[i].name;
+	nearest = eg_nearest(word, names);
+	eg_escape(safe, sizeof(safe), word, strlen(word));
+	if (nearest)
+		eg_error_set(&error, EG_EXIT_USAGE, EINVAL,
+			     "unknown command '%s'; did you mean '%s'?", safe, nearest);
+	else
+		eg_error_set(&error, EG_EXIT_USAGE, EINVAL,
+			     "unknown command '%s'; egressguard --help lists them", safe);
+	return eg_log_error(NULL, &error);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2) {
+		print_usage(stderr);
+		return EG_EXIT_USAGE;
+	}
+	if (strcmp(argv[1], "--help") == 0) {
+		print_usage(stdout);
+		return EG_EXIT_OK;
+	}
+	if (strcmp(argv[1], "--version") == 0) {
+		puts("egressguard " EG_VERSION);
+		return EG_EXIT_OK;
+	}
+	for (const struct eg_command *command = eg_commands; command->name; command++) {
+		if (strcmp(command->name, argv[1]) == 0)
+			return command->run(argc - 1, argv + 1);
+	}
+	return unknown(argv[1]);
+}

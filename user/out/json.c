@@ -1,0 +1,534 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * For scripts. Objects are made with jansson, but for the lines of `events`: jansson takes a hash
+ * table and some sixty allocations for one of them, which is too slow for what one viewer must
+ * show. Those are written by hand, strings through put_string() alone, and the tests read them
+ * back with jansson.
+ *
+ * All is ASCII: what is not, is written as \uNNNN, so that a terminal is not at its mercy.
+ */
+#include <errno.h>
+#include <jansson.h>
+#include <string.h>
+
+#include "eg_packet.h"
+#include "out/format.h"
+#include "out/render.h"
+#include "policy/address.h"
+
+/* --- lines by hand --------------------------------------------------------------------------- */
+
+static void put_escaped_code(struct eg_text *line, __u32 code)
+{
+	if (code == '"' || code == '\\')
+		eg_text_printf(line, "\\%c", (int)code);
+	else if (code < 0x10000)
+		eg_text_printf(line, "\\u%04x", code);
+	else
+		eg_text_printf(line, "\\u%04x\\u%04x", 0xd800 + ((code - 0x10000) >> 10),
+			       0xdc00 + ((code - 0x10000) & 0x3ff));
+}
+
+static bool is_plain(char c)
+{
+	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
+/* A string of whatever origin, in its quotes. */
+static void put_string(struct eg_text *line, const char *string)
+{
+	eg_text_add(line, "\"", 1);
+	while (*string) {
+		size_t plain = 0, len;
+		__u32 code;
+
+		while (is_plain(string[plain]))
+			plain++;
+		if (plain) {
+			eg_text_add(line, string, plain);
+			string += plain;
+			continue;
+		}
+		len = eg_utf8_next(string, &code);
+		if (len) {
+			put_escaped_code(line, code);
+			string += len;
+		} else {
+			eg_text_printf(line, "\\\\x%02x", (unsigned char)*string++);
+		}
+	}
+	eg_text_add(line, "\"", 1);
+}
+
+/* A key as it stands behind another member. Ours: nothing in it needs an escape. */
+#define KEY(name) ",\"" name "\":"
+
+static void put_string_or_null(struct eg_text *line, const char *key, const char *string)
+{
+	eg_put(line, key);
+	if (string)
+		put_string(line, string);
+	else
+		eg_put(line, "null");
+}
+
+static void put_number_or_null(struct eg_text *line, const char *key, bool known, __u64 number)
+{
+	eg_put(line, key);
+	if (known)
+		eg_put_number(line, number);
+	else
+		eg_put(line, "null");
+}
+
+static void put_address(struct eg_text *line, const char *key, __u8 family,
+			const union eg_addr *addr)
+{
+	eg_put(line, key);
+	if (family == EG_FAMILY_NONE) {
+		eg_put(line, "null");
+		return;
+	}
+	eg_text_add(line, "\"", 1);
+	eg_put_address(line, family, addr);
+	eg_text_add(line, "\"", 1);
+}
+
+static void put_start(struct eg_text *line, const char *type, __u64 realtime_ns, const char *guard)
+{
+	eg_put(line, "{\"type\":\"");
+	eg_put(line, type);
+	eg_put(line, "\",\"time\":\"");
+	eg_put_rfc3339(line, realtime_ns);
+	eg_put(line, "\"");
+	put_string_or_null(line, KEY("guard"), guard);
+}
+
+static const char *family_name(__u8 family)
+{
+	switch (family) {
+	case EG_FAMILY_IPV4:
+		return "ipv4";
+	case EG_FAMILY_IPV6:
+		return "ipv6";
+	default:
+		return NULL;
+	}
+}
+
+static void put_packet(struct eg_text *line, const struct eg_event *event)
+{
+	bool ip = event->family != EG_FAMILY_NONE, ports = eg_event_has_ports(event);
+
+	put_string_or_null(line, KEY("family"), family_name(event->family));
+	eg_put(line, KEY("proto"));
+	if (ip) {
+		eg_text_add(line, "\"", 1);
+		eg_put_proto(line, event->proto);
+		eg_text_add(line, "\"", 1);
+	} else {
+		eg_put(line, "null");
+	}
+	put_address(line, KEY("src"), event->family, &event->src);
+	put_number_or_null(line, KEY("sport"), ports, EG_FROM_BE16(event->sport_be));
+	put_address(line, KEY("dst"), event->family, &event->dst);
+	put_number_or_null(line, KEY("dport"), ports, EG_FROM_BE16(event->dport_be));
+	put_number_or_null(line, KEY("length"), true, event->length);
+	eg_put(line, KEY("tcp_flags"));
+	if (ports && event->proto == EG_PROTO_TCP) {
+		eg_text_add(line, "\"", 1);
+		eg_put_tcp_flags(line, event->tcp_flags);
+		eg_text_add(line, "\"", 1);
+	} else {
+		eg_put(line, "null");
+	}
+}
+
+static void put_owner(struct eg_text *line, const struct eg_event_view *view)
+{
+	const struct eg_event *event = view->event;
+	bool owner = event->flags & EG_EVENT_OWNER;
+	bool known = event->flags & (EG_EVENT_OWNER | EG_EVENT_SOCKET);
+	char comm[EG_COMM_LEN + 1] = {};
+
+	memcpy(comm, event->comm, EG_COMM_LEN);
+	put_number_or_null(line, KEY("pid"), owner, event->pid);
+	put_string_or_null(line, KEY("comm"), owner ? comm : NULL);
+	put_number_or_null(line, KEY("uid"), known && event->uid != EG_UID_UNKNOWN, event->uid);
+	put_string_or_null(line, KEY("cgroup"), view->cgroup);
+	put_string_or_null(line, KEY("container"), view->container);
+	put_string_or_null(line, KEY("container_id"), view->container_id);
+	put_string_or_null(line, KEY("attribution"), known ? "socket" : "none");
+}
+
+static int json_event(const struct eg_event_view *view, FILE *to)
+{
+	const struct eg_event *event = view->event;
+	struct eg_text *line = eg_line_start();
+	bool icmp = eg_event_has_icmp(event);
+
+	put_start(line, "packet", view->realtime_ns, view->guard);
+	put_string_or_null(line, KEY("verdict"),
+			   event->verdict < 3 ? eg_verdict_names[event->verdict] : NULL);
+	put_string_or_null(line, KEY("reason"),
+			   event->reason < EG_REASON_COUNT ? eg_reason_names[event->reason] : NULL);
+	put_string_or_null(line, KEY("layer"),
+			   event->layer < EG_LAYER_COUNT ? eg_layer_names[event->layer] : NULL);
+	put_string_or_null(line, KEY("ifname"), view->ifname);
+	put_number_or_null(line, KEY("ifindex"), true, event->ifindex);
+	put_packet(line, event);
+	put_owner(line, view);
+	put_number_or_null(line, KEY("ethertype"), true, EG_FROM_BE16(event->ethertype_be));
+	put_number_or_null(line, KEY("icmp_type"), icmp, event->icmp_type);
+	put_number_or_null(line, KEY("icmp_code"), icmp, event->icmp_code);
+	eg_put(line, KEY("bypass"));
+	eg_put(line, eg_event_is_bypass(event) ? "true" : "false");
+	eg_put(line, "}\n");
+	return eg_line_end(line, to);
+}
+
+static int json_lost(const char *guard, __u64 lost, __u64 total, __u64 realtime_ns, FILE *to)
+{
+	struct eg_text *line = eg_line_start();
+
+	put_start(line, "lost", realtime_ns, guard);
+	put_number_or_null(line, KEY("lost"), true, lost);
+	put_number_or_null(line, KEY("total"), true, total);
+	eg_put(line, "}\n");
+	return eg_line_end(line, to);
+}
+
+static int json_state_line(const char *guard, const char *state, const char *detail,
+			   __u64 realtime_ns, FILE *to)
+{
+	struct eg_text *line = eg_line_start();
+
+	put_start(line, "state", realtime_ns, guard);
+	put_string_or_null(line, KEY("state"), state);
+	put_string_or_null(line, KEY("detail"), detail);
+	eg_put(line, "}\n");
+	return eg_line_end(line, to);
+}
+
+/* --- objects ------------------------------------------------------------------------------------
+ */
+
+/* A string or null. jansson takes nothing that is not UTF-8. NULL if memory is out. */
+static json_t *string_of(const char *string)
+{
+	struct eg_text text = {};
+	json_t *value;
+
+	if (!string)
+		return json_null();
+	eg_put_utf8(&text, string);
+	value = text.failed ? NULL : json_string(text.data ? text.data : "");
+	eg_text_free(&text);
+	return value;
+}
+
+static json_t *time_of(__u64 realtime_ns)
+{
+	struct eg_text text = {};
+	json_t *value;
+
+	if (!realtime_ns)
+		return json_null();
+	eg_put_rfc3339(&text, realtime_ns);
+	value = text.failed ? NULL : json_string(text.data);
+	eg_text_free(&text);
+	return value;
+}
+
+static json_t *strings_of(char *const *strings)
+{
+	json_t *array = json_array();
+
+	for (; strings && *strings; strings++) {
+		if (json_array_append_new(array, string_of(*strings)) < 0) {
+			json_decref(array);
+			return NULL;
+		}
+	}
+	return array;
+}
+
+/* "wg0", or "wg0,wg1". */
+static json_t *joined_of(char *const *strings)
+{
+	struct eg_text text = {};
+	json_t *value;
+
+	if (!strings || !*strings)
+		return json_null();
+	for (char *const *string = strings; *string; string++) {
+		if (string != strings)
+			eg_put(&text, ",");
+		eg_put_utf8(&text, *string);
+	}
+	value = text.failed ? NULL : json_string(text.data);
+	eg_text_free(&text);
+	return value;
+}
+
+/* Consumes `value`. One failure makes the whole object NULL, and json_dumpf() refuses that. */
+static void set(json_t **object, const char *key, json_t *value)
+{
+	if (!*object) {
+		json_decref(value);
+		return;
+	}
+	if (json_object_set_new(*object, key, value) < 0) {
+		json_decref(*object);
+		*object = NULL;
+	}
+}
+
+static json_t *number_of(__u64 number)
+{
+	return json_integer((json_int_t)number);
+}
+
+static json_t *counter_of(const struct eg_counter *counter)
+{
+	json_t *object = json_object();
+
+	set(&object, "packets", number_of(counter->packets));
+	set(&object, "bytes", number_of(counter->bytes));
+	return object;
+}
+
+/* All reasons that can have this verdict, so that a script finds zero and not null. */
+static json_t *by_reason(const struct eg_counter counters[EG_REASON_COUNT], enum eg_verdict verdict)
+{
+	json_t *object = json_object();
+
+	for (enum eg_reason reason = 0; reason < EG_REASON_COUNT; reason++) {
+		if (eg_reason_verdict(reason) == verdict)
+			set(&object, eg_reason_names[reason], counter_of(&counters[reason]));
+	}
+	return object;
+}
+
+static json_t *layer_counters_of(const struct eg_guard_view *guard, enum eg_layer layer)
+{
+	const struct eg_counter *is = &guard->counters[eg_counter_index(layer, 0, 0)];
+	const struct eg_counter *would = &guard->counters[eg_counter_index(layer, 1, 0)];
+	json_t *object = json_object();
+
+	set(&object, "allowed", by_reason(is, EG_VERDICT_ALLOW));
+	set(&object, "dropped", by_reason(is, EG_VERDICT_DROP));
+	set(&object, "would_drop", by_reason(would, EG_VERDICT_DROP));
+	return object;
+}
+
+static json_t *by_layer(const struct eg_guard_view *guard)
+{
+	json_t *object = json_object();
+
+	for (enum eg_layer layer = 0; layer < EG_LAYER_COUNT; layer++) {
+		for (size_t i = 0; i < guard->n_layers; i++) {
+			if (strcmp(guard->layers[i].name, eg_layer_names[layer]) == 0 &&
+			    strcmp(guard->layers[i].state, "not available") != 0)
+				set(&object, eg_layer_names[layer],
+				    layer_counters_of(guard, layer));
+		}
+	}
+	return object;
+}
+
+static json_t *counters_of(const struct eg_guard_view *guard)
+{
+	struct eg_totals totals;
+	json_t *object;
+
+	if (!guard->have_counters)
+		return json_null();
+	eg_totals(guard->counters, &totals);
+	object = json_object();
+	set(&object, "allowed", by_reason(totals.allowed, EG_VERDICT_ALLOW));
+	set(&object, "dropped", by_reason(totals.dropped, EG_VERDICT_DROP));
+	set(&object, "would_drop", by_reason(totals.would_drop, EG_VERDICT_DROP));
+	set(&object, "all_allowed", counter_of(&totals.all_allowed));
+	set(&object, "all_dropped", counter_of(&totals.all_dropped));
+	set(&object, "all_would_drop", counter_of(&totals.all_would_drop));
+	set(&object, "bypass_attempts", number_of(totals.bypass_packets));
+	set(&object, "by_layer", by_layer(guard));
+	return object;
+}
+
+static json_t *address_of(__u8 family, const union eg_addr *addr)
+{
+	char text[EG_ADDRESS_TEXT_LEN];
+
+	return family == EG_FAMILY_NONE ? json_null()
+					: json_string(eg_addr_format(text, family, addr));
+}
+
+static json_t *proto_of(__u8 family, __u8 proto)
+{
+	struct eg_text text = {};
+	json_t *value;
+
+	if (family == EG_FAMILY_NONE)
+		return json_null();
+	eg_put_proto(&text, proto);
+	value = text.failed ? NULL : json_string(text.data);
+	eg_text_free(&text);
+	return value;
+}
+
+static json_t *recent_of(const struct eg_recent_view *recent)
+{
+	enum eg_verdict verdict = recent->would ? EG_VERDICT_WOULD_DROP : EG_VERDICT_DROP;
+	json_t *object = json_object();
+
+	set(&object, "family", string_of(family_name(recent->family)));
+	set(&object, "proto", proto_of(recent->family, recent->proto));
+	set(&object, "dst", address_of(recent->family, &recent->dst));
+	set(&object, "dport", recent->dport ? number_of(recent->dport) : json_null());
+	set(&object, "verdict", json_string(eg_verdict_names[verdict]));
+	set(&object, "reason", json_string(eg_reason_names[recent->reason]));
+	set(&object, "layer", json_string(eg_layer_names[recent->layer]));
+	set(&object, "packets", number_of(recent->packets));
+	set(&object, "bytes", number_of(recent->bytes));
+	set(&object, "first", time_of(recent->first_realtime_ns));
+	set(&object, "last", time_of(recent->last_realtime_ns));
+	set(&object, "pid", recent->pid ? number_of(recent->pid) : json_null());
+	set(&object, "comm", string_of(recent->comm));
+	set(&object, "cgroup", string_of(recent->cgroup));
+	set(&object, "container", string_of(recent->container));
+	return object;
+}
+
+static json_t *recents_of(const struct eg_guard_view *guard)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; array && i < guard->n_recent; i++) {
+		if (json_array_append_new(array, recent_of(&guard->recent[i])) < 0) {
+			json_decref(array);
+			return NULL;
+		}
+	}
+	return array;
+}
+
+static json_t *layers_of(const struct eg_guard_view *guard)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; array && i < guard->n_layers; i++) {
+		const struct eg_layer_view *layer = &guard->layers[i];
+		json_t *object = json_object();
+
+		set(&object, "name", json_string(layer->name));
+		set(&object, "state", json_string(layer->state));
+		set(&object, "interfaces", strings_of(layer->interfaces));
+		set(&object, "detail", string_of(layer->detail));
+		if (json_array_append_new(array, object) < 0) {
+			json_decref(array);
+			return NULL;
+		}
+	}
+	return array;
+}
+
+static json_t *guard_of(const struct eg_guard_view *guard)
+{
+	json_t *object = json_object();
+
+	set(&object, "name", string_of(guard->name));
+	set(&object, "target", string_of(guard->target));
+	set(&object, "mode", string_of(guard->mode));
+	set(&object, "state", json_string(eg_guard_state_names[guard->state]));
+	set(&object, "detail", string_of(guard->reason));
+	set(&object, "since", time_of(guard->since_realtime_ns));
+	set(&object, "target_started", time_of(guard->target_started_realtime_ns));
+	set(&object, "tunnel", joined_of(guard->tunnels));
+	set(&object, "tunnels", strings_of(guard->tunnels));
+	set(&object, "tunnel_state", string_of(guard->tunnel_state));
+	set(&object, "endpoints", strings_of(guard->endpoints));
+	set(&object, "dns", string_of(guard->dns));
+	set(&object, "dns_detail", string_of(guard->dns_detail));
+	set(&object, "holds_against", string_of(guard->holds_against));
+	set(&object, "layers", layers_of(guard));
+	set(&object, "notes", strings_of(guard->notes));
+	set(&object, "counters", counters_of(guard));
+	set(&object, "recent", recents_of(guard));
+	set(&object, "policy", string_of(guard->policy));
+	return object;
+}
+
+/* Consumes `object`. */
+static int dump(json_t *object, FILE *to)
+{
+	int result;
+
+	if (!object)
+		return -ENOMEM;
+	errno = 0;
+	result = json_dumpf(object, to, JSON_COMPACT | JSON_ENSURE_ASCII);
+	json_decref(object);
+	if (result < 0 || fputc('\n', to) == EOF)
+		return errno ? -errno : -EIO;
+	return 0;
+}
+
+static int json_status(const struct eg_status_view *status, FILE *to)
+{
+	json_t *object = json_object(), *guards = json_array();
+
+	for (size_t i = 0; guards && i < status->n_guards; i++) {
+		if (json_array_append_new(guards, guard_of(&status->guards[i])) < 0) {
+			json_decref(guards);
+			guards = NULL;
+		}
+	}
+	set(&object, "version", string_of(status->version));
+	set(&object, "guards", guards);
+	return dump(object, to);
+}
+
+static int json_explanation(const struct eg_question *question,
+			    const struct eg_explanation *explanation, FILE *to)
+{
+	json_t *object = json_object();
+
+	set(&object, "family", string_of(family_name(question->family)));
+	set(&object, "proto", proto_of(question->family, question->proto));
+	set(&object, "dst", address_of(question->family, &question->dst));
+	set(&object, "dport", question->dport ? number_of(question->dport) : json_null());
+	set(&object, "wireguard", json_boolean(question->wireguard));
+	set(&object, "verdict", json_string(eg_verdict_names[explanation->verdict]));
+	set(&object, "reason", json_string(eg_reason_names[explanation->reason]));
+	set(&object, "row", number_of(explanation->row));
+	set(&object, "why", string_of(explanation->why[0] ? explanation->why : NULL));
+	set(&object, "hint", string_of(explanation->hint[0] ? explanation->hint : NULL));
+	return dump(object, to);
+}
+
+static int json_features(const struct eg_feature_view *features, size_t n, FILE *to)
+{
+	json_t *object = json_object(), *all = json_object();
+
+	for (size_t i = 0; i < n; i++) {
+		json_t *feature = json_object();
+
+		set(&feature, "present", json_boolean(features[i].present));
+		set(&feature, "what", string_of(features[i].what));
+		set(&feature, "detail", string_of(features[i].detail));
+		set(&all, features[i].name, feature);
+	}
+	set(&object, "features", all);
+	return dump(object, to);
+}
+
+const struct eg_renderer eg_render_json = {
+	.status = json_status,
+	.event = json_event,
+	.lost = json_lost,
+	.state = json_state_line,
+	.explanation = json_explanation,
+	.features = json_features,
+};

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What commands show, as plain values: commands fill these, renderers (render.h) print them.
+ * Neither knows the other. Strings are as they came; a renderer escapes them.
+ */
+#ifndef EG_MODEL_H
+#define EG_MODEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "eg_abi.h"
+
+enum eg_guard_state {
+	EG_STATE_ENFORCING,
+	EG_STATE_AUDIT,
+	EG_STATE_DEGRADED,  /* something it should cover is not covered */
+	EG_STATE_UNGUARDED, /* the name now means another namespace, without a guard */
+	EG_STATE_GONE,      /* its namespace is no more */
+};
+extern const char *const eg_guard_state_names[5];
+
+struct eg_layer_view {
+	const char *name;  /* "device" */
+	const char *state; /* "attached", "partial", "missing", "not available" */
+	char **interfaces; /* NULL-terminated */
+	char *detail;      /* what it does not cover, or NULL */
+};
+
+struct eg_recent_view {
+	__u8 family;
+	union eg_addr dst;
+	__u16 dport;
+	__u8 proto;
+	enum eg_reason reason;
+	enum eg_layer layer;
+	bool would;
+	__u64 packets, bytes;
+	__u64 first_realtime_ns, last_realtime_ns;
+	__u32 pid;                       /* 0: not known */
+	char *comm, *container, *cgroup; /* NULL: not known */
+};
+
+/* Owns what it points to. */
+struct eg_guard_view {
+	char *name;
+	char *target;
+	const char *mode; /* "enforce", "audit" */
+	enum eg_guard_state state;
+	char *reason;                     /* why it is degraded, unguarded or gone; NULL */
+	__u64 since_realtime_ns;          /* guarded since */
+	__u64 target_started_realtime_ns; /* 0: not known */
+	char **tunnels;                   /* "wg0", NULL-terminated */
+	char *tunnel_state;               /* "wg0 (WireGuard, up)", "wg0 absent", … */
+	char **endpoints;                 /* texts */
+	char *dns;                        /* "tunnel", "lan", "outside the guard" */
+	char *dns_detail;                 /* what leaves outside any hook, and the fix; NULL */
+	char *holds_against; /* "root with NET_ADMIN inside", "processes without NET_ADMIN" */
+	struct eg_layer_view *layers;
+	size_t n_layers;
+	char **notes; /* what this kernel leaves uncovered, leftovers, hints */
+	struct eg_counter counters[EG_COUNTERS_ALL];
+	bool have_counters;
+	struct eg_recent_view *recent;
+	size_t n_recent;
+	char *policy; /* text without [Derived], NULL: not known */
+};
+
+struct eg_status_view {
+	const char *version;
+	struct eg_guard_view *guards;
+	size_t n_guards;
+};
+void eg_status_view_free(struct eg_status_view *status);
+
+/*
+ * The counters of all layers put together, by reason. A dropped packet was dropped by one layer:
+ * drops are summed. An allowed packet, or one that audit mode let pass, was counted by each layer
+ * it went through: the layer that counted most tells.
+ */
+struct eg_totals {
+	struct eg_counter allowed[EG_REASON_COUNT];
+	struct eg_counter dropped[EG_REASON_COUNT];
+	struct eg_counter would_drop[EG_REASON_COUNT];
+	struct eg_counter all_allowed;
+	/* Without multicast and broadcast, the noise of discovery protocols: the headline. */
+	struct eg_counter all_dropped;
+	struct eg_counter all_would_drop;
+	/* Drops at `peer` that no switch of policy explains. */
+	__u64 bypass_packets;
+};
+void eg_totals(const struct eg_counter counters[EG_COUNTERS_ALL], struct eg_totals *ret_totals);
+
+/* One line of `events`. */
+struct eg_event_view {
+	const struct eg_event *event;
+	__u64 realtime_ns;
+	const char *guard;
+	const char *ifname;       /* NULL: not known */
+	const char *cgroup;       /* path, NULL: not known */
+	const char *container;    /* name, NULL */
+	const char *container_id; /* NULL */
+};
+
+/* One line of `features`. */
+struct eg_feature_view {
+	const char *name; /* JSON key, "checksum_test" */
+	const char *what; /* for people: "test of pending checksums" */
+	bool present;
+	const char *detail; /* why not, and what follows; a path; NULL */
+};
+
+#endif /* EG_MODEL_H */
