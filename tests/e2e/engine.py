@@ -1,0 +1,75 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Plays a container engine that listens at a socket, until it is killed.
+
+usage: engine.py SOCKET [NAME=PID]...
+
+Each NAME is a container; its id is the SHA-256 of its name, and PID 0 is a stopped one.
+"""
+
+import hashlib
+import http.server
+import json
+import os
+import socketserver
+import sys
+
+
+def container_id(name):
+    return hashlib.sha256(name.encode()).hexdigest()
+
+
+class Engine(http.server.BaseHTTPRequestHandler):
+    containers = {}
+
+    def reply(self, status, content):
+        body = json.dumps(content).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_GET(self):
+        if self.path == "/containers/json":
+            self.reply(200, [
+                {"Id": container_id(name), "Names": ["/" + name]} for name in self.containers
+            ])
+            return
+        name = self.path.removeprefix("/containers/").removesuffix("/json")
+        if name not in self.containers:
+            self.reply(404, {"message": f"No such container: {name}"})
+            return
+        pid = self.containers[name]
+        self.reply(200, {
+            "Id": container_id(name),
+            "Name": "/" + name,
+            "State": {
+                "Running": pid != 0, "Pid": pid, "StartedAt": "2024-01-02T03:04:05.5Z",
+            },
+        })
+
+    def address_string(self):
+        return "socket"
+
+    def log_message(self, *_):
+        pass
+
+
+class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    daemon_threads = True
+
+
+def main():
+    for argument in sys.argv[2:]:
+        name, _, pid = argument.partition("=")
+        Engine.containers[name] = int(pid)
+    # Whoever finds the socket finds somebody who listens.
+    path = sys.argv[1] + ".new"
+    with Server(path, Engine) as server:
+        os.rename(path, sys.argv[1])
+        server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()
