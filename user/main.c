@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cmd.h"
+#include "net/runtime.h"
 #include "log.h"
 #include "util/text.h"
 
@@ -63,7 +64,9 @@ int main(int argc, char **argv)
 		return EG_EXIT_OK;
 	}
 	if (strcmp(argv[1], "--version") == 0) {
-		puts("egressguard " EG_VERSION);
+		printf("egressguard %s%s\n", EG_VERSION,
+		       eg_runtime_available() ? ""
+					      : " (built without libcurl: no container names)");
 		return EG_EXIT_OK;
 	}
 	for (const struct eg_command *command = eg_commands; command->name; command++) {

@@ -228,49 +228,11 @@ bool eg_event_is_bypass(const struct eg_event *event)
 
 /* --- strangers' strings ---------------------------------------------------------------------- */
 
-/* RFC 3629, 4 */
-size_t eg_utf8_next(const char *bytes, __u32 *ret_code)
-{
-	const unsigned char *b = (const unsigned char *)bytes;
-	__u32 code, least;
-	size_t len;
-
-	if (b[0] < 0x80) {
-		*ret_code = b[0];
-		return b[0] ? 1 : 0;
-	}
-	if (b[0] >= 0xc2 && b[0] <= 0xdf) {
-		len = 2;
-		code = b[0] & 0x1f;
-		least = 0x80;
-	} else if (b[0] >= 0xe0 && b[0] <= 0xef) {
-		len = 3;
-		code = b[0] & 0xf;
-		least = 0x800;
-	} else if (b[0] >= 0xf0 && b[0] <= 0xf4) {
-		len = 4;
-		code = b[0] & 7;
-		least = 0x10000;
-	} else {
-		return 0;
-	}
-	/* A NUL is no continuation byte, so this does not read past the end. */
-	for (size_t i = 1; i < len; i++) {
-		if ((b[i] & 0xc0) != 0x80)
-			return 0;
-		code = code << 6 | (b[i] & 0x3f);
-	}
-	if (code < least || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff))
-		return 0;
-	*ret_code = code;
-	return len;
-}
-
 void eg_put_utf8(struct eg_text *line, const char *string)
 {
 	while (*string) {
 		__u32 code;
-		size_t len = eg_utf8_next(string, &code);
+		size_t len = eg_utf8_decode(string, EG_UTF8_MAX, &code);
 
 		if (len) {
 			eg_text_add(line, string, len);

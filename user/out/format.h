@@ -38,9 +38,6 @@ bool eg_event_has_icmp(const struct eg_event *event);
 /* A drop at `peer` that no switch of policy explains: something got past `device`. */
 bool eg_event_is_bypass(const struct eg_event *event);
 
-/* Bytes of the valid UTF-8 sequence that `bytes` starts with, 0 if it is none: no overlong form, no
- * surrogate, nothing above U+10FFFF, no NUL. *ret_code is its code point. */
-size_t eg_utf8_next(const char *bytes, __u32 *ret_code);
 /* `string` with what is not UTF-8 as \xNN. */
 void eg_put_utf8(struct eg_text *line, const char *string);
 

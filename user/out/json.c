@@ -49,7 +49,7 @@ static void put_string(struct eg_text *line, const char *string)
 			string += plain;
 			continue;
 		}
-		len = eg_utf8_next(string, &code);
+		len = eg_utf8_decode(string, EG_UTF8_MAX, &code);
 		if (len) {
 			put_escaped_code(line, code);
 			string += len;

@@ -497,6 +497,7 @@ static const struct place_hint place_hints[] = {
 	{EG_REASON_PRIVATE, IPV6(0), "a LAN after all? --allow that subnet"},
 	{EG_REASON_PUBLIC, IPV4(15, 198, 18),
 	 "a Docker network outside the private ranges? --allow 198.18.0.0/15"},
+	{EG_REASON_SOURCE, IPV4(32, 255, 255, 255, 255), "DHCP? --allow-dhcp"},
 	{EG_REASON_MULTICAST, IPV4(24, 224), "discovery on the LAN? --allow-multicast"},
 	{EG_REASON_MULTICAST, IPV4(8, 239), "discovery on the LAN? --allow-multicast"},
 	{EG_REASON_MULTICAST, IPV6(16, 0xff, 0x01), "discovery on the LAN? --allow-multicast"},
@@ -515,8 +516,7 @@ const char *eg_reason_hint(enum eg_reason reason, __u8 family, const union eg_ad
 	switch (reason) {
 	case EG_REASON_FRAGMENT:
 		return "the tunnel's MTU is above the path's: lower it (MTU = 1420 in wg0.conf, "
-		       "1280 "
-		       "always fits)";
+		       "1280 always fits)";
 	case EG_REASON_NOT_WIREGUARD:
 		return "WARP or AmneziaWG? --endpoint-shape any";
 	case EG_REASON_TUNNEL_ONLY:

@@ -589,62 +589,6 @@ int eg_policy_set(struct eg_policy *policy, enum eg_policy_key_id key, const cha
 	return result;
 }
 
-void eg_policy_unset(struct eg_policy *policy, enum eg_policy_key_id key)
-{
-	policy->given[key] = false;
-	switch (key) {
-	case EG_KEY_TARGET:
-		free(policy->target);
-		policy->target = NULL;
-		break;
-	case EG_KEY_TUNNEL:
-		free_tunnels(policy);
-		break;
-	case EG_KEY_MODE:
-		policy->mode = EG_MODE_ENFORCE;
-		break;
-	case EG_KEY_ON_BLOCK:
-		policy->on_block = EG_ON_BLOCK_DROP;
-		break;
-	case EG_KEY_LAN:
-		policy->lan = true;
-		break;
-	case EG_KEY_ALLOW:
-		policy->n_allow = 0;
-		break;
-	case EG_KEY_DENY:
-		policy->n_deny = 0;
-		break;
-	case EG_KEY_DNS:
-		policy->dns = EG_DNS_AUTO;
-		break;
-	case EG_KEY_ALLOW_DNS:
-		policy->n_allow_dns = 0;
-		break;
-	case EG_KEY_ALLOW_DHCP:
-		policy->allow_dhcp = false;
-		break;
-	case EG_KEY_ALLOW_MULTICAST:
-		policy->allow_multicast = false;
-		break;
-	case EG_KEY_WG_CONF:
-		free(policy->wg_conf);
-		policy->wg_conf = NULL;
-		break;
-	case EG_KEY_ENDPOINT:
-		free_endpoints(&policy->endpoints, &policy->n_endpoints);
-		break;
-	case EG_KEY_ENDPOINT_SHAPE:
-		policy->endpoint_shape = EG_SHAPE_WIREGUARD;
-		break;
-	case EG_KEY_SOURCE_PORT:
-		policy->source_port = 0;
-		break;
-	case EG_KEY_COUNT:
-		break;
-	}
-}
-
 /* --- what attach learned ---------------------------------------------------------------------- */
 
 static int set_derived_endpoint(struct eg_derived *derived, const char *value,

@@ -142,7 +142,7 @@ struct eg_policy {
 	enum eg_shape endpoint_shape;
 	__u16 source_port; /* host order, 0: not pinned */
 	struct eg_derived derived;
-	bool given[EG_KEY_COUNT]; /* which keys the user set: an option replaces a file's value */
+	bool given[EG_KEY_COUNT]; /* which keys the user set */
 };
 
 /* The defaults of egressguard(8). */
@@ -161,9 +161,6 @@ static inline void eg_policy_freep(struct eg_policy **policy)
  */
 int eg_policy_set(struct eg_policy *policy, enum eg_policy_key_id key, const char *value,
 		  struct eg_error *error);
-
-/* Puts one key back to its default, not given: for an option that replaces what a file said. */
-void eg_policy_unset(struct eg_policy *policy, enum eg_policy_key_id key);
 
 /*
  * Reads a policy file (egressguard.conf(5)) of `len` bytes over `policy`. Comments with # or ; at

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
@@ -89,4 +90,22 @@ int eg_open_in_root(int root_fd, const char *path, int flags)
 		if (errno != EAGAIN || i == RESOLVE_ATTEMPTS)
 			return -errno;
 	}
+}
+
+int eg_file_read_in_root(int root_fd, const char *path, size_t max, char **ret_data,
+			 size_t *ret_len)
+{
+	EG_AUTO_CLOSE int fd = eg_open_in_root(root_fd, path, O_PATH);
+	struct stat info;
+	char link[32];
+
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &info) < 0)
+		return -errno;
+	if (!S_ISREG(info.st_mode))
+		return -EINVAL;
+	/* what was looked at, whatever the path leads to by now */
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	return eg_file_read(AT_FDCWD, link, max, ret_data, ret_len);
 }

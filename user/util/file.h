@@ -20,4 +20,11 @@ int eg_fd_read(int fd, size_t max, char **ret_data, size_t *ret_len);
  */
 int eg_open_in_root(int root_fd, const char *path, int flags);
 
+/*
+ * Reads a whole file by eg_open_in_root(), as eg_file_read() does. -EINVAL if it is no regular
+ * file: to merely open a device that a container made may do something to this machine.
+ */
+int eg_file_read_in_root(int root_fd, const char *path, size_t max, char **ret_data,
+			 size_t *ret_len);
+
 #endif /* EG_FILE_H */

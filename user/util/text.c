@@ -87,9 +87,7 @@ char *eg_text_take(struct eg_text *text)
 
 /* --- text from strangers ---------------------------------------------------------------------- */
 
-/* Well-formed UTF-8 as RFC 3629, 4 has it: no surrogates, nothing longer than needed. Returns the
- * bytes of the character at `from`, 0 if it is none. */
-static size_t decode_utf8(const char *from, size_t len, uint32_t *ret_code)
+size_t eg_utf8_decode(const char *from, size_t len, uint32_t *ret_code)
 {
 	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
 	unsigned char first = (unsigned char)from[0];
@@ -144,7 +142,7 @@ static bool is_unprintable(uint32_t code)
 static size_t escape_one(char piece[8], const char *from, size_t len)
 {
 	uint32_t code;
-	size_t bytes = decode_utf8(from, len, &code);
+	size_t bytes = eg_utf8_decode(from, len, &code);
 
 	if (bytes == 1 && code == '\\') {
 		memcpy(piece, "\\\\", 3);

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Always NUL-terminated once anything was added. Starts as {}. `failed` stays set after the first
  * failed allocation, so that callers check once, at the end. */
@@ -23,6 +24,12 @@ void eg_text_printf(struct eg_text *text, const char *format, ...)
 /* Gives the buffer away (the caller frees it), NULL if an allocation failed. Never NULL otherwise.
  */
 char *eg_text_take(struct eg_text *text);
+
+/* Well-formed UTF-8 as RFC 3629, 4 has it: no surrogates, nothing longer than needed. Returns the
+ * bytes of the character at `from`, 0 if it is none. `len` may be more than the string has: a NUL
+ * continues no character. */
+#define EG_UTF8_MAX 4 /* bytes of a character */
+size_t eg_utf8_decode(const char *from, size_t len, uint32_t *ret_code);
 
 /*
  * Makes a stranger's string safe for a terminal, a log line or a file name in a message: printable
