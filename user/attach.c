@@ -381,6 +381,7 @@ static int find_guard(struct attach *attach, struct eg_guard **ret_guard, struct
 static int attach_run(struct attach *attach, struct eg_error *error)
 {
 	EG_AUTO_GUARD struct eg_guard *guard = NULL;
+	struct eg_error sweeping = {};
 	int result = eg_features_check(error);
 
 	if (result == 0)
@@ -402,7 +403,12 @@ static int attach_run(struct attach *attach, struct eg_error *error)
 	if (result == 0)
 		result =
 			guard ? update(attach, guard, error) : create(attach, realtime_ns(), error);
-	return result < 0 ? result : eg_sweep(&attach->pins, error);
+	if (result < 0)
+		return result;
+	/* The guard is in force: leftovers are worth a warning, no failure. */
+	if (eg_sweep(&attach->pins, &sweeping) < 0)
+		eg_text_printf(&attach->result->warnings, "%s\n", sweeping.message);
+	return 0;
 }
 
 int eg_attach(const struct eg_attach_request *request, struct eg_policy *policy,

@@ -57,19 +57,37 @@ static int read_options(int argc, char **argv, struct eg_common *common, bool *r
 	return 0;
 }
 
+static int detach_one(struct eg_pins *pins, const char *name, struct eg_error *error)
+{
+	char escaped[EG_NAME_MAX * 4];
+	int result = eg_guard_remove(pins, name, error);
+
+	if (result == 0)
+		printf("%s: detached\n", eg_escape(escaped, sizeof(escaped), name, strlen(name)));
+	return result;
+}
+
+/* One that cannot be taken away does not save the others; the first one's error is told. */
 static int detach_all_of(struct eg_pins *pins, char **names, struct eg_error *error)
 {
-	int result = 0;
+	int first = 0;
 
-	for (char **name = names; result == 0 && *name; name++) {
-		char escaped[EG_NAME_MAX * 4];
+	for (char **name = names; *name; name++) {
+		struct eg_error why = {};
+		int result = detach_one(pins, *name, &why);
 
-		result = eg_guard_remove(pins, *name, error);
-		if (result == 0)
-			printf("%s: detached\n",
-			       eg_escape(escaped, sizeof(escaped), *name, strlen(*name)));
+		if (result < 0 && first == 0) {
+			first = result;
+			*error = why;
+		}
 	}
-	return result;
+	return first;
+}
+
+/* A killed command may have left a half-made guard, which no other command sees, in force. */
+static bool detach_half_made(struct eg_pins *pins, const struct eg_common *common)
+{
+	return common->guard && detach_one(pins, common->guard, NULL) == 0;
 }
 
 static int detach(const struct eg_common *common, bool all, struct eg_error *error)
@@ -86,6 +104,8 @@ static int detach(const struct eg_common *common, bool all, struct eg_error *err
 		result = eg_pins_lock(&pins, LOCK_WAIT_MS, error);
 	if (result == 0)
 		result = eg_select_guards(&pins, common, &names, error);
+	if (result == -ENOENT && detach_half_made(&pins, common))
+		return 0;
 	if (result == 0)
 		result = detach_all_of(&pins, names, error);
 	eg_names_free(names);

@@ -6,7 +6,6 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #include "eg_packet.h"
@@ -522,20 +521,16 @@ static bool names_docker_resolver(const char *resolv_conf)
 static bool process_asks_docker(pid_t pid)
 {
 	EG_AUTO_CLOSE int root = -1;
-	EG_AUTO_CLOSE int file = -1;
 	EG_AUTO_FREE char *text = NULL;
 	char path[32];
-	struct stat info;
 	size_t len = 0;
 
 	snprintf(path, sizeof(path), "/proc/%d/root", (int)pid);
 	root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (root < 0)
 		return false;
-	file = eg_open_in_root(root, "/etc/resolv.conf", O_RDONLY);
-	if (file < 0 || fstat(file, &info) < 0 || !S_ISREG(info.st_mode))
-		return false;
-	return eg_fd_read(file, RESOLV_CONF_MAX, &text, &len) == 0 && names_docker_resolver(text);
+	return eg_file_read_in_root(root, "/etc/resolv.conf", RESOLV_CONF_MAX, &text, &len) == 0 &&
+	       names_docker_resolver(text);
 }
 
 static pid_t find_docker_asker(const struct eg_netns *netns)
@@ -593,6 +588,11 @@ static void conclude(struct collection *c)
 		view->state = EG_STATE_UNGUARDED;
 		view->reason = keep(c, "the target has another namespace now, without a guard: "
 				       "attach again");
+	} else if (!c->found && !eg_guard_is_dead(c->guard)) {
+		view->state = EG_STATE_DEGRADED;
+		view->reason =
+			keep(c, "it is in force, but its namespace is not to be found: neither "
+				"a process nor a file holds it, maybe an open descriptor");
 	} else if (!c->found) {
 		view->state = EG_STATE_GONE;
 		view->reason = keep(c, "nothing holds its namespace any more");
@@ -687,6 +687,47 @@ static int collect_all(struct eg_pins *pins, const char *pin_dir, char **names,
 	return result;
 }
 
+static bool has_guard(const struct eg_status_view *status, const char *name)
+{
+	for (size_t i = 0; i < status->n_guards; i++) {
+		if (strcmp(status->guards[i].name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int add_half_made(struct eg_status_view *status, const char *name)
+{
+	struct eg_guard_view *guards =
+		reallocarray(status->guards, status->n_guards + 1, sizeof(*guards));
+	struct eg_guard_view *view;
+
+	if (!guards)
+		return -ENOMEM;
+	status->guards = guards;
+	view = &guards[status->n_guards++];
+	*view = (struct eg_guard_view){.state = EG_STATE_DEGRADED};
+	view->name = strdup(name);
+	view->reason =
+		strdup("a command that was killed left it half-made, and it may be in force: "
+		       "attach again, or detach it");
+	return view->name && view->reason ? 0 : -ENOMEM;
+}
+
+/* What no guard has the name of, but may keep packets in all the same. */
+static int collect_half_made(struct eg_pins *pins, struct eg_status_view *status)
+{
+	char **names = NULL;
+	int result = eg_pins_list(pins, true, &names);
+
+	for (char **name = names; result == 0 && name && *name; name++) {
+		if (!has_guard(status, *name))
+			result = add_half_made(status, *name);
+	}
+	eg_names_free(names);
+	return result;
+}
+
 int eg_collect_status(const struct eg_common *common, struct eg_status_view *ret_status,
 		      struct eg_error *error)
 {
@@ -705,6 +746,8 @@ int eg_collect_status(const struct eg_common *common, struct eg_status_view *ret
 		return result;
 	if (names)
 		result = collect_all(&pins, common->pin_dir, names, &status);
+	if (result == 0 && names && !common->guard && !common->netns)
+		result = collect_half_made(&pins, &status);
 	eg_names_free(names);
 	if (result < 0)
 		return eg_error_set(error, EG_EXIT_FAILED, -result, "%s", strerror(-result));

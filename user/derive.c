@@ -226,17 +226,15 @@ static int read_conf_inside(pid_t pid, const char *tunnel, char **ret_text, size
 	if (root < 0)
 		return -errno;
 	for (size_t i = 0; i < sizeof(conf_places) / sizeof(conf_places[0]); i++) {
-		EG_AUTO_CLOSE int fd = -1;
+		int result;
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
 		snprintf(ret_path, path_size, conf_places[i], tunnel);
 #pragma GCC diagnostic pop
-		fd = eg_open_in_root(root, ret_path, O_RDONLY);
-		if (fd >= 0)
-			return eg_fd_read(fd, EG_WGCONF_MAX, ret_text, ret_len);
-		if (fd != -ENOENT && fd != -ENOTDIR)
-			return fd;
+		result = eg_file_read_in_root(root, ret_path, EG_WGCONF_MAX, ret_text, ret_len);
+		if (result != -ENOENT && result != -ENOTDIR)
+			return result;
 	}
 	return -ENOENT;
 }
@@ -260,7 +258,7 @@ static int take_conf_inside(pid_t pid, const char *tunnel, struct eg_policy *pol
 			warnings,
 			"the container's %s cannot be read (%s): its DNS servers and subnets "
 			"are not known as tunnel-only\n",
-			path, strerror(-result));
+			path, result == -EINVAL ? "it is no regular file" : strerror(-result));
 		return 0;
 	}
 	result = eg_wgconf_parse(text, len, &conf, &at);

@@ -231,8 +231,10 @@ static void test_gone(void **state)
 	struct eg_guard *guard = bed_guard(&pins, "gone", &container, "x", image);
 
 	(void)state;
+	assert_false(eg_guard_is_dead(guard));
 	bed_container_stop(&container);
 	assert_int_equal(device_state(guard, &container), EG_COVER_NONE);
+	assert_true(eg_guard_is_dead(guard));
 	eg_guard_close(guard);
 	assert_int_equal(eg_guard_remove(&pins, "gone", NULL), 0);
 	assert_int_equal(bed_entries(), 0);

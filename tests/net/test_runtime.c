@@ -552,11 +552,11 @@ static void test_target_refuses(void **state)
 {
 	(void)state;
 	check_refuses("", EG_EXIT_USAGE, "empty");
-	check_refuses("innner", EG_EXIT_NO_SUCH, "did you mean \"inner\"");
+	check_refuses("innner", EG_EXIT_NO_SUCH, "did you mean 'inner'");
 	check_refuses("zzz\033[31m", EG_EXIT_NO_SUCH, "zzz\\x1b[31m");
 	check_refuses("netns:zzz", EG_EXIT_NO_SUCH, "/run/netns");
 	check_refuses("netns:../netns/inner", EG_EXIT_NO_SUCH, "no network namespace");
-	check_refuses("pid:x", EG_EXIT_USAGE, "\"x\"");
+	check_refuses("pid:x", EG_EXIT_USAGE, "'x'");
 	check_refuses("pid:2147483647", EG_EXIT_NO_SUCH, "2147483647");
 	check_refuses("2147483646", EG_EXIT_NO_SUCH, "2147483646");
 	check_refuses("/run/netns/zzz", EG_EXIT_NO_SUCH, "/run/netns/zzz");

@@ -99,8 +99,9 @@ static int look_at_state(void *argument)
 		cover->tcx = true;
 		return 0;
 	}
-	cover->state = eg_clsact_state(cover->netns, cover->ifindex, cover->direction, cover->ids,
-				       cover->n_ids);
+	cover->state = EG_COVER_NONE;
+	(void)eg_clsact_state(cover->netns, cover->ifindex, cover->direction, cover->ids,
+			      cover->n_ids, &cover->state);
 	/* All of tcx runs before clsact, and may end the matter. */
 	if (cover->state == EG_COVER_ATTACHED && n > 0)
 		cover->state = EG_COVER_BEHIND;
@@ -270,7 +271,6 @@ struct filter_pins {
 	struct filter_pin *list;
 	size_t n;
 	int failed;
-	struct eg_error *error;
 };
 
 static struct filter_pin parse_filter_pin(const char *entry)
@@ -346,7 +346,7 @@ static int detach_in_namespace(const struct eg_netns *netns, void *argument)
 
 int eg_filters_detach(int dir_fd, __u32 ifindex, struct eg_error *error)
 {
-	struct filter_pins pins = {.dir_fd = dir_fd, .underlay = ifindex, .error = error};
+	struct filter_pins pins = {.dir_fd = dir_fd, .underlay = ifindex};
 	int err = eg_dir_visit(dir_fd, collect_filter_pin, &pins);
 
 	if (!err && pins.n)
@@ -358,93 +358,6 @@ int eg_filters_detach(int dir_fd, __u32 ifindex, struct eg_error *error)
 		return eg_error_set(error, EG_EXIT_FAILED, -err,
 				    "cannot detach the guard's clsact filters: %s", strerror(-err));
 	return 0;
-}
-
-/* --- whether anything is left to cover ---------------------------------------------------------
- */
-
-/* The beginning of struct bpf_link_info, with the part for tcx that older headers lack. */
-struct tcx_link_info {
-	__u32 type;
-	__u32 id;
-	__u32 prog_id;
-	__u32 pad;
-	__u32 ifindex; /* 0: the interface is gone */
-	__u32 attach_type;
-};
-
-/* Anything that may still be in force, or that we cannot judge, is alive. */
-static int find_alive_link(const char *entry, void *argument)
-{
-	const int *dir_fd = argument;
-	char path[EG_PIN_PATH_LEN];
-	EG_AUTO_CLOSE int link_fd = -1;
-	struct tcx_link_info info = {};
-	__u32 len = sizeof(info);
-
-	if (strncmp(entry, "link_", 5) != 0)
-		return 0;
-	link_fd = bpf_obj_get(eg_pin_path(path, *dir_fd, entry));
-	if (link_fd < 0)
-		return errno != ENOENT;
-	return bpf_obj_get_info_by_fd(link_fd, &info, &len) < 0 || info.ifindex != 0;
-}
-
-/* Runs inside the namespace. */
-static int look_for_interface(void *argument)
-{
-	const __u32 *ifindex = argument;
-	char name[IFNAMSIZ];
-
-	if (if_indextoname(*ifindex, name))
-		return FILTER_PLACE_THERE;
-	return errno == ENXIO ? FILTER_PLACE_GONE : FILTER_PLACE_THERE;
-}
-
-/* By the interface, not the filter: one that somebody took off may be a guard to mend. */
-static enum filter_place place_of_filter(const struct eg_guard *guard, struct filter_pin *pin)
-{
-	EG_AUTO_NETNS struct eg_netns netns = EG_NETNS_NONE;
-	int result = eg_netns_find((dev_t)guard->meta.netns_dev, pin->netns_inode, 0, &netns);
-
-	if (!pin->ifindex)
-		return FILTER_PLACE_THERE;
-	if (result < 0)
-		return result == -ENOENT ? FILTER_PLACE_UNKNOWN : FILTER_PLACE_THERE;
-	result = eg_netns_run(&netns, look_for_interface, &pin->ifindex);
-	return result < 0 ? FILTER_PLACE_THERE : (enum filter_place)result;
-}
-
-/* The two ends of a veth die together. */
-static bool other_end_is_gone(const struct filter_pins *pins, const struct filter_pin *pin)
-{
-	for (size_t i = 0; i < pins->n; i++)
-		if (pins->list[i].underlay == pin->underlay &&
-		    pins->list[i].place == FILTER_PLACE_GONE)
-			return true;
-	return false;
-}
-
-static bool filters_are_dead(const struct eg_guard *guard)
-{
-	struct filter_pins pins = {.dir_fd = guard->dir_fd};
-	bool dead = eg_dir_visit(guard->dir_fd, collect_filter_pin, &pins) == 0;
-
-	for (size_t i = 0; dead && i < pins.n; i++) {
-		pins.list[i].place = place_of_filter(guard, &pins.list[i]);
-		dead = pins.list[i].place != FILTER_PLACE_THERE;
-	}
-	for (size_t i = 0; dead && i < pins.n; i++)
-		dead = pins.list[i].place == FILTER_PLACE_GONE ||
-		       other_end_is_gone(&pins, &pins.list[i]);
-	free(pins.list);
-	return dead;
-}
-
-bool eg_guard_is_dead(struct eg_guard *guard)
-{
-	return eg_dir_visit(guard->dir_fd, find_alive_link, &guard->dir_fd) == 0 &&
-	       filters_are_dead(guard);
 }
 
 /* --- uncovering ----------------------------------------------------------------------------- */
@@ -477,4 +390,77 @@ int eg_guard_uncover(struct eg_guard *guard, __u32 ifindex)
 		return -EPROTO;
 	err = eg_filters_detach(guard->dir_fd, ifindex, NULL);
 	return err ? err : eg_dir_visit(guard->dir_fd, unpin_of_underlay, &unpinning);
+}
+
+/* --- whether anything is left to cover ---------------------------------------------------------
+ */
+
+/* The beginning of struct bpf_link_info, with the part for tcx that older headers lack. */
+struct tcx_link_info {
+	__u32 type;
+	__u32 id;
+	__u32 prog_id;
+	__u32 pad;
+	__u32 ifindex; /* 0: the interface is gone */
+	__u32 attach_type;
+};
+
+/* What we cannot judge is alive. */
+static int find_live_link(const char *entry, void *argument)
+{
+	const int *dir_fd = argument;
+	char path[EG_PIN_PATH_LEN];
+	EG_AUTO_CLOSE int link_fd = -1;
+	struct tcx_link_info info = {};
+	__u32 len = sizeof(info);
+
+	if (strncmp(entry, "link_", 5) != 0)
+		return 0;
+	link_fd = bpf_obj_get(eg_pin_path(path, *dir_fd, entry));
+	if (link_fd < 0)
+		return errno != ENOENT;
+	return bpf_obj_get_info_by_fd(link_fd, &info, &len) < 0 || info.ifindex != 0;
+}
+
+static bool is_live(const struct filter_pin *pin, const struct eg_netns *netns)
+{
+	const enum eg_direction directions[] = {EG_EGRESS, EG_INGRESS};
+
+	for (size_t i = 0; i < 2; i++) {
+		enum eg_cover_state state = EG_COVER_NONE;
+
+		if (eg_clsact_state(netns, pin->ifindex, directions[i], &pin->prog_id, 1, &state) ||
+		    state != EG_COVER_NONE)
+			return true;
+	}
+	return false;
+}
+
+static int find_live_filter(const struct eg_netns *netns, void *argument)
+{
+	const struct filter_pins *pins = argument;
+
+	for (size_t i = 0; i < pins->n; i++)
+		if (pins->list[i].netns_inode == netns->inode && is_live(&pins->list[i], netns))
+			return 1;
+	return 0;
+}
+
+static bool has_live_filter(int dir_fd)
+{
+	struct filter_pins pins = {.dir_fd = dir_fd};
+	int live = eg_dir_visit(dir_fd, collect_filter_pin, &pins);
+
+	for (size_t i = 0; i < pins.n && !live; i++)
+		live = !pins.list[i].ifindex;
+	if (!live && pins.n)
+		live = eg_netns_visit(find_live_filter, &pins);
+	free(pins.list);
+	return live != 0;
+}
+
+bool eg_guard_is_dead(struct eg_guard *guard)
+{
+	return eg_dir_visit(guard->dir_fd, find_live_link, &guard->dir_fd) == 0 &&
+	       !has_live_filter(guard->dir_fd);
 }

@@ -160,17 +160,20 @@ static bool is_one_of(__u32 id, const __u32 *ids, size_t n)
 	return false;
 }
 
-enum eg_cover_state eg_clsact_state(const struct eg_netns *netns, __u32 ifindex,
-				    enum eg_direction direction, const __u32 *prog_ids, size_t n)
+int eg_clsact_state(const struct eg_netns *netns, __u32 ifindex, enum eg_direction direction,
+		    const __u32 *prog_ids, size_t n, enum eg_cover_state *ret_state)
 {
+	enum eg_cover_state state = EG_COVER_NONE;
 	struct filters filters;
+	int err = get_filters(netns, ifindex, direction, &filters);
 
-	if (get_filters(netns, ifindex, direction, &filters))
-		return EG_COVER_NONE;
-	for (size_t i = 0; i < filters.n; i++)
+	if (err)
+		return err;
+	for (size_t i = 0; i < filters.n && state == EG_COVER_NONE; i++)
 		if (is_one_of(filters.list[i].prog_id, prog_ids, n))
-			return i == 0 ? EG_COVER_ATTACHED : EG_COVER_BEHIND;
-	return EG_COVER_NONE;
+			state = i == 0 ? EG_COVER_ATTACHED : EG_COVER_BEHIND;
+	*ret_state = state;
+	return 0;
 }
 
 /* --- changes -------------------------------------------------------------------------------- */

@@ -37,7 +37,7 @@ int eg_guard_create(struct eg_pins *pins, const struct eg_meta *meta, const char
 		    struct eg_error *error);
 
 /* Gives a made guard, with its links on, its name, then removes whatever had that name or was left
- * over: new beside old, then old removed. */
+ * over: new beside old, then old removed. What cannot be removed is left to eg_pins_sweep(). */
 int eg_guard_commit(struct eg_guard *guard, struct eg_error *error);
 
 /* Takes a made guard away that was not committed, its links included. The one it would have
@@ -79,8 +79,8 @@ enum eg_cover_state eg_guard_peer_state(struct eg_guard *guard, const struct eg_
 					const struct eg_peer *peer, bool *ret_tcx);
 
 /* Whether nothing that the guard was attached to exists any more: none of its links has an
- * interface. False where that can't be told (a clsact filter is no link: where no process and no
- * file holds its namespace, only the other end of its veth tells). */
+ * interface, and none of its clsact filters is in a namespace that anybody holds. What cannot be
+ * told is alive. */
 bool eg_guard_is_dead(struct eg_guard *guard);
 
 /* Takes a layer off an interface that is an underlay no more (it became a declared tunnel). */

@@ -197,8 +197,8 @@ int eg_tcx_query(__u32 ifindex, enum eg_direction direction, __u32 ids[EG_TCX_MA
  */
 int eg_clsact_attach(const struct eg_netns *netns, int prog_fd, __u32 ifindex,
 		     enum eg_direction direction);
-enum eg_cover_state eg_clsact_state(const struct eg_netns *netns, __u32 ifindex,
-				    enum eg_direction direction, const __u32 *prog_ids, size_t n);
+int eg_clsact_state(const struct eg_netns *netns, __u32 ifindex, enum eg_direction direction,
+		    const __u32 *prog_ids, size_t n, enum eg_cover_state *ret_state);
 /* Removes filters with these programs; ifindex 0: from every interface. */
 int eg_clsact_detach(const struct eg_netns *netns, __u32 ifindex, const __u32 *prog_ids, size_t n);
 

@@ -99,13 +99,13 @@ int eg_netns_open_path(const char *path, struct eg_netns *ret_netns, struct eg_e
 	eg_escape(escaped, sizeof(escaped), path, strlen(path));
 	if (result == -EINVAL)
 		return eg_error_set(error, EG_EXIT_NO_SUCH, EINVAL,
-				    "\"%s\" is not a network namespace: name a file of /run/netns "
+				    "'%s' is not a network namespace: name a file of /run/netns "
 				    "or /proc/PID/ns/net",
 				    escaped);
 	if (result == -ENOENT || result == -ENOTDIR)
-		return eg_error_set(error, EG_EXIT_NO_SUCH, -result, "\"%s\" does not exist",
+		return eg_error_set(error, EG_EXIT_NO_SUCH, -result, "'%s' does not exist",
 				    escaped);
-	return eg_error_set(error, EG_EXIT_FAILED, -result, "cannot open \"%s\": %s%s", escaped,
+	return eg_error_set(error, EG_EXIT_FAILED, -result, "cannot open '%s': %s%s", escaped,
 			    strerror(-result),
 			    result == -EACCES || result == -EPERM ? "; run as root" : "");
 }

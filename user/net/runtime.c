@@ -107,10 +107,10 @@ static int refusal(enum eg_runtime runtime, const char *name, const struct reply
 	eg_escape(escaped, sizeof(escaped), name, strlen(name));
 	if (reply->status == 404)
 		return eg_error_set(error, EG_EXIT_NO_SUCH, ENOENT,
-				    "%s has no container \"%s\" (asked at %s)",
+				    "%s has no container '%s' (asked at %s)",
 				    runtimes[runtime].title, escaped, reply->engine);
 	eg_engine_message(message, sizeof(message), reply->body, reply->len);
-	return eg_error_set(error, EG_EXIT_FAILED, EIO, "%s at %s refused \"%s\" (HTTP %ld%s%s)",
+	return eg_error_set(error, EG_EXIT_FAILED, EIO, "%s at %s refused '%s' (HTTP %ld%s%s)",
 			    runtimes[runtime].title, reply->engine, escaped, reply->status,
 			    message[0] ? ": " : "", message);
 }
@@ -125,7 +125,7 @@ static int check_here(const struct eg_container *container, const struct reply *
 		return 0;
 	eg_escape(name, sizeof(name), container->name, strlen(container->name));
 	return eg_error_set(error, EG_EXIT_NO_SUCH, EREMOTE,
-			    "the engine at %s does not run here: its container \"%s\" is process "
+			    "the engine at %s does not run here: its container '%s' is process "
 			    "%d there, but on this machine that is no process of the container; "
 			    "run egressguard where the container runs",
 			    reply->engine, name, container->pid);
@@ -143,7 +143,7 @@ int eg_runtime_inspect(enum eg_runtime runtime, const char *name,
 
 		eg_escape(escaped, sizeof(escaped), name, strlen(name));
 		return eg_error_set(error, EG_EXIT_NO_SUCH, ENOENT,
-				    "\"%s\" cannot be the name of a container", escaped);
+				    "'%s' cannot be the name of a container", escaped);
 	}
 	result = ask(runtime, "/containers/%s/json", name, &reply, error);
 	if (result < 0)

@@ -45,7 +45,7 @@ static int too_long(struct eg_error *error, const char *text)
 
 	eg_escape(escaped, sizeof(escaped), text, strlen(text));
 	return eg_error_set(error, EG_EXIT_USAGE, ENAMETOOLONG,
-			    "the target \"%s\" is too long: at most %d bytes, its name at most %d",
+			    "the target '%s' is too long: at most %d bytes, its name at most %d",
 			    escaped, EG_TARGET_MAX - 1, EG_NAME_MAX - 1);
 }
 
@@ -95,7 +95,7 @@ static int resolve_netns(const char *name, struct eg_target *target, struct eg_e
 	if (!netns_exists(name)) {
 		eg_escape(escaped, sizeof(escaped), name, strlen(name));
 		return eg_error_set(error, EG_EXIT_NO_SUCH, ENOENT,
-				    "there is no network namespace \"%s\" in " NETNS_DIR, escaped);
+				    "there is no network namespace '%s' in " NETNS_DIR, escaped);
 	}
 	snprintf(path, sizeof(path), NETNS_DIR "/%s", name);
 	target->kind = EG_TARGET_NETNS;
@@ -148,8 +148,8 @@ static int resolve_pid(const char *digits, struct eg_target *target, struct eg_e
 
 	if (!pid) {
 		eg_escape(escaped, sizeof(escaped), digits, strlen(digits));
-		return eg_error_set(error, EG_EXIT_USAGE, EINVAL,
-				    "\"%s\" is not a process's number", escaped);
+		return eg_error_set(error, EG_EXIT_USAGE, EINVAL, "'%s' is not a process's number",
+				    escaped);
 	}
 	target->kind = EG_TARGET_PID;
 	target->pid = pid;
@@ -170,7 +170,7 @@ static int open_container(struct eg_container *container, struct eg_target *targ
 	eg_escape(name, sizeof(name), container->name, strlen(container->name));
 	if (!container->running)
 		return eg_error_set(error, EG_EXIT_NO_SUCH, ESRCH,
-				    "the container \"%s\" (%s) is stopped; start it, then attach",
+				    "the container '%s' (%s) is stopped; start it, then attach",
 				    name, runtime);
 	target->kind = EG_TARGET_CONTAINER;
 	/* The name outlives the container: a new one in its place has another id. */
@@ -183,7 +183,7 @@ static int open_container(struct eg_container *container, struct eg_target *targ
 	/* The process may have ended, and its number be another's, before it was opened. */
 	if (!eg_cgroup_holds(container->pid, container->id))
 		return eg_error_set(error, EG_EXIT_NO_SUCH, ESRCH,
-				    "the container \"%s\" (%s) stopped just now; try again", name,
+				    "the container '%s' (%s) stopped just now; try again", name,
 				    runtime);
 	target->pid = container->pid;
 	target->started_realtime_ns = container->started_realtime_ns;
@@ -290,7 +290,7 @@ static int ambiguous(const char *text, const struct meanings *meanings, struct e
 			       escaped);
 		separator = " or ";
 	}
-	return eg_error_set(error, EG_EXIT_USAGE, EEXIST, "\"%s\" is more than one thing: write %s",
+	return eg_error_set(error, EG_EXIT_USAGE, EEXIST, "'%s' is more than one thing: write %s",
 			    escaped, ways.data ? ways.data : "");
 }
 
@@ -358,12 +358,12 @@ static int nothing(const char *text, struct eg_error *error)
 	eg_escape(suggested, sizeof(suggested), nearest ? nearest : "",
 		  nearest ? strlen(nearest) : 0);
 	return eg_error_set(error, EG_EXIT_NO_SUCH, ENOENT,
-			    "there is no target \"%s\": no namespace of that name in " NETNS_DIR
+			    "there is no target '%s': no namespace of that name in " NETNS_DIR
 			    "%s%s%s%s",
 			    escaped,
 			    eg_runtime_available() ? ", no container of that name (Docker, Podman)"
 						   : "; this build cannot ask for containers",
-			    nearest ? "; did you mean \"" : "", suggested, nearest ? "\"?" : "");
+			    nearest ? "; did you mean '" : "", suggested, nearest ? "'?" : "");
 }
 
 static int resolve_name(const char *text, struct eg_target *target, struct eg_error *error)

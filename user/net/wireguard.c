@@ -50,8 +50,7 @@ static int kernel_error(int result, const char *name, struct eg_error *error)
 	else if (result == -ENOENT)
 		why = "the kernel's WireGuard does not answer";
 	return eg_error_set(error, EG_EXIT_FAILED, -result,
-			    "cannot read the WireGuard interface \"%s\": %s; %s", name, why,
-			    instead);
+			    "cannot read the WireGuard interface '%s': %s; %s", name, why, instead);
 }
 
 static int userspace_error(int result, const char *name, struct eg_error *error)
@@ -69,8 +68,7 @@ static int userspace_error(int result, const char *name, struct eg_error *error)
 	else if (result == -EBADMSG)
 		why = "what its process answered is not WireGuard's UAPI";
 	return eg_error_set(error, EG_EXIT_FAILED, -result,
-			    "cannot read the userspace WireGuard \"%s\": %s; %s", name, why,
-			    instead);
+			    "cannot read the userspace WireGuard '%s': %s; %s", name, why, instead);
 }
 
 int eg_wg_get(const struct eg_netns *netns, const struct eg_link *link,
@@ -89,7 +87,7 @@ int eg_wg_get(const struct eg_netns *netns, const struct eg_link *link,
 		return result < 0 ? userspace_error(result, name, error) : 0;
 	}
 	return eg_error_set(error, EG_EXIT_USAGE, EINVAL,
-			    "\"%s\" is not a WireGuard interface (it is %s%s)", name,
+			    "'%s' is not a WireGuard interface (it is %s%s)", name,
 			    link->kind[0] ? "of kind " : "a device without a kind",
 			    link->kind[0] ? link->kind : "");
 }
