@@ -105,6 +105,14 @@ set_demo() {
 	set_bed
 }
 
+# What Podman makes networks with: the plugins up to version 4, netavark since.
+need_container_network() {
+	for directory in /usr/lib /usr/libexec; do
+		[ -x "$directory/cni/bridge" ] || [ -x "$directory/podman/netavark" ] && return
+	done
+	lack containernetworking-plugins
+}
+
 set_test() {
 	set_bed
 	need_library cmocka libcmocka-dev
@@ -115,6 +123,9 @@ set_test() {
 	need_command jq jq
 	need_command ping iputils-ping
 	need_command dockerd docker.io
+	need_command docker docker-cli
+	need_command podman podman
+	need_container_network
 	need_command busybox busybox
 	need_command ps procps
 }
@@ -209,6 +220,22 @@ apt_name() {
 			echo linux-tools-common linux-tools-generic
 		fi
 		;;
+	docker-cli)
+		# In the engine's package before Debian 13, and in Ubuntu.
+		if apt_has docker-cli; then
+			echo docker-cli
+		else
+			echo docker.io
+		fi
+		;;
+	containernetworking-plugins)
+		version=$(apt-cache policy podman | sed -n 's/.*Candidate: \([0-9]*\)\..*/\1/p')
+		if [ "${version:-4}" -ge 5 ]; then
+			echo netavark
+		else
+			echo containernetworking-plugins
+		fi
+		;;
 	libclang-rt-dev)
 		version=$(apt-cache depends clang | sed -n 's/.*Depends: clang-\([0-9]*\)$/\1/p' |
 			head -n 1)
@@ -268,7 +295,7 @@ dnf_name() {
 	iputils-ping) echo iputils ;;
 	mount) echo util-linux ;;
 	procps) echo procps-ng ;;
-	docker.io) echo moby-engine ;;
+	docker.io | docker-cli) echo moby-engine ;;
 	iptables) echo iptables-nft ;;
 	clang-format | clang-tidy) echo clang-tools-extra ;;
 	shellcheck) echo ShellCheck ;;

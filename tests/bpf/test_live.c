@@ -153,7 +153,6 @@ struct attachment {
 	int link_fd;
 	__u32 ifindex;
 	__u32 prog_id;
-	enum eg_direction direction;
 };
 
 static void detach(struct attachment *attachment)
@@ -164,9 +163,8 @@ static void detach(struct attachment *attachment)
 		close(attachment->link_fd);
 	} else if (attachment->ifindex) {
 		assert_int_equal(eg_netns_open_self(&netns), 0);
-		assert_int_equal(eg_clsact_detach(&netns, attachment->ifindex,
-						  attachment->direction, &attachment->prog_id, 1),
-				 0);
+		assert_int_equal(
+			eg_clsact_detach(&netns, attachment->ifindex, &attachment->prog_id, 1), 0);
 	}
 }
 #define AUTO_DETACH EG_AUTO(detach)
@@ -176,8 +174,7 @@ static struct attachment attach(enum eg_prog prog, const char *name, enum eg_dir
 {
 	EG_AUTO_NETNS struct eg_netns netns = EG_NETNS_NONE;
 	struct attachment attachment = {.ifindex = index_of(name),
-					.prog_id = fixture.guard->prog_ids[prog],
-					.direction = direction};
+					.prog_id = fixture.guard->prog_ids[prog]};
 	int err = 0;
 
 	attachment.link_fd =

@@ -386,7 +386,7 @@ tunnel_delete() {
 capture_start() {
 	local name=$1 namespace=$2 interface=$3 filter=${4:-}
 	rm -f "$BED/$name.pcap"
-	start_in "$namespace" "capture-$name" tcpdump --immediate-mode -U -n -Z root -s 0 -B 16384 \
+	start_in "$namespace" "capture-$name" tcpdump --immediate-mode -U -n -Z root -s 2048 -B 16384 \
 		-i "$interface" -w "$BED/$name.pcap" ${filter:+"($filter) or ether proto 0x88b5"}
 	echo "$namespace $interface" >"$BED/$name.where"
 	wait_until 10 grep -q '^tcpdump: listening on' "$BED/capture-$name.log" || return
@@ -489,6 +489,23 @@ guards_snapshot() {
 	local meta
 	find "$EG_PIN_DIR" -mindepth 1 -printf '%P %y %i %l\n' | sort
 	for meta in "$EG_PIN_DIR"/*/meta; do
-		[ ! -e "$meta" ] || bed_bpftool -j map dump pinned "$meta" 2>&1 | jq -c 'map(.value)'
+		[ ! -e "$meta" ] || bed_bpftool -j map dump pinned "$meta" 2>&1 | jq -c 'map(.formatted.value // .value)'
 	done
+}
+
+# guard_counted GUARD [allowed|dropped|would_drop]: what was counted since the last call, a line for
+# each `LAYER REASON PACKETS`. Remembers now either way.
+guard_counted() {
+	local guard=$1 verdict=${2:-}
+	eg status "$guard" --json | jq -r '.guards[0].counters.by_layer | to_entries[] | .key as $layer |
+		.value | to_entries[] | .key as $verdict | .value | to_entries[] |
+		[$layer, .key, .value.packets, $verdict] | @tsv' | tr '\t' ' ' >"$BED/$guard.counted.now"
+	touch "$BED/$guard.counted"
+	if [ -n "$verdict" ]; then
+		awk -v verdict="$verdict" '
+			FNR == NR { before[$1, $2, $4] = $3; next }
+			$4 == verdict && $3 != before[$1, $2, $4] { print $1, $2, $3 - before[$1, $2, $4] }' \
+			"$BED/$guard.counted" "$BED/$guard.counted.now" | LC_ALL=C sort
+	fi
+	mv "$BED/$guard.counted.now" "$BED/$guard.counted"
 }

@@ -23,6 +23,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
+#endif
+
 static const char help[] =
 	"usage: probe WAY DESTINATION [OPTION VALUE]...\n"
 	"\n"
@@ -48,7 +52,8 @@ static const char help[] =
 	"  --payload KIND   text, or wireguard: shaped like a WireGuard data message\n"
 	"  --interface IF   for packet, bypass\n"
 	"  --mac MAC        the next hop's, for packet, bypass\n"
-	"  --gap US         between two packets (0)\n";
+	"  --gap US         between two packets (0)\n"
+	"  --segment N      for udp, connected: have the kernel cut it (UDP_SEGMENT)\n";
 
 struct probe {
 	const char *way;
@@ -57,7 +62,7 @@ struct probe {
 	socklen_t dst_len;
 	struct sockaddr_storage src; /* family 0: not given */
 	uint16_t dport, sport;
-	long count, timeout_ms, size, gap_us;
+	long count, timeout_ms, size, gap_us, segment;
 	uint32_t mark;
 	const char *bind_to;
 	const char *interface;
@@ -144,6 +149,12 @@ static int set_socket(const struct probe *probe, int fd)
 	if (probe->bind_to && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, probe->bind_to,
 					 (socklen_t)strlen(probe->bind_to) + 1) < 0)
 		return refused("SO_BINDTODEVICE");
+	if (probe->segment) {
+		int segment = (int)probe->segment;
+
+		if (setsockopt(fd, SOL_UDP, UDP_SEGMENT, &segment, sizeof(segment)) < 0)
+			return refused("UDP_SEGMENT");
+	}
 	return 0;
 }
 
@@ -476,6 +487,8 @@ static bool take_option(struct probe *probe, const char *name, const char *value
 			      &probe->mac[5]) == 6;
 	else if (!strcmp(name, "--gap"))
 		probe->gap_us = atol(value);
+	else if (!strcmp(name, "--segment"))
+		probe->segment = atol(value);
 	else
 		return false;
 	return true;

@@ -101,19 +101,19 @@ head -c 40000000 /dev/zero | tr '\0' '\n' >longer.conf
 
 bad_command_lines() {
 	# targets
-	refused 'no such namespace' 3 "no target \"wiregaurd\".*did you mean \"wireguard\"\\?" attach_to wiregaurd
-	refused 'no such namespace, explicitly' 3 "\"wiregaurd\".* /run/netns" attach_to netns:wiregaurd
-	refused 'no such container' 3 'Docker has no container "nonesuch"' attach_to docker:nonesuch
+	refused 'no such namespace' 3 "no target 'wiregaurd'.*did you mean 'wireguard'\\?" attach_to wiregaurd
+	refused 'no such namespace, explicitly' 3 "'wiregaurd'.* /run/netns" attach_to netns:wiregaurd
+	refused 'no such container' 3 "Docker has no container 'nonesuch'" attach_to docker:nonesuch
 	refused 'no engine' 3 'Podman does not run here.*/no.sock.*CONTAINER_HOST' attach_to podman:stopped
 	refused 'no such process' 3 'no process 999999999' attach_to pid:999999999
-	refused 'no such file' 3 '"/run/netns/none" does not exist' attach_to /run/netns/none
-	refused 'a file that is no namespace' 3 '"/etc/passwd" is not a network namespace' attach_to /etc/passwd
-	refused 'another kind of namespace' 3 '"/proc/self/ns/mnt" is not a network namespace' \
+	refused 'no such file' 3 "'/run/netns/none' does not exist" attach_to /run/netns/none
+	refused 'a file that is no namespace' 3 "'/etc/passwd' is not a network namespace" attach_to /etc/passwd
+	refused 'another kind of namespace' 3 "'/proc/self/ns/mnt' is not a network namespace" \
 		attach_to /proc/self/ns/mnt
 	refused 'a namespace and a container' 2 \
-		'"both" is more than one thing: write netns:both .* or docker:both' attach_to both
-	refused 'a stopped container' 3 'the container "stopped" \(docker\) is stopped; start it' attach_to stopped
-	refused 'a remote engine' 3 "container \"elsewhere\" is process ${BED_PIDS[stranger]} there, but on this machine" \
+		"'both' is more than one thing: write netns:both .* or docker:both" attach_to both
+	refused 'a stopped container' 3 "the container 'stopped' \\(docker\\) is stopped; start it" attach_to stopped
+	refused 'a remote engine' 3 "container 'elsewhere' is process ${BED_PIDS[stranger]} there, but on this machine" \
 		attach_to docker:elsewhere
 	refused 'an empty target' 2 'the target is empty' attach_to ''
 	refused 'no target' 2 '--netns TARGET, or Target =' eg attach --dns lan
@@ -291,6 +291,11 @@ ln -s elsewhere "$place"
 foreign 'a symbolic link' 'nothing was touched'
 rm "$place"
 rmdir "$EG_PIN_DIR/elsewhere"
+mkdir "$EG_PIN_DIR/a"
+check 'attach beside what is not ours' attach
+check_status 'detach --all beside it fails' 1 eg detach --all
+check_equal 'and takes the guard away all the same' "$(ls "$EG_PIN_DIR")" a
+rmdir "$EG_PIN_DIR/a"
 
 # --- a guard of another version ---------------------------------------------------------------------------
 
