@@ -23,7 +23,9 @@ struct eg_frame {
 	__u8 link_header;
 	__u8 vlan_tags;
 	__u8 checksum_pending;
-	__u8 by_helper; /* bytes are read by helper only */
+	__u8 skips_ingress; /* nothing at tc ingress will see it */
+	__u8 by_helper;     /* bytes are read by helper only */
+	__u8 owned;         /* and are all in the linear part: eg_frame_own() */
 };
 
 #include "eg_packet.h"
@@ -83,7 +85,7 @@ EG_INLINE int eg_frame_own(struct __sk_buff *skb, __u32 end)
 
 EG_INLINE int eg_frame_load(const struct eg_frame *frame, __u32 offset, const __u32 len, void *to)
 {
-	if (eg_frame_own(frame->skb, offset + len) < 0)
+	if (!frame->owned && eg_frame_own(frame->skb, offset + len) < 0)
 		return -1;
 	return (int)bpf_skb_load_bytes(frame->skb, offset, to, len);
 }
@@ -120,9 +122,9 @@ static inline int eg_frame_copy(const struct eg_frame *frame, __u32 offset, cons
  */
 __attribute__((noinline)) int eg_skb_ipv4_options(struct __sk_buff *skb, __u32 offset, __u32 len)
 {
-	struct eg_frame frame = {.skb = skb, .by_helper = 1};
+	struct eg_frame frame = {.skb = skb, .by_helper = 1, .owned = 1};
 
-	if (len > EG_IPV4_OPTS_MAX)
+	if (len > EG_IPV4_OPTS_MAX || eg_frame_own(skb, offset + len) < 0)
 		return EG_REASON_MALFORMED;
 	return eg_parse_ipv4_options(&frame, offset, len);
 }
@@ -184,13 +186,36 @@ EG_INLINE __u16 eg_skb_window_u16(const struct eg_skb_window *window, __u32 at)
 	return *(const __u16 *)(window->bytes + at);
 }
 
+/* One bit, found as CO-RE tells; taken as set where it cannot be found. A kernel without tc actions
+ * (CONFIG_NET_CLS_ACT) has no such bit, and no tc hook either. */
+EG_INLINE __u8 eg_skb_window_skips(const struct sk_buff *skb, const struct eg_skb_window *window,
+				   __u32 base)
+{
+	const __u32 at = EG_SKB_OFFSET(skb, tc_skip_classify) - base;
+	__u64 value;
+
+	if (!bpf_core_field_exists(skb->tc_skip_classify))
+		return 0;
+	if (at >= sizeof(*window) ||
+	    __builtin_preserve_field_info(skb->tc_skip_classify, BPF_FIELD_BYTE_SIZE) != 1)
+		return 1;
+	value = window->bytes[at];
+	value <<= __builtin_preserve_field_info(skb->tc_skip_classify, BPF_FIELD_LSHIFT_U64);
+	value >>= __builtin_preserve_field_info(skb->tc_skip_classify, BPF_FIELD_RSHIFT_U64);
+	return value != 0;
+}
+
 /*
  * Where the checksum is going to be written. __sk_buff does not tell, so struct sk_buff is read. At
  * tc egress and at a veth's ingress, with and without a link-layer header, the frame's first byte
  * is where mac_header points. What cannot be read (lockdown) or found counts as a checksum aimed at
  * nowhere: the frame is malformed.
+ *
+ * tc_skip_classify is set by an ifb on what it sends on (drivers/net/ifb.c). A veth keeps it, and
+ * the other end's receive path then leaves tc ingress out (__netif_receive_skb_core()), and `peer`
+ * with it. So what has it must not pass `device`.
  */
-EG_INLINE void eg_frame_checksum(struct eg_frame *frame)
+EG_INLINE void eg_frame_inspect(struct eg_frame *frame)
 {
 	const struct sk_buff *skb = (const void *)frame->skb;
 	const __u32 base = EG_SKB_OFFSET(skb, ip_summed);
@@ -210,6 +235,7 @@ EG_INLINE void eg_frame_checksum(struct eg_frame *frame)
 	ip_summed <<= __builtin_preserve_field_info(skb->ip_summed, BPF_FIELD_LSHIFT_U64);
 	ip_summed >>= __builtin_preserve_field_info(skb->ip_summed, BPF_FIELD_RSHIFT_U64);
 	frame->checksum_pending = ip_summed == EG_CHECKSUM_PARTIAL;
+	frame->skips_ingress = eg_skb_window_skips(skb, &window, base);
 	if (frame->checksum_pending) {
 		frame->checksum_start = (__u32)eg_skb_window_u16(&window, start) -
 					eg_skb_window_u16(&window, mac_header);
@@ -219,7 +245,7 @@ EG_INLINE void eg_frame_checksum(struct eg_frame *frame)
 #else
 /* Without the kernel's BTF nobody knows where ip_summed is: uncovered, and reported as such
  * (EG_META_NO_CHECKSUM_TEST). */
-EG_INLINE void eg_frame_checksum(struct eg_frame *frame)
+EG_INLINE void eg_frame_inspect(struct eg_frame *frame)
 {
 	(void)frame;
 }
@@ -235,7 +261,7 @@ EG_INLINE struct eg_frame eg_frame_open(struct __sk_buff *skb, __u8 link_header)
 		.vlan_tags = skb->vlan_present ? 1 : 0,
 	};
 
-	eg_frame_checksum(&frame);
+	eg_frame_inspect(&frame);
 	return frame;
 }
 

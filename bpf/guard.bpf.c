@@ -24,6 +24,8 @@ EG_INLINE int eg_guard_frame(struct __sk_buff *skb, enum eg_layer layer, __u8 li
 		return TC_ACT_SHOT;
 	frame = eg_frame_open(skb, link_header);
 	reason = eg_judge(&frame, tables.config, &tables, &pkt);
+	if (EG_UNLIKELY(frame.skips_ingress) && eg_reason_verdict(reason) == EG_VERDICT_ALLOW)
+		reason = EG_REASON_MALFORMED;
 	return eg_record(&frame, &pkt, &tables, layer, reason);
 }
 

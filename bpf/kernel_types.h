@@ -14,9 +14,10 @@
 
 struct sk_buff {
 	__u8 ip_summed : 2;
-	__u16 csum_start;  /* from skb->head */
-	__u16 csum_offset; /* from csum_start */
-	__u16 mac_header;  /* from skb->head */
+	__u8 tc_skip_classify : 1; /* tc ingress is left out when it is received */
+	__u16 csum_start;          /* from skb->head */
+	__u16 csum_offset;         /* from csum_start */
+	__u16 mac_header;          /* from skb->head */
 } __attribute__((preserve_access_index));
 
 #endif /* EG_KERNEL_TYPES_H */

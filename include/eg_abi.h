@@ -108,7 +108,7 @@ union eg_addr {
 };
 
 /*
- * What the policy says of an address. The compiler (policy/compile.h) flattens all prefix lists
+ * What the policy says of an address. The compiler (policy/image.h) flattens all prefix lists
  * into one: each entry holds what is true of its whole prefix, what its covering prefixes say
  * included, so a program asks once per address.
  */

@@ -13,7 +13,8 @@
 #include "reap.h"
 #include "util/cleanup.h"
 
-#define LOCK_WAIT_MS 10000
+/* Longer than a command takes whose namespace does its best to be slow. */
+#define LOCK_WAIT_MS 30000
 
 /* All that one attach works with. */
 struct attach {
@@ -133,7 +134,8 @@ static int refuse_second_guard(struct attach *attach, struct eg_error *error)
 
 static int learn(struct attach *attach, struct eg_error *error)
 {
-	int result = eg_derive_tunnels(&attach->target.netns, attach->policy, error);
+	int result = eg_derive_tunnels(&attach->target.netns, attach->policy,
+				       &attach->result->warnings, error);
 
 	if (result == 0)
 		result = eg_survey_take(&attach->target.netns, attach->policy, &attach->survey,
@@ -194,6 +196,23 @@ static void fill_meta(const struct attach *attach, struct eg_meta *meta)
 	meta->try_until_realtime_ns = attach->result->try_until_realtime_ns;
 }
 
+/* The trial's time counts from when the guard is in force. */
+static int start_trial(struct attach *attach, struct eg_guard *guard, struct eg_error *error)
+{
+	struct eg_meta meta = *eg_guard_meta(guard);
+	int result;
+
+	meta.try_until_realtime_ns = realtime_ns() + attach->request->try_seconds * 1000000000ULL;
+	attach->result->try_until_realtime_ns = meta.try_until_realtime_ns;
+	result = eg_guard_set_meta(guard, &meta);
+	if (result == 0)
+		return 0;
+	/* Nobody would take it away again: then it must not stay. */
+	eg_guard_remove(&attach->pins, attach->result->name, NULL);
+	return eg_error_set(error, EG_EXIT_FAILED, -result, "cannot start the trial: %s",
+			    strerror(-result));
+}
+
 /* `since`: when the namespace's guarding began. */
 static int create(struct attach *attach, __u64 since, struct eg_error *error)
 {
@@ -201,9 +220,6 @@ static int create(struct attach *attach, __u64 since, struct eg_error *error)
 	struct eg_meta meta = {.guarded_since_realtime_ns = since};
 	int result;
 
-	if (attach->request->try_seconds)
-		attach->result->try_until_realtime_ns =
-			since + attach->request->try_seconds * 1000000000ULL;
 	fill_meta(attach, &meta);
 	result = eg_guard_create(&attach->pins, &meta, attach->text, attach->image, &guard, error);
 	if (result < 0)
@@ -214,6 +230,8 @@ static int create(struct attach *attach, __u64 since, struct eg_error *error)
 		result = eg_guard_commit(guard, error);
 	if (result < 0)
 		eg_guard_abort(guard);
+	else if (attach->request->try_seconds)
+		result = start_trial(attach, guard, error);
 	return result;
 }
 
@@ -259,6 +277,12 @@ static int compare(struct attach *attach, struct eg_error *error)
 			    attach->result->name);
 }
 
+/* Time in audit mode is no guarded time. */
+static bool has_begun_to_enforce(const struct attach *attach)
+{
+	return attach->in_force->mode == EG_MODE_AUDIT && attach->policy->mode == EG_MODE_ENFORCE;
+}
+
 /* What the guard says of its target. Confirms a --try, too. */
 static int note(const struct attach *attach, struct eg_guard *guard, struct eg_error *error)
 {
@@ -266,6 +290,8 @@ static int note(const struct attach *attach, struct eg_guard *guard, struct eg_e
 	int result;
 
 	fill_meta(attach, &meta);
+	if (has_begun_to_enforce(attach))
+		meta.guarded_since_realtime_ns = realtime_ns();
 	result = eg_guard_set_meta(guard, &meta);
 	if (result < 0)
 		return eg_error_set(error, EG_EXIT_FAILED, -result,
@@ -279,7 +305,9 @@ static int note(const struct attach *attach, struct eg_guard *guard, struct eg_e
  * more, a new guard beside it, which then takes its place. */
 static int put_in_force(struct attach *attach, struct eg_guard *guard, struct eg_error *error)
 {
-	__u64 since = eg_guard_meta(guard)->guarded_since_realtime_ns;
+	__u64 since = has_begun_to_enforce(attach)
+			      ? realtime_ns()
+			      : eg_guard_meta(guard)->guarded_since_realtime_ns;
 	int result;
 
 	if (eg_cover_is_behind(guard, &attach->target.netns, &attach->survey)) {
@@ -296,7 +324,8 @@ static int put_in_force(struct attach *attach, struct eg_guard *guard, struct eg
 	if (result == -E2BIG || result == -ENOSPC)
 		return create(attach, since, error);
 	if (result == 0)
-		result = eg_cover_free_tunnels(guard, &attach->survey, error);
+		result =
+			eg_cover_free_tunnels(guard, &attach->target.netns, &attach->survey, error);
 	return result < 0 ? result : note(attach, guard, error);
 }
 
@@ -373,9 +402,12 @@ static int find_guard(struct attach *attach, struct eg_guard **ret_guard, struct
 	if (!is_same_namespace(eg_guard_meta(guard), &attach->target.netns))
 		return refuse_orphan(attach, guard, error);
 	result = read_in_force(attach, guard, error);
-	if (result == 0)
-		*ret_guard = EG_TAKE(guard);
-	return result;
+	if (result < 0)
+		return result;
+	attach->result->mended =
+		eg_cover_what_can_be(guard, &attach->target.netns, attach->in_force);
+	*ret_guard = EG_TAKE(guard);
+	return 0;
 }
 
 static int attach_run(struct attach *attach, struct eg_error *error)

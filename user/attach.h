@@ -18,12 +18,13 @@ struct eg_attach_request {
 enum eg_attach_outcome {
 	EG_ATTACH_CREATED,
 	EG_ATTACH_REPLACED,  /* the policy of a guard in force */
-	EG_ATTACH_UNCHANGED, /* the same policy was in force; missing layers are on again */
+	EG_ATTACH_UNCHANGED, /* the same policy was in force */
 };
 
 struct eg_attach_result {
 	enum eg_attach_outcome outcome;
 	char name[EG_NAME_MAX];
+	bool mended;                 /* layers were missing, and are on again */
 	bool container;              /* a restart will need a new guard */
 	__u64 try_until_realtime_ns; /* --try: when it is taken away again, 0: stays */
 	struct eg_image_diff diff;   /* against the policy in force; on -EEXIST too */

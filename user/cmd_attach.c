@@ -8,6 +8,7 @@
 #include "collect.h"
 #include "log.h"
 #include "options.h"
+#include "policy/address.h"
 #include "policy_options.h"
 #include "try.h"
 #include "util/cleanup.h"
@@ -120,6 +121,27 @@ static void print_warnings(const struct eg_text *warnings)
 	}
 }
 
+static void print_endpoints(const struct eg_endpoint *endpoints, size_t n, const char *whence)
+{
+	for (size_t i = 0; i < n; i++) {
+		char text[EG_ADDRESS_TEXT_LEN];
+
+		printf("  endpoint %s%s\n", eg_endpoint_format(text, &endpoints[i]), whence);
+	}
+}
+
+/* What may leave in the clear is for the user to see and to judge. */
+static void print_tunnel(const struct eg_policy *policy)
+{
+	for (size_t i = 0; i < policy->n_tunnels; i++)
+		printf("  tunnel %s\n", policy->tunnels[i]);
+	print_endpoints(policy->endpoints, policy->n_endpoints, "");
+	print_endpoints(policy->derived.endpoints, policy->derived.n_endpoints,
+			policy->n_endpoints || (policy->wg_conf && *policy->wg_conf == '/')
+				? ""
+				: " (learned)");
+}
+
 static void print_result(const struct eg_attach_request *request, const struct eg_policy *policy,
 			 const struct eg_attach_result *result)
 {
@@ -134,7 +156,8 @@ static void print_result(const struct eg_attach_request *request, const struct e
 		printf("%s: guarding %s (%s)\n", name, target, mode);
 		break;
 	case EG_ATTACH_UNCHANGED:
-		printf("%s: guarding %s already, nothing changed (%s)\n", name, target, mode);
+		printf("%s: guarding %s already, %s (%s)\n", name, target,
+		       result->mended ? "and on new interfaces too" : "nothing changed", mode);
 		break;
 	case EG_ATTACH_REPLACED:
 		printf("%s: guarding %s, policy replaced (%s)\n", name, target, mode);
@@ -142,6 +165,7 @@ static void print_result(const struct eg_attach_request *request, const struct e
 		print_lines(stdout, "  - ", &result->diff.narrowed);
 		break;
 	}
+	print_tunnel(policy);
 	if (result->container)
 		printf("When this container restarts, its namespace is a new one and has no guard "
 		       "until this command runs again.\n");

@@ -10,7 +10,7 @@
 #include "select.h"
 #include "util/text.h"
 
-#define LOCK_WAIT_MS 10000
+#define LOCK_WAIT_MS 30000
 
 enum own_option {
 	OPTION_ALL = EG_OPTION_OWN,

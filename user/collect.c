@@ -41,6 +41,7 @@ struct collection {
 	struct eg_survey survey;
 	struct eg_text problems; /* why it is degraded */
 	bool failed;             /* memory is out */
+	bool device_is_tcx;
 };
 
 __s64 eg_realtime_offset(void)
@@ -437,8 +438,12 @@ static void collect_device(struct collection *c)
 
 		count_cover(c, &coverage, link->name, state, tcx);
 	}
-	if (!coverage.wanted)
+	if (!coverage.wanted) {
 		add_part(&coverage.detail, "; ", "there is no underlay");
+		add_problem(c, "it has no interface but loopback and tunnels, so nothing is "
+			       "covered: when one appears, attach again");
+	}
+	c->device_is_tcx = coverage.tcx && !coverage.clsact;
 	add_coverage(c, &coverage);
 }
 
@@ -464,7 +469,14 @@ static void collect_peer(struct collection *c)
 		state = eg_guard_peer_state(c->guard, &underlay->link, &underlay->peer, &tcx);
 		count_cover(c, &coverage, underlay->link.name, state, tcx);
 	}
-	if (without || coverage.covered < coverage.wanted)
+	/* Root inside can have an ifb send packets on that tc ingress never sees. `device` refuses
+	 * those if it can tell them (which takes BTF), and if it cannot be taken away (tcx). */
+	if (coverage.wanted && (!c->device_is_tcx || c->meta->flags & EG_META_NO_CHECKSUM_TEST))
+		add_string(c, &c->view->notes,
+			   "root inside can get past both layers here: that `peer` holds takes a "
+			   "kernel with tcx (6.6) and BTF");
+	if (without || coverage.covered < coverage.wanted || !c->device_is_tcx ||
+	    c->meta->flags & EG_META_NO_CHECKSUM_TEST)
 		c->view->holds_against = keep(c, "processes without NET_ADMIN");
 	else if (coverage.wanted)
 		c->view->holds_against = keep(c, "root with NET_ADMIN inside");
@@ -587,7 +599,8 @@ static void conclude(struct collection *c)
 	if (c->moved) {
 		view->state = EG_STATE_UNGUARDED;
 		view->reason = keep(c, "the target has another namespace now, without a guard: "
-				       "attach again");
+				       "attach again (with --replace if processes live on in "
+				       "the old one)");
 	} else if (!c->found && !eg_guard_is_dead(c->guard)) {
 		view->state = EG_STATE_DEGRADED;
 		view->reason =

@@ -91,6 +91,22 @@ int eg_cover_all(struct eg_guard *guard, const struct eg_netns *netns,
 		"again when it has come to rest");
 }
 
+bool eg_cover_what_can_be(struct eg_guard *guard, const struct eg_netns *netns,
+			  const struct eg_policy *policy)
+{
+	EG_AUTO_SURVEY struct eg_survey survey = {};
+	bool put_on = false;
+
+	if (eg_survey_take(netns, policy, &survey, NULL) < 0)
+		return false;
+	for (size_t i = 0; i < survey.n_underlays; i++) {
+		if (!is_covered(guard, netns, &survey.underlays[i]) &&
+		    cover_underlay(guard, netns, &survey.underlays[i], NULL) == 0)
+			put_on = true;
+	}
+	return put_on;
+}
+
 bool eg_cover_is_behind(struct eg_guard *guard, const struct eg_netns *netns,
 			const struct eg_survey *survey)
 {
@@ -108,11 +124,11 @@ bool eg_cover_is_behind(struct eg_guard *guard, const struct eg_netns *netns,
 	return false;
 }
 
-int eg_cover_free_tunnels(struct eg_guard *guard, const struct eg_survey *survey,
-			  struct eg_error *error)
+int eg_cover_free_tunnels(struct eg_guard *guard, const struct eg_netns *netns,
+			  const struct eg_survey *survey, struct eg_error *error)
 {
 	for (size_t i = 0; i < survey->n_tunnels; i++) {
-		int result = eg_guard_uncover(guard, survey->tunnels[i].link.ifindex);
+		int result = eg_guard_uncover(guard, netns, &survey->tunnels[i].link);
 
 		if (result < 0)
 			return eg_error_set(error, EG_EXIT_FAILED, -result,

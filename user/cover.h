@@ -17,13 +17,21 @@ int eg_cover_check(const struct eg_survey *survey, bool accept_device_only, stru
 int eg_cover_all(struct eg_guard *guard, const struct eg_netns *netns,
 		 const struct eg_policy *policy, bool accept_device_only, struct eg_error *error);
 
+/*
+ * Covers what can be covered, whatever else is wrong with the namespace: before anything is asked
+ * that something inside could make fail, what the guard in force can do for new interfaces is done.
+ * True if it put something on.
+ */
+bool eg_cover_what_can_be(struct eg_guard *guard, const struct eg_netns *netns,
+			  const struct eg_policy *policy);
+
 /* Whether some underlay has a layer, but another program runs before it and may decide first. */
 bool eg_cover_is_behind(struct eg_guard *guard, const struct eg_netns *netns,
 			const struct eg_survey *survey);
 
 /* Takes the layers off interfaces that are declared tunnels now. Only when that policy is in force:
  * it lets out more. */
-int eg_cover_free_tunnels(struct eg_guard *guard, const struct eg_survey *survey,
-			  struct eg_error *error);
+int eg_cover_free_tunnels(struct eg_guard *guard, const struct eg_netns *netns,
+			  const struct eg_survey *survey, struct eg_error *error);
 
 #endif /* EG_COVER_H */

@@ -7,6 +7,7 @@
 
 #include "policy/address.h"
 #include "policy/image.h"
+#include "policy/networks.h"
 #include "policy/wgconf.h"
 #include "util/cleanup.h"
 #include "util/file.h"
@@ -37,6 +38,16 @@ static int add_tunnel(struct eg_policy *policy, const char *name, struct eg_erro
 	return 0;
 }
 
+/* What wg-quick takes for a name. One that comes from inside is put into the policy, and so on the
+ * user's terminal. */
+static bool is_plain_name(const char *name)
+{
+	return name[strspn(
+		       name,
+		       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_=+.-")] ==
+	       '\0';
+}
+
 static int choose_tunnel(const struct eg_netns *netns, const struct eg_link *links, size_t n,
 			 struct eg_policy *policy, struct eg_error *error)
 {
@@ -58,10 +69,15 @@ static int choose_tunnel(const struct eg_netns *netns, const struct eg_link *lin
 				escaped_name(first, found), escaped_name(second, &links[i]), first);
 		found = &links[i];
 	}
-	if (found && strpbrk(found->name, " \t\n#;"))
-		return eg_error_set(error, EG_EXIT_USAGE, EINVAL,
-				    "the WireGuard interface has a name that no policy can hold: "
-				    "rename it");
+	if (found && !is_plain_name(found->name)) {
+		char name[ESCAPED_IFNAME_LEN];
+
+		return eg_error_set(
+			error, EG_EXIT_USAGE, EINVAL,
+			"the WireGuard interface is called '%s', which is no name to be "
+			"trusted: rename it, or name it with --tunnel",
+			escaped_name(name, found));
+	}
 	return add_tunnel(policy, found ? found->name : TUNNEL_NAME_DEFAULT, error);
 }
 
@@ -92,8 +108,24 @@ static int check_declared(const struct eg_netns *netns, const struct eg_link *li
 			    name, *kind ? "a device of kind " : "a physical device", kind);
 }
 
+/* `--tunnel wg1` where wg0 is the tunnel, say. */
+static void warn_undeclared(const struct eg_netns *netns, const struct eg_link *link,
+			    const struct eg_policy *policy, struct eg_text *warnings)
+{
+	enum eg_tunnel_kind kind = eg_tunnel_kind(netns, link);
+	char name[ESCAPED_IFNAME_LEN];
+
+	if (kind != EG_TUNNEL_KERNEL && kind != EG_TUNNEL_USERSPACE)
+		return;
+	escaped_name(name, link);
+	eg_text_printf(warnings,
+		       "%s is WireGuard, but the policy's tunnel is %s: what goes through %s is "
+		       "judged as if it left in the clear. If it is the tunnel: --tunnel %s\n",
+		       name, policy->tunnels[0], name, name);
+}
+
 int eg_derive_tunnels(const struct eg_netns *netns, struct eg_policy *policy,
-		      struct eg_error *error)
+		      struct eg_text *warnings, struct eg_error *error)
 {
 	EG_AUTO_FREE struct eg_link *links = NULL;
 	size_t n = 0;
@@ -109,8 +141,10 @@ int eg_derive_tunnels(const struct eg_netns *netns, struct eg_policy *policy,
 			return result;
 	}
 	for (size_t i = 0; i < n; i++) {
-		if (!eg_policy_has_tunnel(policy, links[i].name))
+		if (!eg_policy_has_tunnel(policy, links[i].name)) {
+			warn_undeclared(netns, &links[i], policy, warnings);
 			continue;
+		}
 		result = check_declared(netns, &links[i], error);
 		if (result < 0)
 			return result;
@@ -122,6 +156,11 @@ int eg_derive_tunnels(const struct eg_netns *netns, struct eg_policy *policy,
 
 static int add_tunnel_only(struct eg_policy *policy, const struct eg_prefix *prefix)
 {
+	/* The interface, its configuration and the policy in force say much the same. */
+	for (size_t i = 0; i < policy->derived.n_tunnel_only; i++) {
+		if (eg_prefix_compare(&policy->derived.tunnel_only[i], prefix) == 0)
+			return 0;
+	}
 	return eg_policy_add_prefix(&policy->derived.tunnel_only, &policy->derived.n_tunnel_only,
 				    prefix);
 }
@@ -176,6 +215,18 @@ static int keep_narrowing(const struct eg_policy *in_force, struct eg_policy *po
 	return result < 0 ? out_of_memory(error) : 0;
 }
 
+/* The policy is read again from elsewhere. */
+static int make_absolute(char **path)
+{
+	char *absolute = realpath(*path, NULL);
+
+	if (!absolute)
+		return -errno;
+	free(*path);
+	*path = absolute;
+	return 0;
+}
+
 static int take_conf_file(struct eg_policy *policy, struct eg_error *error)
 {
 	EG_AUTO_WGCONF struct eg_wgconf *conf = NULL;
@@ -195,6 +246,8 @@ static int take_conf_file(struct eg_policy *policy, struct eg_error *error)
 		return eg_error_set(error, EG_EXIT_USAGE, -result, "%s:%u:%u: %s", path, at.line,
 				    at.column, at.message);
 	result = take_narrowing(conf, policy);
+	if (result == 0)
+		result = make_absolute(&policy->wg_conf);
 	if (result < 0)
 		return out_of_memory(error);
 	/* the user's --endpoint is more explicit still */
@@ -348,6 +401,48 @@ static int resolve_given_endpoints(struct eg_policy *policy, struct eg_error *er
 	return 0;
 }
 
+static bool has_endpoint(const struct eg_endpoint *endpoints, size_t n,
+			 const struct eg_endpoint *wanted)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (endpoints[i].family == wanted->family && endpoints[i].port == wanted->port &&
+		    memcmp(&endpoints[i].addr, &wanted->addr, sizeof(wanted->addr)) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* What the user gave stands, but where the running tunnel does otherwise, it will not carry. */
+static void warn_mismatch(const struct eg_netns *netns, const struct eg_tunnel *tunnel,
+			  const struct eg_policy *policy, struct eg_text *warnings)
+{
+	EG_AUTO_WG_DEVICE struct eg_wg_device device = {};
+	char text[EG_ADDRESS_TEXT_LEN];
+	char name[ESCAPED_IFNAME_LEN];
+
+	if (eg_wg_get(netns, &tunnel->link, &device, NULL) < 0)
+		return;
+	escaped_name(name, &tunnel->link);
+	if (policy->source_port && device.listen_port && policy->source_port != device.listen_port)
+		eg_text_printf(warnings,
+			       "%s sends from port %u, and the policy lets it send from port %u "
+			       "only: it cannot reach its endpoint\n",
+			       name, device.listen_port, policy->source_port);
+	for (size_t i = 0; i < device.n_peers; i++) {
+		struct eg_endpoint live = unmapped(&device.peers[i].endpoint);
+
+		if (live.family == EG_FAMILY_NONE || live.port == 0 ||
+		    (!policy->n_endpoints && !policy->derived.n_endpoints) ||
+		    has_endpoint(policy->endpoints, policy->n_endpoints, &live) ||
+		    has_endpoint(policy->derived.endpoints, policy->derived.n_endpoints, &live))
+			continue;
+		eg_text_printf(warnings,
+			       "a peer of %s is at %s, which is not among the endpoints given: the "
+			       "tunnel cannot reach it\n",
+			       name, eg_endpoint_format(text, &live));
+	}
+}
+
 static int keep_endpoints(const struct eg_policy *in_force, struct eg_policy *policy)
 {
 	int result = 0;
@@ -361,12 +456,17 @@ static int keep_endpoints(const struct eg_policy *in_force, struct eg_policy *po
 
 static int take_endpoints(const struct eg_target *target, const struct eg_survey *survey,
 			  const struct eg_policy *in_force, struct eg_policy *policy,
-			  struct eg_error *error)
+			  struct eg_text *warnings, struct eg_error *error)
 {
 	int result = resolve_given_endpoints(policy, error);
 
-	if (result < 0 || policy->n_endpoints || policy->derived.n_endpoints)
+	if (result < 0)
 		return result;
+	if (policy->n_endpoints || policy->derived.n_endpoints || policy->source_port)
+		for (size_t i = 0; i < survey->n_tunnels; i++)
+			warn_mismatch(&target->netns, &survey->tunnels[i], policy, warnings);
+	if (policy->n_endpoints || policy->derived.n_endpoints)
+		return 0;
 	for (size_t i = 0; i < survey->n_tunnels; i++) {
 		result = take_live_endpoints(&target->netns, &survey->tunnels[i], policy, error);
 		if (result < 0)
@@ -447,9 +547,11 @@ static int take_underlay_addr(const struct eg_target *target, const struct eg_un
 	if (is_link_local(addr))
 		return 0;
 	if (!known_outside(target, underlay, addr, &subnet)) {
+		if (policy->lan && eg_addr_is_lan(addr->family, &addr->addr))
+			return 0;
 		eg_text_printf(warnings,
 			       "%s has the address %s, which nothing outside the namespace knows: "
-			       "unless it is LAN, packets from it are dropped (source)\n",
+			       "unless a rule allows it, packets from it are dropped (source)\n",
 			       escaped_name(name, &underlay->link), eg_prefix_format(text, &own));
 		return 0;
 	}
@@ -554,7 +656,7 @@ int eg_derive(const struct eg_target *target, const struct eg_survey *survey,
 	int result = take_conf(target, policy, warnings, error);
 
 	if (result == 0)
-		result = take_endpoints(target, survey, in_force, policy, error);
+		result = take_endpoints(target, survey, in_force, policy, warnings, error);
 	if (result == 0 && in_force)
 		result = keep_narrowing(in_force, policy, error);
 	if (result == 0)

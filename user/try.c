@@ -11,6 +11,16 @@
 #include "kern/guard.h"
 
 #define LOCK_WAIT_MS 60000
+#define NS           1000000000ULL
+#define LOOK_NS      (2 * NS) /* how often to look whether the trial is over */
+
+static __u64 clock_ns(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return (__u64)now.tv_sec * NS + (__u64)now.tv_nsec;
+}
 
 /* Only the guard that this trial is about: one that was confirmed, or attached anew, has another
  * time in its meta. */
@@ -45,33 +55,40 @@ static void leave_terminal(void)
 	}
 }
 
-/* A relative wait on CLOCK_BOOTTIME: a clock that is set meanwhile must not end the trial early or
- * never, and a machine that slept has slept through it. */
-static void wait_for(__u64 ns)
+/* On CLOCK_BOOTTIME: a clock that is set meanwhile must not end the trial early or never, and a
+ * machine that slept has slept through it. False if the trial ended before: confirmed, detached. */
+static bool wait_on_trial(const char *pin_dir, const char *name, __u64 until_realtime_ns, __u64 ns)
 {
-	struct timespec until;
+	__u64 until = clock_ns(CLOCK_BOOTTIME) + ns;
 
-	clock_gettime(CLOCK_BOOTTIME, &until);
-	until.tv_sec += (time_t)(ns / 1000000000ULL);
-	while (clock_nanosleep(CLOCK_BOOTTIME, TIMER_ABSTIME, &until, NULL) == EINTR)
-		;
+	for (;;) {
+		EG_AUTO_PINS struct eg_pins pins = {.dir_fd = -1, .lock_fd = -1};
+		__u64 now = clock_ns(CLOCK_BOOTTIME);
+		__u64 wake = until - now < LOOK_NS ? until : now + LOOK_NS;
+		const struct timespec at = {.tv_sec = (time_t)(wake / NS),
+					    .tv_nsec = (long)(wake % NS)};
+
+		if (now >= until)
+			return true;
+		clock_nanosleep(CLOCK_BOOTTIME, TIMER_ABSTIME, &at, NULL);
+		if (eg_pins_open(pin_dir, false, &pins, NULL) < 0 ||
+		    !is_still_on_trial(&pins, name, until_realtime_ns))
+			return false;
+	}
 }
 
 int eg_try_start(const char *pin_dir, const char *name, __u64 until_realtime_ns)
 {
-	struct timespec now;
-	__u64 now_ns;
-	pid_t pid;
+	__u64 now_ns = clock_ns(CLOCK_REALTIME);
+	pid_t pid = fork();
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	now_ns = (__u64)now.tv_sec * 1000000000ULL + (__u64)now.tv_nsec;
-	pid = fork();
 	if (pid < 0)
 		return -errno;
 	if (pid > 0)
 		return 0;
 	leave_terminal();
-	wait_for(until_realtime_ns > now_ns ? until_realtime_ns - now_ns : 0);
-	end_trial(pin_dir, name, until_realtime_ns);
+	if (wait_on_trial(pin_dir, name, until_realtime_ns,
+			  until_realtime_ns > now_ns ? until_realtime_ns - now_ns : 0))
+		end_trial(pin_dir, name, until_realtime_ns);
 	_exit(0);
 }

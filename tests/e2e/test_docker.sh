@@ -127,7 +127,8 @@ check_equal 'the endpoint is the live one' "$(of_guard wireguard '.endpoints[0]'
 started=$(docker inspect --format '{{.State.StartedAt}}' wireguard | sed 's/0*Z$/Z/')
 check_equal 'since when the container runs, as Docker says' \
 	"$(of_guard wireguard .target_started | sed 's/0*Z$/Z/')" "$started"
-check 'since when it is guarded' test "$(of_guard wireguard .since)" '>' "$started"
+check 'since when it is guarded' test "$(of_guard wireguard .since)" '>' \
+	"$(of_guard wireguard .target_started)"
 check 'status shows both' grep -q -z -E 'started  .*guarded since ' <(eg status wireguard)
 for target in docker:wireguard "${wireguard_id:0:12}" "docker:${wireguard_id:0:12}" "$wireguard_id" \
 	"docker:${wireguard_id:0:6}"; do

@@ -275,7 +275,7 @@ static int count_inside(void *argument)
 	const struct looking *looking = argument;
 	__u32 ids[EG_TCX_MAX];
 
-	return eg_tcx_query(looking->ifindex, looking->direction, ids);
+	return eg_tcx_query(looking->ifindex, looking->direction, ids, NULL);
 }
 
 bool bed_device_covered(const struct bed_container *container)

@@ -89,9 +89,9 @@ static void test_life(void **state)
 	bed_send(&container, "198.51.100.7", 2);
 	assert_int_equal(dropped(second, EG_LAYER_DEVICE), 2);
 
-	assert_int_equal(eg_guard_uncover(second, container.link.ifindex), 0);
+	assert_int_equal(eg_guard_uncover(second, &container.netns, &container.link), 0);
 	assert_int_equal(device_state(second, &container), EG_COVER_NONE);
-	assert_int_equal(peer_state(second, &container), EG_COVER_NONE);
+	assert_int_equal(peer_state(second, &container), EG_COVER_ATTACHED);
 	bed_send(&container, "198.51.100.7", 2);
 	assert_int_equal(dropped(second, EG_LAYER_DEVICE), 2);
 	bed_cover(second, &container);

@@ -133,7 +133,7 @@ static int look_all_the_time(void *argument)
 
 	while (!atomic_load(&watch->stop)) {
 		bool must = atomic_load(&watch->must);
-		bool covered = eg_tcx_query(watch->ifindex, watch->direction, ids) > 0;
+		bool covered = eg_tcx_query(watch->ifindex, watch->direction, ids, NULL) > 0;
 
 		atomic_fetch_add(&watch->looks, 1);
 		if (must && !covered && atomic_load(&watch->must))

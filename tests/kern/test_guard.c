@@ -101,9 +101,9 @@ static void test_life(void **state)
 	assert_int_equal(eg_guard_replace(guard, "3rd", image, &error), 0);
 	assert_policy(guard, "3rd");
 
-	assert_int_equal(eg_guard_uncover(guard, container.link.ifindex), 0);
+	assert_int_equal(eg_guard_uncover(guard, &container.netns, &container.link), 0);
 	assert_false(bed_device_covered(&container));
-	assert_false(bed_peer_covered(&container));
+	assert_true(bed_peer_covered(&container));
 	bed_cover(guard, &container);
 	assert_true(bed_device_covered(&container));
 	eg_guard_close(guard);

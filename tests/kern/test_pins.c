@@ -200,6 +200,7 @@ static void test_features(void **state)
 /* Without privileges: what is missing is named. */
 static void test_features_without_privileges(void **state)
 {
+	EG_AUTO_PINS struct eg_pins there = bed_pins();
 	int status;
 	pid_t pid = fork();
 
@@ -207,6 +208,7 @@ static void test_features_without_privileges(void **state)
 	if (pid == 0) {
 		struct eg_features features;
 		struct eg_error error = {};
+		struct eg_pins own;
 
 		if (setresuid(65534, 65534, 65534) < 0)
 			_exit(9);
@@ -217,6 +219,9 @@ static void test_features_without_privileges(void **state)
 		if (eg_features_check(&error) != -EPERM || error.exit != EG_EXIT_FAILED ||
 		    !strstr(error.message, "CAP_SYS_ADMIN"))
 			_exit(2);
+		if (eg_pins_open(bed_pin_dir, false, &own, &error) != -EPERM ||
+		    !strstr(error.message, "needs root: sudo"))
+			_exit(3);
 		_exit(0);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);

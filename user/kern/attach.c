@@ -89,7 +89,7 @@ static int look_at_state(void *argument)
 {
 	struct cover *cover = argument;
 	__u32 ids[EG_TCX_MAX] = {};
-	int n = eg_tcx_query(cover->ifindex, cover->direction, ids);
+	int n = eg_tcx_query(cover->ifindex, cover->direction, ids, NULL);
 
 	cover->tcx = false;
 	for (int i = 0; i < n; i++) {
@@ -156,6 +156,50 @@ static int cover_failed(struct cover *cover, int err, const char *what)
 			    name, what, strerror(-err));
 }
 
+/* The beginning of struct bpf_link_info, with the part for tcx that older headers lack. */
+struct tcx_link_info {
+	__u32 type;
+	__u32 id;
+	__u32 prog_id;
+	__u32 pad;
+	__u32 ifindex; /* 0: the interface is gone */
+	__u32 attach_type;
+};
+
+/* A link's own words; ifindex stays 0 where its interface is gone. */
+static int ask_link(int dir_fd, const char *pin, struct tcx_link_info *ret_info)
+{
+	char path[EG_PIN_PATH_LEN];
+	EG_AUTO_CLOSE int link_fd = bpf_obj_get(eg_pin_path(path, dir_fd, pin));
+	__u32 len = sizeof(*ret_info);
+
+	*ret_info = (struct tcx_link_info){};
+	if (link_fd < 0 || bpf_obj_get_info_by_fd(link_fd, ret_info, &len) < 0)
+		return -errno;
+	return 0;
+}
+
+/*
+ * Frees the name of a pin. What has it holds a link that is not on this interface: one whose
+ * interface is gone, or, since an index may be used again, one whose interface was moved to another
+ * namespace. That one still keeps packets in, so it stays, under a name of its own.
+ */
+static int free_pin(int dir_fd, const char *pin)
+{
+	struct tcx_link_info info;
+	char kept[96];
+	int err = ask_link(dir_fd, pin, &info);
+
+	if (err == -ENOENT)
+		return 0;
+	if (err)
+		return err;
+	if (!info.ifindex)
+		return eg_pin_unlink(dir_fd, pin);
+	snprintf(kept, sizeof(kept), "%s_moved_%u", pin, info.id);
+	return renameat(dir_fd, pin, dir_fd, kept) < 0 ? -errno : 0;
+}
+
 static int cover_by_tcx(struct cover *cover)
 {
 	EG_AUTO_CLOSE int link_fd = -1;
@@ -166,11 +210,9 @@ static int cover_by_tcx(struct cover *cover)
 	if (link_fd < 0)
 		return link_fd == -EINVAL ? -EINVAL : cover_failed(cover, link_fd, "tcx");
 	snprintf(pin, sizeof(pin), "link_%s_%u", cover->layer, cover->underlay);
-	/* What is there holds a link that is on this interface no more: an index may be used again.
-	 */
-	err = eg_pin_unlink(cover->guard->dir_fd, pin);
+	err = free_pin(cover->guard->dir_fd, pin);
 	if (err)
-		return cover_failed(cover, err, "unlinking an old pin");
+		return cover_failed(cover, err, "moving an old pin away");
 	if (bpf_obj_pin(link_fd, eg_pin_path(path, cover->guard->dir_fd, pin)) < 0)
 		return cover_failed(cover, -errno, "pinning its link");
 	return 0;
@@ -267,7 +309,6 @@ struct filter_pin {
 
 struct filter_pins {
 	int dir_fd;
-	__u32 underlay; /* 0: all */
 	struct filter_pin *list;
 	size_t n;
 	int failed;
@@ -294,7 +335,7 @@ static int collect_filter_pin(const char *entry, void *argument)
 	struct filter_pin *list;
 	EG_AUTO_CLOSE int prog_fd = -1;
 
-	if (strncmp(entry, "filter_", 7) != 0 || (pins->underlay && pin.underlay != pins->underlay))
+	if (strncmp(entry, "filter_", 7) != 0)
 		return 0;
 	prog_fd = eg_pin_open(pins->dir_fd, entry, "bpf-prog");
 	if (prog_fd < 0)
@@ -344,9 +385,9 @@ static int detach_in_namespace(const struct eg_netns *netns, void *argument)
 	return 0;
 }
 
-int eg_filters_detach(int dir_fd, __u32 ifindex, struct eg_error *error)
+int eg_filters_detach(int dir_fd, struct eg_error *error)
 {
-	struct filter_pins pins = {.dir_fd = dir_fd, .underlay = ifindex};
+	struct filter_pins pins = {.dir_fd = dir_fd};
 	int err = eg_dir_visit(dir_fd, collect_filter_pin, &pins);
 
 	if (!err && pins.n)
@@ -362,64 +403,98 @@ int eg_filters_detach(int dir_fd, __u32 ifindex, struct eg_error *error)
 
 /* --- uncovering ----------------------------------------------------------------------------- */
 
-struct unpinning {
+struct uncovering {
 	int dir_fd;
+	const struct eg_netns *netns;
 	__u32 ifindex;
+	__u32 link_ids[EG_TCX_MAX]; /* what is on the interface, by the kernel's word */
+	int n_links;
 };
 
-static int unpin_of_underlay(const char *entry, void *argument)
+static bool is_on_interface(const struct uncovering *uncovering, __u32 link_id)
 {
-	const struct unpinning *unpinning = argument;
-	char device[64], peer[64];
-
-	snprintf(device, sizeof(device), "link_device_%u", unpinning->ifindex);
-	snprintf(peer, sizeof(peer), "link_peer_%u", unpinning->ifindex);
-	if (strcmp(entry, device) != 0 && strcmp(entry, peer) != 0 &&
-	    (strncmp(entry, "filter_", 7) != 0 ||
-	     parse_filter_pin(entry).underlay != unpinning->ifindex))
-		return 0;
-	return eg_pin_unlink(unpinning->dir_fd, entry);
+	for (int i = 0; i < uncovering->n_links; i++)
+		if (uncovering->link_ids[i] == link_id)
+			return true;
+	return false;
 }
 
-int eg_guard_uncover(struct eg_guard *guard, __u32 ifindex)
+/* A pin's name says which index its interface once had; where the link is, only the kernel says. */
+static int uncover_link(const struct uncovering *uncovering, const char *pin)
 {
-	struct unpinning unpinning = {.dir_fd = guard->dir_fd, .ifindex = ifindex};
+	struct tcx_link_info info;
+
+	if (ask_link(uncovering->dir_fd, pin, &info) < 0 || !info.id ||
+	    !is_on_interface(uncovering, info.id))
+		return 0;
+	return eg_pin_unlink(uncovering->dir_fd, pin);
+}
+
+static int uncover_filter(const struct uncovering *uncovering, const char *entry)
+{
+	struct filter_pin pin = parse_filter_pin(entry);
+	EG_AUTO_CLOSE int prog_fd = -1;
+	__u32 prog_id;
 	int err;
 
-	if (guard->other_abi)
-		return -EPROTO;
-	err = eg_filters_detach(guard->dir_fd, ifindex, NULL);
-	return err ? err : eg_dir_visit(guard->dir_fd, unpin_of_underlay, &unpinning);
+	if (pin.netns_inode != uncovering->netns->inode || pin.ifindex != uncovering->ifindex)
+		return 0;
+	prog_fd = eg_pin_open(uncovering->dir_fd, entry, "bpf-prog");
+	if (prog_fd < 0)
+		return prog_fd;
+	prog_id = eg_prog_id(prog_fd);
+	err = eg_clsact_detach(uncovering->netns, pin.ifindex, &prog_id, 1);
+	return err ? err : eg_pin_unlink(uncovering->dir_fd, entry);
+}
+
+static int uncover_entry(const char *entry, void *argument)
+{
+	const struct uncovering *uncovering = argument;
+
+	if (strncmp(entry, "link_device_", 12) == 0)
+		return uncover_link(uncovering, entry);
+	if (strncmp(entry, "filter_device_", 14) == 0)
+		return uncover_filter(uncovering, entry);
+	return 0;
+}
+
+/* Runs inside the namespace. */
+static int uncover_inside(void *argument)
+{
+	struct uncovering *uncovering = argument;
+	__u32 ids[EG_TCX_MAX] = {};
+
+	uncovering->n_links =
+		eg_tcx_query(uncovering->ifindex, EG_EGRESS, ids, uncovering->link_ids);
+	return eg_dir_visit(uncovering->dir_fd, uncover_entry, uncovering);
+}
+
+int eg_guard_uncover(struct eg_guard *guard, const struct eg_netns *netns,
+		     const struct eg_link *link)
+{
+	struct uncovering uncovering = {
+		.dir_fd = guard->dir_fd,
+		.netns = netns,
+		.ifindex = link->ifindex,
+	};
+
+	return guard->other_abi ? -EPROTO : eg_netns_run(netns, uncover_inside, &uncovering);
 }
 
 /* --- whether anything is left to cover ---------------------------------------------------------
  */
 
-/* The beginning of struct bpf_link_info, with the part for tcx that older headers lack. */
-struct tcx_link_info {
-	__u32 type;
-	__u32 id;
-	__u32 prog_id;
-	__u32 pad;
-	__u32 ifindex; /* 0: the interface is gone */
-	__u32 attach_type;
-};
-
 /* What we cannot judge is alive. */
 static int find_live_link(const char *entry, void *argument)
 {
 	const int *dir_fd = argument;
-	char path[EG_PIN_PATH_LEN];
-	EG_AUTO_CLOSE int link_fd = -1;
-	struct tcx_link_info info = {};
-	__u32 len = sizeof(info);
+	struct tcx_link_info info;
+	int err;
 
 	if (strncmp(entry, "link_", 5) != 0)
 		return 0;
-	link_fd = bpf_obj_get(eg_pin_path(path, *dir_fd, entry));
-	if (link_fd < 0)
-		return errno != ENOENT;
-	return bpf_obj_get_info_by_fd(link_fd, &info, &len) < 0 || info.ifindex != 0;
+	err = ask_link(*dir_fd, entry, &info);
+	return err ? err != -ENOENT : info.ifindex != 0;
 }
 
 static bool is_live(const struct filter_pin *pin, const struct eg_netns *netns)

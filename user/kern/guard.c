@@ -28,10 +28,8 @@ static struct eg_guard *guard_new(const struct eg_pins *pins, const char *name)
 		return NULL;
 	guard->dir_fd = -1;
 	guard->grace_ns = EG_TRANSITION_NS;
-	for (enum eg_map map = 0; map < EG_MAP_COUNT; map++)
-		guard->maps[map] = -1;
-	for (enum eg_prog prog = 0; prog < EG_PROG_COUNT; prog++)
-		guard->progs[prog] = -1;
+	memset(guard->maps, -1, sizeof(guard->maps));
+	memset(guard->progs, -1, sizeof(guard->progs));
 	snprintf(guard->name, sizeof(guard->name), "%s", name);
 	guard->root_path = strdup(pins->path);
 	guard->root_fd = fcntl(pins->dir_fd, F_DUPFD_CLOEXEC, 3);
@@ -46,10 +44,7 @@ void eg_guard_close(struct eg_guard *guard)
 {
 	if (!guard)
 		return;
-	for (enum eg_map map = 0; map < EG_MAP_COUNT; map++)
-		eg_cleanup_close(&guard->maps[map]);
-	for (enum eg_prog prog = 0; prog < EG_PROG_COUNT; prog++)
-		eg_cleanup_close(&guard->progs[prog]);
+	eg_guard_unload(guard);
 	eg_cleanup_close(&guard->dir_fd);
 	eg_cleanup_close(&guard->root_fd);
 	free(guard->root_path);

@@ -83,8 +83,10 @@ enum eg_cover_state eg_guard_peer_state(struct eg_guard *guard, const struct eg_
  * told is alive. */
 bool eg_guard_is_dead(struct eg_guard *guard);
 
-/* Takes a layer off an interface that is an underlay no more (it became a declared tunnel). */
-int eg_guard_uncover(struct eg_guard *guard, __u32 ifindex);
+/* Takes `device` off an interface that is an underlay no more (it became a declared tunnel), and
+ * off no other one that has had the same index. */
+int eg_guard_uncover(struct eg_guard *guard, const struct eg_netns *netns,
+		     const struct eg_link *link);
 
 /* --- its policy ----------------------------------------------------------------------------- */
 

@@ -159,6 +159,9 @@ __u32 eg_prog_id(int prog_fd);
 int eg_guard_load(struct eg_guard *guard, const struct eg_image *image, size_t policy_len,
 		  struct eg_error *error);
 
+/* Lets go of maps and programs; what is pinned stays. */
+void eg_guard_unload(struct eg_guard *guard);
+
 /* Makes the tables of a slot that is not in use hold exactly this image. */
 int eg_guard_fill(struct eg_guard *guard, __u32 slot, const struct eg_image *image,
 		  struct eg_error *error);
@@ -189,9 +192,10 @@ extern bool eg_force_clsact;
 
 /* In the calling thread's namespace. -EINVAL: this kernel has no tcx. */
 int eg_tcx_attach(int prog_fd, __u32 ifindex, enum eg_direction direction);
-/* Ids of the programs in order; returns how many. */
+/* Ids of the programs in order, and of their links (NULL: not asked); returns how many. */
 #define EG_TCX_MAX 64
-int eg_tcx_query(__u32 ifindex, enum eg_direction direction, __u32 ids[EG_TCX_MAX]);
+int eg_tcx_query(__u32 ifindex, enum eg_direction direction, __u32 ids[EG_TCX_MAX],
+		 __u32 link_ids[EG_TCX_MAX]);
 
 /* The same for clsact; `netns` is the calling thread's. -EMEDIUMTYPE: another qdisc is in the way.
  */
@@ -203,7 +207,7 @@ int eg_clsact_state(const struct eg_netns *netns, __u32 ifindex, enum eg_directi
 int eg_clsact_detach(const struct eg_netns *netns, __u32 ifindex, const __u32 *prog_ids, size_t n);
 
 /* Detaches the filters of a guard's directory, wherever they are; ifindex 0: of every underlay. */
-int eg_filters_detach(int dir_fd, __u32 ifindex, struct eg_error *error);
+int eg_filters_detach(int dir_fd, struct eg_error *error);
 
 /* --- libbpf's own words --------------------------------------------------------------------- */
 

@@ -2,9 +2,11 @@
 /* Opening, sizing and loading the programs and their maps. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/pkt_cls.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "eg_packet.h"
 #include "guard.skel.h"
 #include "guard_nobtf.skel.h"
 #include "kern/internal.h"
@@ -100,6 +102,18 @@ static int take_descriptors(struct bpf_object *object, struct eg_guard *guard)
 	return 0;
 }
 
+void eg_guard_unload(struct eg_guard *guard)
+{
+	for (enum eg_map map = 0; map < EG_MAP_COUNT; map++) {
+		eg_cleanup_close(&guard->maps[map]);
+		guard->maps[map] = -1;
+	}
+	for (enum eg_prog prog = 0; prog < EG_PROG_COUNT; prog++) {
+		eg_cleanup_close(&guard->progs[prog]);
+		guard->progs[prog] = -1;
+	}
+}
+
 static int load_object(struct eg_guard *guard, const void *elf, size_t elf_size,
 		       const struct eg_image *image, size_t policy_len)
 {
@@ -144,6 +158,25 @@ static int load_failed(int err, struct eg_error *error)
 			    strerror(-err), eg_libbpf_why());
 }
 
+/*
+ * Whether the programs may read the kernel's memory. A lockdown in confidentiality mode lets them
+ * be loaded all the same, on older kernels, and then fails each read, which makes every frame
+ * malformed. An ARP frame that is let pass tells; its count is taken back.
+ */
+static bool can_read_kernel(struct eg_guard *guard)
+{
+	const __u32 index = eg_counter_index(EG_LAYER_DEVICE, 0, EG_REASON_CONTROL);
+	EG_AUTO_FREE struct eg_counter *zeros =
+		calloc((size_t)libbpf_num_possible_cpus(), sizeof(*zeros));
+	__u8 frame[60] = {[12] = EG_ETHERTYPE_ARP >> 8, [13] = EG_ETHERTYPE_ARP & 0xff};
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = sizeof(frame));
+
+	if (!zeros || bpf_prog_test_run_opts(guard->progs[EG_PROG_DEVICE], &opts) < 0)
+		return false;
+	return (int)opts.retval == TC_ACT_UNSPEC &&
+	       bpf_map_update_elem(guard->maps[EG_MAP_COUNTERS], &index, zeros, BPF_ANY) == 0;
+}
+
 static bool kernel_has_btf(void)
 {
 	return access("/sys/kernel/btf/vmlinux", R_OK) == 0;
@@ -161,8 +194,9 @@ int eg_guard_load(struct eg_guard *guard, const struct eg_image *image, size_t p
 	if (kernel_has_btf()) {
 		elf = guard_bpf__elf_bytes(&elf_size);
 		err = load_object(guard, elf, elf_size, image, policy_len);
-		if (!err)
+		if (!err && can_read_kernel(guard))
 			return 0;
+		eg_guard_unload(guard);
 	}
 	/* A locked-down kernel refuses to read its memory; others may have moved what we look for.
 	 * The rest of the decision needs neither. */

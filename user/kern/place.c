@@ -415,7 +415,7 @@ static bool is_anything(const char *entry)
 static int empty_dir(int dir_fd, const char *root_path, const char *entry, struct eg_error *error)
 {
 	bool (*const passes[])(const char *) = {hangs_on_something, is_not_meta, is_anything};
-	int err = eg_filters_detach(dir_fd, 0, error);
+	int err = eg_filters_detach(dir_fd, error);
 
 	if (err)
 		return err;

@@ -60,12 +60,14 @@ int eg_tcx_attach(int prog_fd, __u32 ifindex, enum eg_direction direction)
 	return bpf_call(BPF_LINK_CREATE, &attr, sizeof(attr));
 }
 
-int eg_tcx_query(__u32 ifindex, enum eg_direction direction, __u32 ids[EG_TCX_MAX])
+int eg_tcx_query(__u32 ifindex, enum eg_direction direction, __u32 ids[EG_TCX_MAX],
+		 __u32 link_ids[EG_TCX_MAX])
 {
 	struct prog_query attr = {
 		.ifindex = ifindex,
 		.attach_type = attach_type(direction),
 		.prog_ids = (__u64)(unsigned long)ids,
+		.link_ids = (__u64)(unsigned long)link_ids,
 		.count = EG_TCX_MAX,
 	};
 	int err = bpf_call(BPF_PROG_QUERY, &attr, sizeof(attr));

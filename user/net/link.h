@@ -48,8 +48,8 @@ struct eg_peer {
 
 /*
  * Finds it by IFLA_LINK and IFLA_LINK_NETNSID, in whichever namespace it is, and checks that it is
- * a veth that points back. -ENOENT where it can't be found, or where it is in the same namespace
- * and so within the container's reach.
+ * a veth that points back. -ENOENT where it can't be found, or is within the container's reach: in
+ * the same namespace, or in one that belongs to another user namespace than ours.
  */
 int eg_peer_find(const struct eg_netns *netns, const struct eg_link *veth,
 		 struct eg_peer *ret_peer);

@@ -30,6 +30,7 @@
 
 #define ANSWER_MAX  (1U << 20)
 #define PATIENCE_MS 2000
+#define PATIENCE_WITH_NETNS_MS 6000
 #define RETRY_MS    10
 #define FDINFO_MAX  4096
 
@@ -371,9 +372,8 @@ static int receive_answer(int fd, __s64 deadline, char *buffer, size_t *ret_len)
 	}
 }
 
-static int converse(int path_fd, struct eg_wg_device *ret_device)
+static int converse(int path_fd, __s64 deadline, struct eg_wg_device *ret_device)
 {
-	__s64 deadline = now_ms() + PATIENCE_MS;
 	EG_AUTO_CLOSE int fd = connect_to(path_fd, deadline);
 	EG_AUTO_FREE char *answer = NULL;
 	size_t len = 0;
@@ -476,7 +476,8 @@ struct holder {
 	const char *ifname;
 	bool inside; /* looking at the processes of the namespace, else at the others */
 	struct eg_wg_device device;
-	int result; /* of the last holder that was asked */
+	__s64 deadline; /* for all of them: many silent holders must not take longer than one */
+	int result;     /* of the last holder that was asked */
 };
 
 /* The holder's descriptor of the tun, -1: the process has none. */
@@ -520,7 +521,7 @@ static int ask_holder(pid_t pid, int proc_fd, struct holder *holder)
 	socket_fd = open_socket(root_fd, holder->ifname);
 	if (socket_fd < 0)
 		return -ECONNREFUSED;
-	return converse(socket_fd, &holder->device);
+	return converse(socket_fd, holder->deadline, &holder->device);
 }
 
 static int try_process(pid_t pid, int proc_fd, void *argument)
@@ -528,6 +529,8 @@ static int try_process(pid_t pid, int proc_fd, void *argument)
 	struct holder *holder = argument;
 	int fd, result;
 
+	if (now_ms() >= holder->deadline)
+		return -ETIMEDOUT;
 	if (eg_process_in_netns(pid, proc_fd, holder->netns) != holder->inside)
 		return 0;
 	fd = find_tun_fd(pid, proc_fd, holder);
@@ -543,13 +546,33 @@ static int try_process(pid_t pid, int proc_fd, void *argument)
 	return !holder->result;
 }
 
+/*
+ * What is left of the patience with a namespace, for all its tunnels together: it can have any
+ * number of silent ones, and be asked for each more than once by a command that has the lock of all
+ * guards. A command goes from one namespace to the next.
+ */
+static __s64 *patience_left(const struct eg_netns *netns)
+{
+	static __u64 inode;
+	static __s64 left;
+
+	if (inode != netns->inode) {
+		inode = netns->inode;
+		left = PATIENCE_WITH_NETNS_MS;
+	}
+	return &left;
+}
+
 int eg_wg_get_userspace(const struct eg_netns *netns, const struct eg_link *link,
 			struct eg_wg_device *ret_device)
 {
+	__s64 *left = patience_left(netns);
+	__s64 began = now_ms();
 	struct holder holder = {
 		.netns = netns,
 		.ifname = link->name,
 		.inside = true,
+		.deadline = began + (*left < PATIENCE_MS ? *left : PATIENCE_MS),
 		.result = -ENOENT,
 	};
 	int result = eg_processes_visit(try_process, &holder);
@@ -558,6 +581,7 @@ int eg_wg_get_userspace(const struct eg_netns *netns, const struct eg_link *link
 		holder.inside = false;
 		result = eg_processes_visit(try_process, &holder);
 	}
+	*left -= now_ms() - began;
 	if (result < 0)
 		return result;
 	if (!result)

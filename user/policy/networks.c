@@ -53,3 +53,14 @@ unsigned int eg_addr_common_bits(__u8 family, const union eg_addr *a, const unio
 	}
 	return bytes * 8;
 }
+
+bool eg_addr_is_lan(__u8 family, const union eg_addr *addr)
+{
+	if (eg_prefix_contains(&eg_lan_exception, family, addr))
+		return false;
+	for (size_t i = 0; i < EG_LAN_PREFIXES; i++) {
+		if (eg_prefix_contains(&eg_lan_prefixes[i], family, addr))
+			return true;
+	}
+	return false;
+}

@@ -11,6 +11,8 @@ extern const struct eg_prefix eg_lan_prefixes[EG_LAN_PREFIXES];
 /* What is inside them and yet no LAN: cloud metadata over IPv6. */
 extern const struct eg_prefix eg_lan_exception;
 
+bool eg_addr_is_lan(__u8 family, const union eg_addr *addr);
+
 /* `AllowMulticast = yes` */
 #define EG_MULTICAST_PREFIXES 7
 extern const struct eg_prefix eg_multicast_prefixes[EG_MULTICAST_PREFIXES];
