@@ -297,7 +297,7 @@ fuzz: $(FUZZERS)
 	@scripts/fuzz.sh '$(BUILD)' $(FUZZ_SECONDS)
 
 deps:
-	@scripts/deps.sh $(or $(SETS),build demo test check)
+	@scripts/deps.sh $(or $(SETS),build)
 
 # --- checks ------------------------------------------------------------------------------------
 
@@ -323,11 +323,20 @@ static:
 install:
 	@+$(BUILD_AS_CALLER) all
 	$(call say,INSTALL,$(DESTDIR)$(PREFIX))
-	$(Q)install -D -m 755 $(BUILD)/egressguard $(DESTDIR)$(PREFIX)/sbin/egressguard
+	$(Q)install -D -m 755 $(BUILD)/egressguard $(DESTDIR)$(PREFIX)/bin/egressguard
 	$(Q)for page in $(wildcard doc/*.[158]); do install -D -m 644 $$page \
 		$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit; done
 	$(Q)install -D -m 644 doc/egressguard.bash \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/egressguard
+
+# Guards in force stay in force.
+.PHONY: uninstall
+uninstall:
+	$(call say,REMOVE,$(DESTDIR)$(PREFIX)/bin/egressguard)
+	$(Q)rm -f $(DESTDIR)$(PREFIX)/bin/egressguard \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/egressguard
+	$(Q)for page in $(wildcard doc/*.[158]); do \
+		rm -f $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit; done
 
 .PHONY: clean
 clean:
@@ -336,14 +345,17 @@ clean:
 .PHONY: help
 help:
 	@echo 'make             the command, $(BUILD)/egressguard'
-	@echo 'make test        install what is missing, build, run all tests (root)'
+	@echo 'make test        install what is missing, build, run all tests (root);'
+	@echo '                 TESTS="NAME..." runs those whose names contain one of these'
 	@echo 'make demo        install what is missing, build, show it in private namespaces (root)'
 	@echo 'make check       formatting, static analysis, shell scripts, manual pages, house rules'
 	@echo 'make tests       build the test programs without running them'
 	@echo 'make fuzz        run each fuzzer for FUZZ_SECONDS=$(FUZZ_SECONDS)'
 	@echo 'make static      one static binary, $(BUILD)/static/egressguard'
-	@echo 'make deps        install what is missing (SETS="build demo test check", YES=1)'
+	@echo 'make deps        install what is missing to build; SETS="build demo test check" for'
+	@echo '                 more, YES=1 for no questions'
 	@echo 'make install     DESTDIR= PREFIX=$(PREFIX)'
+	@echo 'make uninstall   remove what install has put there (guards in force stay)'
 	@echo 'make clean       remove $(BUILD)'
 	@echo 'Variables: BUILD, CC, CFLAGS, CLANG, BPFTOOL, CURL=no, V=1 (show commands)'
 

@@ -127,6 +127,7 @@ set_test() {
 	need_command podman podman
 	need_container_network
 	need_command busybox busybox
+	need_command ethtool ethtool
 	need_command ps procps
 }
 
@@ -249,6 +250,35 @@ apt_name() {
 	esac
 }
 
+# Unit files of container engines, where Debian's packages put them.
+engine_units() {
+	for unit in docker.service docker.socket containerd.service podman.service podman.socket \
+		podman-restart.service podman-auto-update.service podman-auto-update.timer; do
+		for directory in /usr/lib/systemd/system /lib/systemd/system; do
+			[ ! -e "$directory/$unit" ] || {
+				echo "$unit"
+				break
+			}
+		done
+	done
+}
+
+# disable_new BEFORE: engines that have come since are for the tests, which start their own. They
+# must not start with the machine.
+disable_new() {
+	for unit in $(engine_units); do
+		case " $1 " in
+		*" $unit "*) ;;
+		*)
+			command -v systemctl >/dev/null 2>&1 || continue
+			echo "deps: systemctl disable $unit (it would start at the next boot)"
+			quietly as_root systemctl disable "$unit" ||
+				echo "deps: $unit is still enabled" >&2
+			;;
+		esac
+	done
+}
+
 install_apt() {
 	export DEBIAN_FRONTEND=noninteractive
 	# Lists that were never fetched, or that no longer match the mirror, are the rule on fresh
@@ -269,10 +299,14 @@ install_apt() {
 		printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
 		as_root chmod 755 "$policy"
 	fi
+	units=$(engine_units | tr '\n' ' ')
+	failed=0
 	echo "deps: apt-get install$packages"
 	# shellcheck disable=SC2086 # a list of names
 	quietly as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
-		$packages
+		$packages || failed=$?
+	disable_new "$units"
+	return "$failed"
 }
 
 # --- dnf -------------------------------------------------------------------------------------

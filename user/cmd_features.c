@@ -27,53 +27,73 @@ struct feature_row {
 	const char *name;
 	const char *what;
 	bool present;
-	const char *detail;  /* where present */
-	const char *missing; /* what follows where it is not */
+	const char *detail;   /* where present */
+	const char *missing;  /* what follows where it is not */
+	const char *obstacle; /* why it could not be tried, NULL where it could */
 };
 
 static struct eg_feature_view view_of(const struct feature_row *row)
 {
-	const char *detail = row->present ? row->detail : row->missing;
+	bool unknown = !row->present && row->obstacle;
+	const char *detail = row->present ? row->detail : unknown ? row->obstacle : row->missing;
 
 	return (struct eg_feature_view){.name = row->name,
 					.what = row->what,
 					.present = row->present,
+					.unknown = unknown,
 					.detail = detail && detail[0] ? detail : NULL};
+}
+
+/* Why what has failed may work all the same: NULL where privileges are not the reason. */
+static const char *find_obstacle(const struct eg_features *f)
+{
+	if (!f->bpf && f->bpf_errno != EPERM && f->bpf_errno != EACCES)
+		return NULL;
+	if (f->missing_caps[0])
+		return "run as root";
+	return f->bpf ? NULL : "bpf() is not permitted to this process";
 }
 
 static int render(const struct eg_renderer *renderer, const struct eg_features *f)
 {
 	char bpf_missing[160];
+	const char *obstacle = find_obstacle(f);
+	/* Without a capability that is missing; with all of them, bpf() itself has failed. */
+	const char *bpf_obstacle = f->missing_caps[0] ? obstacle : NULL;
 	const struct feature_row rows[] = {
-		{"kernel", "kernel", true, f->kernel, NULL},
-		{"privileges", "privileges", !f->missing_caps[0], NULL, f->missing_caps},
-		{"bpf", "BPF programs", f->bpf, NULL, bpf_missing},
+		{"kernel", "kernel", true, f->kernel, NULL, NULL},
+		{"privileges", "privileges", !f->missing_caps[0], NULL, f->missing_caps, NULL},
+		{"bpf", "BPF programs", f->bpf, NULL, bpf_missing, bpf_obstacle},
 		{"jit", "BPF just-in-time compiler", f->jit, NULL,
-		 "programs are interpreted: each packet costs several times as much"},
+		 "programs are interpreted: each packet costs several times as much", obstacle},
 		{"btf", "kernel BTF", f->btf, NULL,
 		 "layers `device` and `peer` load without it, but for the test of pending "
-		 "checksums"},
+		 "checksums",
+		 NULL},
 		{"checksum_test", "test of pending checksums", f->checksum_test, NULL,
 		 "not covered: a process with CAP_NET_RAW can have the kernel rewrite an "
-		 "allowed packet after the check"},
+		 "allowed packet after the check",
+		 obstacle},
 		{"tcx", "tcx links", f->tcx, NULL,
-		 "layers `device` and `peer` use clsact filters instead"},
+		 "layers `device` and `peer` use clsact filters instead", obstacle},
 		{"clsact", "clsact filters", f->clsact, NULL,
-		 "without tcx, layers `device` and `peer` are not available"},
+		 "without tcx, layers `device` and `peer` are not available", obstacle},
 		{"netfilter_link", "BPF netfilter links", f->netfilter_link, NULL,
 		 "layer `netns` is not available: an interface that appears later is not "
-		 "covered until attach runs again"},
+		 "covered until attach runs again",
+		 obstacle},
 		{"ringbuf_maps", "ring buffers in maps of maps", f->ringbuf_maps, NULL,
-		 "`events` is not available"},
+		 "`events` is not available", obstacle},
 		{"netns_cookie", "cookies of network namespaces", f->netns_cookie, NULL,
-		 "a namespace is told apart by its inode alone"},
+		 "a namespace is told apart by its inode alone", NULL},
 		{"bpffs", "bpffs at /sys/fs/bpf", f->bpffs, NULL,
-		 "attach mounts it, or needs --pin-dir"},
+		 "attach mounts it, or needs --pin-dir", obstacle},
 		{"cgroup2", "cgroup v2", f->cgroup2, f->cgroup2_path,
 		 "events can't name the container; layers `socket` and `cgroup` are not "
-		 "available"},
+		 "available",
+		 NULL},
 		{"wireguard", "WireGuard in the kernel", f->wireguard, NULL,
-		 "a tunnel needs a userspace WireGuard"},
+		 "a tunnel needs a userspace WireGuard", NULL},
 	};
 	struct eg_feature_view views[sizeof(rows) / sizeof(rows[0])];
 

@@ -177,7 +177,7 @@ bad_surroundings() {
 		refused 'not root' 1 'this needs root, or these capabilities: CAP_BPF CAP_NET_ADMIN' \
 			setpriv --reuid nobody --clear-groups --bounding-set=-all -- \
 			"$EG" attach --netns netns:wireguard --dns lan --pin-dir "$EG_PIN_DIR"
-		refused 'detach, not root' 1 "'?$EG_PIN_DIR'?.*(run as root|Permission denied)" \
+		refused 'detach, not root' 1 'this needs root: sudo egressguard' \
 			setpriv --reuid nobody --clear-groups --bounding-set=-all -- \
 			"$EG" detach wireguard --pin-dir "$EG_PIN_DIR"
 	else

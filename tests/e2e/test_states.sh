@@ -126,8 +126,9 @@ check 'the old endpoint: held' tunnel_is_held 203.0.113.9
 check 'back again: attach --replace' eg "${attach[@]}" --replace
 check 'back again: it carries' wait_until 10 carries_to 203.0.113.9
 
-# Something that is no tunnel takes its name. This version covers the interfaces that were there at
-# the moment of attach: what leaves by this one is not held, and status does not claim that it is.
+# Something that is no tunnel takes its name. This version covers the interfaces that are there at the
+# moment of attach: until the next one, what leaves by it is not held, and status does not claim that
+# it is.
 forge() {
 	bed_link wireguard wg0 internet forged
 	bed_address wireguard wg0 10.66.0.2/24
@@ -146,10 +147,11 @@ forge
 check_equal 'a forged wg0: status' "$(state)" degraded
 check 'a forged wg0: status says why' grep -q 'wg0 is declared as the tunnel, but is none' <(eg status)
 check_status 'a forged wg0: status --check' 1 eg status wireguard --check
+check 'a forged wg0: what leaves by it is seen' test "$(by_forged)" -ge 5
 check_status 'a forged wg0: attach refuses it' 1 eg "${attach[@]}"
 check 'a forged wg0: and says why' grep -q 'wg0 is not WireGuard but a device of kind veth' \
 	<(eg "${attach[@]}" 2>&1)
-check 'a forged wg0: what leaves by it is seen' test "$(by_forged)" -ge 5
+check_equal 'a forged wg0: but has covered it first' "$(by_forged)" 0
 check 'a forged wg0: attach with the real name' eg attach --netns wireguard --replace --tunnel wg1 \
 	--endpoint "$BED_ENDPOINT" --dns lan
 check_equal 'a forged wg0: status then' "$(state)" enforcing

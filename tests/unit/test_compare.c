@@ -194,8 +194,9 @@ static void test_switches(void **state)
 static void test_addresses(void **state)
 {
 	(void)state;
-	check_both("", "[Derived]\nSource = 198.51.100.2\n", "accepts packets from 198.51.100.2\n",
-		   "no longer accepts packets from 198.51.100.2\n");
+	check_both("", "[Derived]\nSource = 198.51.100.2\n",
+		   "packets with the source address 198.51.100.2 may leave\n",
+		   "packets with the source address 198.51.100.2 may no longer leave\n");
 	check_both("", "[Derived]\nOnLink = 2001:db8:1::/64\n",
 		   "allows neighbour discovery and multicast membership with 2001:db8:1::/64\n",
 		   "no longer allows neighbour discovery and multicast membership with "

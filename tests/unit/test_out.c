@@ -667,6 +667,27 @@ static void test_status_text(void **state)
 	output_free(&output);
 }
 
+/* Audit blocks nothing, and must not read as if it did. */
+static void test_status_audit(void **state)
+{
+	struct sample sample;
+	struct output output;
+	const char *text;
+
+	(void)state;
+	make_sample(&sample);
+	sample.guard.mode = "audit";
+	sample.guard.state = EG_STATE_AUDIT;
+	assert_int_equal(eg_render_text.status(&sample.status, output_open(&output)), 0);
+	text = output_text(&output);
+	assert_non_null(
+		strstr(text, "  audited since 2025-01-31 12:01:33 (41 s after it started)\n"));
+	assert_non_null(strstr(text, "  would be blocked lately\n"));
+	assert_null(strstr(text, "guarded since"));
+	assert_null(strstr(text, "holds against"));
+	output_free(&output);
+}
+
 static void test_status_none(void **state)
 {
 	struct eg_status_view status = {.version = "1.2"};
@@ -928,10 +949,12 @@ static void test_explanation(void **state)
 	(void)state;
 	assert_int_equal(eg_render_text.explanation(&question, &explanation, output_open(&output)),
 			 0);
-	assert_string_equal(output_text(&output),
-			    "DROP public: tcp > 203.0.113.7.443 goes to the internet in the clear\n"
-			    "  rule  row 17 of the decision table\n"
-			    "  why   because\n");
+	assert_string_equal(
+		output_text(&output),
+		"DROP public: tcp > 203.0.113.7.443 outside the tunnel goes to the internet in "
+		"the clear\n"
+		"  rule  row 17 of the decision table\n"
+		"  why   because\n");
 	output_free(&output);
 	assert_int_equal(eg_render_json.explanation(&question, &explanation, output_open(&output)),
 			 0);
@@ -948,21 +971,25 @@ static void test_explanation(void **state)
 static void test_features(void **state)
 {
 	static const struct eg_feature_view features[] = {
-		{"tcx", "tcx links", true, NULL},
-		{"btf", "kernel BTF", false, "so what"},
+		{.name = "tcx", .what = "tcx links", .present = true},
+		{.name = "btf", .what = "kernel BTF", .detail = "so what"},
+		{.name = "jit", .what = "compiler", .unknown = true, .detail = "run as root"},
 	};
 	struct output output;
 	json_t *object, *all;
 
 	(void)state;
-	assert_int_equal(eg_render_text.features(features, 2, output_open(&output)), 0);
-	assert_string_equal(output_text(&output), "tcx links   yes\nkernel BTF  no   so what\n");
+	assert_int_equal(eg_render_text.features(features, 3, output_open(&output)), 0);
+	assert_string_equal(output_text(&output), "tcx links   yes\n"
+						  "kernel BTF  no         so what\n"
+						  "compiler    not known  run as root\n");
 	output_free(&output);
-	assert_int_equal(eg_render_json.features(features, 2, output_open(&output)), 0);
+	assert_int_equal(eg_render_json.features(features, 3, output_open(&output)), 0);
 	object = parse_line(output_text(&output));
 	all = json_object_get(object, "features");
 	assert_true(json_is_true(json_object_get(json_object_get(all, "tcx"), "present")));
 	check_string(json_object_get(all, "btf"), "detail", "so what");
+	check_null(json_object_get(all, "jit"), "present");
 	json_decref(object);
 	output_free(&output);
 }
@@ -1004,7 +1031,7 @@ int main(void)
 		cmocka_unit_test(test_status_unknown), cmocka_unit_test(test_status_hostile),
 		cmocka_unit_test(test_prometheus),     cmocka_unit_test(test_pcap),
 		cmocka_unit_test(test_explanation),    cmocka_unit_test(test_features),
-		cmocka_unit_test(test_write_failure),
+		cmocka_unit_test(test_status_audit),   cmocka_unit_test(test_write_failure),
 	};
 
 	setenv("TZ", "UTC", 1);

@@ -96,6 +96,15 @@ int eg_pin_name_unescape(char *to, size_t size, const char *pin_name)
 
 /* --- the root ------------------------------------------------------------------------------- */
 
+/* Whether a call failed for who the caller is, and then says so. */
+static bool wants_root(struct eg_error *error)
+{
+	if (geteuid() == 0 || (errno != EACCES && errno != EPERM))
+		return false;
+	eg_error_set(error, EG_EXIT_FAILED, EPERM, "this needs root: sudo egressguard ...");
+	return true;
+}
+
 void eg_pins_close(struct eg_pins *pins)
 {
 	if (pins->lock_fd >= 0)
@@ -152,6 +161,8 @@ static int check_lasting(struct eg_error *error)
 		return eg_error_set(error, EG_EXIT_FAILED, errno, "cannot look at " BPFFS ": %m");
 	if (in_lasting_mount_namespace())
 		return 0;
+	if (stat(BPFFS_OF_INIT, &init) < 0 && wants_root(error))
+		return -EPERM;
 	if (stat(BPFFS_OF_INIT, &init) < 0)
 		return eg_error_set(error, EG_EXIT_FAILED, errno,
 				    "cannot look at " BPFFS_OF_INIT
@@ -223,6 +234,8 @@ static int open_root(const char *path, bool create, struct eg_error *error)
 	int err;
 
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 && wants_root(error))
+		return -EPERM;
 	if (fd < 0 && errno == ENOENT && create) {
 		err = make_root(path, error);
 		if (err)

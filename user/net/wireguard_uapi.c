@@ -28,11 +28,11 @@
 #define TUNGETDEVNETNS _IO('T', 227)
 #endif
 
-#define ANSWER_MAX  (1U << 20)
-#define PATIENCE_MS 2000
+#define ANSWER_MAX             (1U << 20)
+#define PATIENCE_MS            2000
 #define PATIENCE_WITH_NETNS_MS 6000
-#define RETRY_MS    10
-#define FDINFO_MAX  4096
+#define RETRY_MS               10
+#define FDINFO_MAX             4096
 
 /* --- the answer ---------------------------------------------------------------------------- */
 
@@ -549,7 +549,7 @@ static int try_process(pid_t pid, int proc_fd, void *argument)
 /*
  * What is left of the patience with a namespace, for all its tunnels together: it can have any
  * number of silent ones, and be asked for each more than once by a command that has the lock of all
- * guards. A command goes from one namespace to the next.
+ * guards. An answer restores it. A command goes from one namespace to the next.
  */
 static __s64 *patience_left(const struct eg_netns *netns)
 {
@@ -581,7 +581,9 @@ int eg_wg_get_userspace(const struct eg_netns *netns, const struct eg_link *link
 		holder.inside = false;
 		result = eg_processes_visit(try_process, &holder);
 	}
-	*left -= now_ms() - began;
+	*left = result > 0 ? PATIENCE_WITH_NETNS_MS : *left - (now_ms() - began);
+	if (result == -ETIMEDOUT && holder.result != -ENOENT)
+		return holder.result;
 	if (result < 0)
 		return result;
 	if (!result)

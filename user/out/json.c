@@ -515,7 +515,8 @@ static int json_features(const struct eg_feature_view *features, size_t n, FILE 
 	for (size_t i = 0; i < n; i++) {
 		json_t *feature = json_object();
 
-		set(&feature, "present", json_boolean(features[i].present));
+		set(&feature, "present",
+		    features[i].unknown ? json_null() : json_boolean(features[i].present));
 		set(&feature, "what", string_of(features[i].what));
 		set(&feature, "detail", string_of(features[i].detail));
 		set(&all, features[i].name, feature);

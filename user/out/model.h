@@ -107,6 +107,7 @@ struct eg_feature_view {
 	const char *name; /* JSON key, "checksum_test" */
 	const char *what; /* for people: "test of pending checksums" */
 	bool present;
+	bool unknown;       /* could not be tried: `present` says nothing */
 	const char *detail; /* why not, and what follows; a path; NULL */
 };
 

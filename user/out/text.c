@@ -276,6 +276,11 @@ static void put_headline(struct eg_text *text, const struct eg_guard_view *guard
 	eg_put(text, "\n");
 }
 
+static bool is_audit(const struct eg_guard_view *guard)
+{
+	return guard->mode && strcmp(guard->mode, "audit") == 0;
+}
+
 static void put_times(struct eg_text *text, const struct eg_guard_view *guard)
 {
 	__u64 since = guard->since_realtime_ns, started = guard->target_started_realtime_ns;
@@ -287,12 +292,12 @@ static void put_times(struct eg_text *text, const struct eg_guard_view *guard)
 	}
 	if (!since)
 		return;
-	put_label(text, "guarded since");
+	put_label(text, is_audit(guard) ? "audited since" : "guarded since");
 	eg_put_date(text, since);
 	if (started && since >= started + 1000000000) {
 		eg_put(text, " (");
 		put_duration(text, (since - started) / 1000000000);
-		eg_put(text, " unguarded)");
+		eg_put(text, is_audit(guard) ? " after it started)" : " unguarded)");
 	}
 	eg_put(text, "\n");
 }
@@ -389,7 +394,7 @@ static void put_by_layer(struct eg_text *text, const struct eg_guard_view *guard
 static void put_counters(struct eg_text *text, const struct eg_guard_view *guard)
 {
 	struct eg_totals totals;
-	bool audit = guard->mode && strcmp(guard->mode, "audit") == 0;
+	bool audit = is_audit(guard);
 
 	if (!guard->have_counters)
 		return;
@@ -435,7 +440,7 @@ static void put_recent(struct eg_text *text, const struct eg_guard_view *guard)
 {
 	if (!guard->n_recent)
 		return;
-	eg_put(text, "  recently blocked\n");
+	eg_put(text, is_audit(guard) ? "  would be blocked lately\n" : "  recently blocked\n");
 	for (size_t i = 0; i < guard->n_recent && i < RECENTS; i++)
 		put_recent_line(text, &guard->recent[i]);
 	if (guard->n_recent > RECENTS) {
@@ -455,7 +460,9 @@ static void put_guard(struct eg_text *text, const struct eg_guard_view *guard, b
 	put_list(text, "endpoints", guard->endpoints);
 	put_field(text, "dns", guard->dns);
 	put_field(text, "", guard->dns_detail);
-	put_field(text, "holds against", guard->holds_against);
+	/* What blocks nothing holds against nobody. */
+	if (!is_audit(guard))
+		put_field(text, "holds against", guard->holds_against);
 	put_layers(text, guard);
 	for (char **note = guard->notes; note && *note; note++)
 		put_field(text, note == guard->notes ? "notes" : "", *note);
@@ -492,6 +499,8 @@ static int text_explanation(const struct eg_question *question,
 	eg_put_address(text, question->family, &question->dst);
 	if (question->dport)
 		eg_text_printf(text, ".%u", question->dport);
+	if (explanation->row)
+		eg_put(text, " outside the tunnel");
 	eg_text_printf(text, " %s\n", eg_reason_sentences[explanation->reason]);
 	eg_text_printf(text, "  %-*srow %u of the decision table\n", 6, "rule", explanation->row);
 	if (explanation->why[0]) {
@@ -507,23 +516,32 @@ static int text_explanation(const struct eg_question *question,
 	return eg_line_end(text, to);
 }
 
+static const char *word_of(const struct eg_feature_view *feature)
+{
+	if (feature->unknown)
+		return "not known";
+	return feature->present ? "yes" : "no";
+}
+
 static int text_features(const struct eg_feature_view *features, size_t n, FILE *to)
 {
 	struct eg_text *text = eg_line_start();
 	bool colored = eg_color(to);
-	size_t width = 0;
+	size_t width = 0, word_width = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		size_t len = strlen(features[i].what);
+		size_t len = strlen(features[i].what), word_len = strlen(word_of(&features[i]));
 
 		width = len > width ? len : width;
+		word_width = word_len > word_width ? word_len : word_width;
 	}
 	for (size_t i = 0; i < n; i++) {
+		const char *word = word_of(&features[i]);
+
 		eg_text_printf(text, "%-*s  ", (int)width, features[i].what);
-		put_colored(text, colored, features[i].present ? GREEN : YELLOW,
-			    features[i].present ? "yes" : "no ");
+		put_colored(text, colored, features[i].present ? GREEN : YELLOW, word);
 		if (features[i].detail) {
-			eg_put(text, "  ");
+			eg_text_printf(text, "%*s", (int)(word_width - strlen(word)) + 2, "");
 			eg_put_safe(text, features[i].detail);
 		}
 		eg_put(text, "\n");

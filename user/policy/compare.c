@@ -165,10 +165,8 @@ static void write_change(struct comparison *comparison, const struct change *cha
 			 where);
 		break;
 	case CHANGE_SOURCE:
-		snprintf(line, sizeof(line),
-			 change->gained ? "accepts packets from %s"
-					: "no longer accepts packets from %s",
-			 where);
+		snprintf(line, sizeof(line), "packets with the source address %s may %s", where,
+			 change->gained ? "leave" : "no longer leave");
 		break;
 	}
 	add_line(comparison, change->gained, line);

@@ -403,7 +403,7 @@ static void why_uncovered(struct writer *writer, const char *what)
 	for (size_t i = 0; i < writer->policy->n_allow; i++)
 		port_only |= eg_prefix_contains(&writer->policy->allow[i].prefix,
 						writer->question->family, &writer->question->dst);
-	WHY(writer, "%s is %s, and no --allow covers it%s", writer->addr, what,
+	WHY(writer, "%s is %s, and outside the tunnel no --allow covers it%s", writer->addr, what,
 	    port_only ? " at this port and protocol" : "");
 }
 
@@ -549,6 +549,37 @@ const char *eg_reason_hint(enum eg_reason reason, __u8 family, const union eg_ad
 	return NULL;
 }
 
+/* The rule that would let pass what was asked about, and nothing else. */
+static struct eg_rule narrowest_rule(const struct eg_question *question)
+{
+	struct eg_rule rule = protocol_rule(question);
+
+	rule.port = question->dport;
+	return rule;
+}
+
+#define WIREGUARD_PORT 51820 /* the one that its own documentation uses */
+
+static void hint_public(struct writer *writer)
+{
+	const struct eg_question *question = writer->question;
+	struct eg_rule rule = narrowest_rule(question);
+	char text[EG_ADDRESS_TEXT_LEN];
+
+	eg_rule_format(text, &rule);
+	if (question->wireguard)
+		HINT(writer, "WireGuard's endpoint? --endpoint %s", writer->addr_port);
+	else if (question->proto == EG_PROTO_UDP && question->dport == WIREGUARD_PORT)
+		HINT(writer,
+		     "WireGuard's endpoint? --endpoint %s; to let anything leave to it in the "
+		     "clear: --allow %s",
+		     writer->addr_port, text);
+	else
+		HINT(writer,
+		     "it leaves through the tunnel only; to let it leave in the clear: --allow %s",
+		     text);
+}
+
 /* With the question at hand a hint can be a whole option. */
 static void write_hint(struct writer *writer)
 {
@@ -571,10 +602,7 @@ static void write_hint(struct writer *writer)
 	case EG_REASON_PUBLIC:
 		if (hint)
 			break;
-		HINT(writer,
-		     "it leaves through the tunnel only; to let it leave in the clear: "
-		     "--allow %s",
-		     writer->addr);
+		hint_public(writer);
 		return;
 	case EG_REASON_LOOPBACK:
 	case EG_REASON_TUNNEL:

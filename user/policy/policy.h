@@ -62,7 +62,8 @@ enum eg_shape {
 	X(TUNNEL, "Guard", "Tunnel", "--tunnel", true, "IFACE",                                    \
 	  "the tunnel's interface (default: the WireGuard interface found)")                       \
 	X(MODE, "Guard", "Mode", NULL, false, "enforce|audit", "whether a drop is a drop")         \
-	X(ON_BLOCK, "Guard", "OnBlock", "--on-block", false, "drop|reject", "what a drop answers") \
+	X(ON_BLOCK, "Guard", "OnBlock", "--on-block", false, "drop",                               \
+	  "what a drop answers: nothing (reject is not in this version)")                          \
 	X(LAN, "Lan", "Lan", NULL, false, "yes|no", "whether RFC 1918 and fc00::/7 are allowed")   \
 	X(ALLOW, "Lan", "Allow", "--allow", true, "RULE",                                          \
 	  "allow this prefix, address or port too")                                                \
