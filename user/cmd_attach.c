@@ -201,7 +201,8 @@ static int attach(const struct eg_attach_request *request, struct eg_policy *pol
 	struct eg_error error = {};
 	int status = eg_attach(request, policy, &result, &error);
 
-	/* A mistake in what was asked is told alone; a refusal may have its cause in the warnings. */
+	/* A mistake in what was asked is told alone; a refusal may have its cause in the warnings.
+	 */
 	if (error.exit != EG_EXIT_USAGE)
 		print_warnings(&result.warnings);
 	if (status == -EEXIST)
