@@ -10,6 +10,7 @@
 
 /* More than the kernel puts into one datagram of a dump (32 KiB). */
 #define BUFFER_SIZE   65536
+#define OVERRUNS_MAX  1000
 #define DUMP_ATTEMPTS 50
 
 struct eg_netlink {
@@ -78,15 +79,21 @@ struct nlmsghdr *eg_netlink_request(char *buffer, __u16 type, __u16 flags)
 	return message;
 }
 
-/* The next datagram of the kernel's. */
+/*
+ * The next datagram of the kernel's. Where others flood the socket, a dump reports ENOBUFS before
+ * it has written anything, and goes on when there is room again (netlink_dump()): nothing is lost
+ * by reading on. An answer that was lost shows as a timeout.
+ */
 static ssize_t receive(struct eg_netlink *netlink)
 {
-	for (;;) {
+	for (int overruns = 0;;) {
 		struct sockaddr_nl from = {0};
 		socklen_t from_len = sizeof(from);
 		ssize_t len = recvfrom(netlink->fd, netlink->buffer, sizeof(netlink->buffer),
 				       MSG_TRUNC, (struct sockaddr *)&from, &from_len);
 
+		if (len < 0 && errno == ENOBUFS && ++overruns < OVERRUNS_MAX)
+			continue;
 		if (len < 0 && errno != EINTR)
 			return errno == EAGAIN ? -ETIMEDOUT : -errno;
 		if (len < 0 || from.nl_pid)

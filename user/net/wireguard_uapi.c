@@ -31,6 +31,7 @@
 #define ANSWER_MAX             (1U << 20)
 #define PATIENCE_MS            2000
 #define PATIENCE_WITH_NETNS_MS 6000
+#define PROMPT_MS              500
 #define RETRY_MS               10
 #define FDINFO_MAX             4096
 
@@ -549,7 +550,7 @@ static int try_process(pid_t pid, int proc_fd, void *argument)
 /*
  * What is left of the patience with a namespace, for all its tunnels together: it can have any
  * number of silent ones, and be asked for each more than once by a command that has the lock of all
- * guards. An answer restores it. A command goes from one namespace to the next.
+ * guards. A prompt answer restores it. A command goes from one namespace to the next.
  */
 static __s64 *patience_left(const struct eg_netns *netns)
 {
@@ -568,6 +569,7 @@ int eg_wg_get_userspace(const struct eg_netns *netns, const struct eg_link *link
 {
 	__s64 *left = patience_left(netns);
 	__s64 began = now_ms();
+	__s64 took;
 	struct holder holder = {
 		.netns = netns,
 		.ifname = link->name,
@@ -581,7 +583,8 @@ int eg_wg_get_userspace(const struct eg_netns *netns, const struct eg_link *link
 		holder.inside = false;
 		result = eg_processes_visit(try_process, &holder);
 	}
-	*left = result > 0 ? PATIENCE_WITH_NETNS_MS : *left - (now_ms() - began);
+	took = now_ms() - began;
+	*left = result > 0 && took < PROMPT_MS ? PATIENCE_WITH_NETNS_MS : *left - took;
 	if (result == -ETIMEDOUT && holder.result != -ENOENT)
 		return holder.result;
 	if (result < 0)
