@@ -416,6 +416,12 @@ static int attach_run(struct attach *attach, struct eg_error *error)
 	struct eg_error sweeping = {};
 	int result = eg_features_check(error);
 
+	/* The end of a trial must not leave more open than its beginning found. */
+	if (result == 0 && attach->request->try_seconds && attach->request->replace)
+		return eg_error_set(
+			error, EG_EXIT_USAGE, EINVAL,
+			"--try is for a new guard, and --replace for one in force, which "
+			"the end of the trial could not bring back: leave one of them out");
 	if (result == 0)
 		result = open_target(attach, error);
 	if (result == 0)

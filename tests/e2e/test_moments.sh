@@ -307,6 +307,8 @@ else
 	ip netns delete alone
 fi
 
+check_status '--try with --replace is refused' 2 attach_to wireguard --try 60 --replace
+
 # --- a killed first attach ---------------------------------------------------------------------------------
 
 # What such a command leaves where it dies after the links are on.
