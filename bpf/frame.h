@@ -18,14 +18,10 @@ struct eg_frame {
 	struct __sk_buff *skb;
 	__u32 length;
 	__u32 gso_size;
-	__u32 checksum_start;
-	__u32 checksum_offset;
+	__u64 checksum;
 	__u8 link_header;
 	__u8 vlan_tags;
-	__u8 checksum_pending;
-	__u8 skips_ingress; /* nothing at tc ingress will see it */
-	__u8 by_helper;     /* bytes are read by helper only */
-	__u8 owned;         /* and are all in the linear part: eg_frame_own() */
+	__u8 owned; /* all that eg_frame_copy() reads is in the linear part */
 };
 
 #include "eg_packet.h"
@@ -41,19 +37,39 @@ static inline int eg_frame_ipv6_chain(const struct eg_frame *frame, struct eg_pa
 
 #include "eg_parse.h"
 
-/* Headers beyond this are read by helper. The verifier wants a bound for what is added to a packet
- * pointer; no allowed header chain is longer. */
+/* The verifier wants a bound for what is added to a packet pointer; no header of an allowed packet
+ * begins beyond this. */
 #define EG_DIRECT_MAX 0x7fff
 
+/*
+ * A global function: the verifier follows it once, for any arguments, and goes on where it is
+ * called knowing nothing of what it returned. So it keeps the ways through a program from
+ * multiplying, and its stack from those that do not call it. Linux 5.10 allows such a function
+ * numbers only, beside the context. Weak, so that the compiler takes it as it stands: for an
+ * argument that is not used it would pass anything, and 5.10 refuses that.
+ */
+#define EG_GLOBAL __attribute__((noinline, weak))
+
 #define EG_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+
+/* The context's 32 bits become a pointer in the load itself: whatever a compiler put in between,
+ * the verifier would see a number. */
+#define EG_SKB_POINTER(skb, member)                                                                \
+	({                                                                                         \
+		const void *pointer_;                                                              \
+		asm volatile("%0 = *(u32 *)(%1 + %2)"                                              \
+			     : "=r"(pointer_)                                                      \
+			     : "r"(skb), "i"(__builtin_offsetof(struct __sk_buff, member)));       \
+		pointer_;                                                                          \
+	})
 
 /* In place where the skb's linear part has it. */
 EG_INLINE const void *eg_frame_direct(const struct eg_frame *frame, __u32 offset, const __u32 len)
 {
-	const void *data = (const void *)(long)frame->skb->data;
-	const void *data_end = (const void *)(long)frame->skb->data_end;
+	const void *data = EG_SKB_POINTER(frame->skb, data);
+	const void *data_end = EG_SKB_POINTER(frame->skb, data_end);
 
-	if (frame->by_helper || offset > EG_DIRECT_MAX)
+	if (offset > EG_DIRECT_MAX)
 		return NULL;
 	/* On paths that cannot be, the verifier of 5.10 loses the bounds that the test above gave;
 	 * the compiler must not see that the mask changes nothing. */
@@ -61,9 +77,12 @@ EG_INLINE const void *eg_frame_direct(const struct eg_frame *frame, __u32 offset
 		asm volatile("" : "+r"(offset));
 		offset &= EG_DIRECT_MAX;
 	}
-	if (data + offset + len > data_end)
+	data += offset;
+	if (data + len > data_end)
 		return NULL;
-	return data + offset;
+	if (!data) /* which no caller then has to ask */
+		__builtin_unreachable();
+	return data;
 }
 
 /* What is moved at once: the headers of nearly every packet. */
@@ -74,7 +93,7 @@ EG_INLINE const void *eg_frame_direct(const struct eg_frame *frame, __u32 offset
  * spliced ones): what was judged there could be something else when it leaves. So nothing is judged
  * there; what is looked at moves to the linear part first, which is the kernel's own.
  */
-EG_INLINE int eg_frame_own(struct __sk_buff *skb, __u32 end)
+EG_GLOBAL int eg_skb_own(struct __sk_buff *skb, __u32 end)
 {
 	__u32 headers = skb->len;
 
@@ -83,22 +102,15 @@ EG_INLINE int eg_frame_own(struct __sk_buff *skb, __u32 end)
 	return (int)bpf_skb_pull_data(skb, end > headers ? end : headers);
 }
 
-EG_INLINE int eg_frame_load(const struct eg_frame *frame, __u32 offset, const __u32 len, void *to)
-{
-	if (!frame->owned && eg_frame_own(frame->skb, offset + len) < 0)
-		return -1;
-	return (int)bpf_skb_load_bytes(frame->skb, offset, to, len);
-}
-
-static inline const void *eg_frame_at(const struct eg_frame *frame, __u32 offset, const __u32 len,
-				      void *scratch)
+/* Moves it there first where the linear part ends early (segmentation, transmit rings). */
+static inline const void *eg_frame_at(const struct eg_frame *frame, __u32 offset, const __u32 len)
 {
 	const void *at = eg_frame_direct(frame, offset, len);
 
 	if (EG_UNLIKELY(!at)) {
-		if (eg_frame_load(frame, offset, len, scratch) < 0)
+		if (eg_skb_own(frame->skb, offset + len) < 0)
 			return NULL;
-		at = scratch;
+		at = eg_frame_direct(frame, offset, len);
 	}
 	return at;
 }
@@ -106,25 +118,21 @@ static inline const void *eg_frame_at(const struct eg_frame *frame, __u32 offset
 static inline int eg_frame_copy(const struct eg_frame *frame, __u32 offset, const __u32 len,
 				void *to)
 {
-	const void *at = eg_frame_direct(frame, offset, len);
-
-	if (EG_UNLIKELY(!at))
-		return eg_frame_load(frame, offset, len, to);
-	__builtin_memcpy(to, at, len);
-	return 0;
+	if (!frame->owned && bpf_skb_pull_data(frame->skb, offset + len) < 0)
+		return -1;
+	return (int)bpf_skb_load_bytes(frame->skb, offset, to, len);
 }
 
 /*
  * Options and extension headers are rare, and loops that jump from one to the next are hard to
- * verify. So these are global functions, which the verifier follows once, for any arguments, and
- * they read by helper: what is added to a packet pointer would have to be known precisely in each
- * step. Linux 5.10 allows a global function numbers only, beside the context.
+ * verify. So these are global functions, and they read by helper: what is added to a packet pointer
+ * would have to be known precisely in each step.
  */
-__attribute__((noinline)) int eg_skb_ipv4_options(struct __sk_buff *skb, __u32 offset, __u32 len)
+EG_GLOBAL int eg_skb_ipv4_options(struct __sk_buff *skb, __u32 offset, __u32 len)
 {
-	struct eg_frame frame = {.skb = skb, .by_helper = 1, .owned = 1};
+	struct eg_frame frame = {.skb = skb, .owned = 1};
 
-	if (len > EG_IPV4_OPTS_MAX || eg_frame_own(skb, offset + len) < 0)
+	if (len > EG_IPV4_OPTS_MAX || eg_skb_own(skb, offset + len) < 0)
 		return EG_REASON_MALFORMED;
 	return eg_parse_ipv4_options(&frame, offset, len);
 }
@@ -142,10 +150,9 @@ static inline int eg_frame_ipv4_options(const struct eg_frame *frame, __u32 offs
 #define EG_CHAIN_SOURCE_ROUTE 26
 #define EG_CHAIN_MALFORMED    27
 
-__attribute__((noinline)) int eg_skb_ipv6_chain(struct __sk_buff *skb, __u32 offset, __u32 end,
-						__u32 proto)
+EG_GLOBAL int eg_skb_ipv6_chain(struct __sk_buff *skb, __u32 offset, __u32 end, __u32 proto)
 {
-	struct eg_frame frame = {.skb = skb, .by_helper = 1};
+	struct eg_frame frame = {.skb = skb};
 	struct eg_transport transport = {.offset = offset, .end = end};
 	struct eg_packet pkt = {.proto = (__u8)proto};
 	int parsed = eg_parse_ipv6_chain(&frame, &pkt, &transport);
@@ -168,6 +175,9 @@ static inline int eg_frame_ipv6_chain(const struct eg_frame *frame, struct eg_pa
 	pkt->source_route = chain >> EG_CHAIN_SOURCE_ROUTE & 1;
 	return chain >> EG_CHAIN_MALFORMED & 1 ? EG_REASON_MALFORMED : EG_PARSED;
 }
+
+/* In a frame's `checksum`, too: nothing at tc ingress will see it. */
+#define EG_SKIPS_INGRESS (1ULL << 62)
 
 #ifdef EG_WITH_BTF
 /* The part of struct sk_buff that the checksum test needs, read at once: a helper call costs more
@@ -215,54 +225,52 @@ EG_INLINE __u8 eg_skb_window_skips(const struct sk_buff *skb, const struct eg_sk
  * the other end's receive path then leaves tc ingress out (__netif_receive_skb_core()), and `peer`
  * with it. So what has it must not pass `device`.
  */
-EG_INLINE void eg_frame_inspect(struct eg_frame *frame)
+EG_GLOBAL __u64 eg_skb_inspect(struct __sk_buff *context)
 {
-	const struct sk_buff *skb = (const void *)frame->skb;
+	const struct sk_buff *skb = (const void *)context;
 	const __u32 base = EG_SKB_OFFSET(skb, ip_summed);
 	const __u32 start = EG_SKB_OFFSET(skb, csum_start) - base;
 	const __u32 offset = EG_SKB_OFFSET(skb, csum_offset) - base;
 	const __u32 mac_header = EG_SKB_OFFSET(skb, mac_header) - base;
 	const __u32 last = sizeof(struct eg_skb_window) - sizeof(__u16);
 	struct eg_skb_window window;
-	__u64 ip_summed;
+	__u64 ip_summed, found = 0;
 
-	frame->checksum_pending = 1;
 	if (start > last || offset > last || mac_header > last ||
 	    __builtin_preserve_field_info(skb->ip_summed, BPF_FIELD_BYTE_SIZE) != 1 ||
 	    bpf_probe_read_kernel(&window, sizeof(window), (const void *)skb + base))
-		return;
+		return EG_CHECKSUM_PENDING(0, 0);
 	ip_summed = window.bytes[0];
 	ip_summed <<= __builtin_preserve_field_info(skb->ip_summed, BPF_FIELD_LSHIFT_U64);
 	ip_summed >>= __builtin_preserve_field_info(skb->ip_summed, BPF_FIELD_RSHIFT_U64);
-	frame->checksum_pending = ip_summed == EG_CHECKSUM_PARTIAL;
-	frame->skips_ingress = eg_skb_window_skips(skb, &window, base);
-	if (frame->checksum_pending) {
-		frame->checksum_start = (__u32)eg_skb_window_u16(&window, start) -
-					eg_skb_window_u16(&window, mac_header);
-		frame->checksum_offset = eg_skb_window_u16(&window, offset);
-	}
+	if (ip_summed == EG_CHECKSUM_PARTIAL)
+		found = EG_CHECKSUM_PENDING((__u32)eg_skb_window_u16(&window, start) -
+						    eg_skb_window_u16(&window, mac_header),
+					    eg_skb_window_u16(&window, offset));
+	if (eg_skb_window_skips(skb, &window, base))
+		found |= EG_SKIPS_INGRESS;
+	return found;
 }
 #else
 /* Without the kernel's BTF nobody knows where ip_summed is: uncovered, and reported as such
  * (EG_META_NO_CHECKSUM_TEST). */
-EG_INLINE void eg_frame_inspect(struct eg_frame *frame)
+EG_INLINE __u64 eg_skb_inspect(struct __sk_buff *skb)
 {
-	(void)frame;
+	(void)skb;
+	return 0;
 }
 #endif
 
-EG_INLINE struct eg_frame eg_frame_open(struct __sk_buff *skb, __u8 link_header)
+EG_INLINE struct eg_frame eg_frame_open(struct __sk_buff *skb, __u8 link_header, __u64 checksum)
 {
-	struct eg_frame frame = {
+	return (struct eg_frame){
 		.skb = skb,
 		.length = skb->len,
 		.gso_size = skb->gso_size,
+		.checksum = checksum,
 		.link_header = link_header,
 		.vlan_tags = skb->vlan_present ? 1 : 0,
 	};
-
-	eg_frame_inspect(&frame);
-	return frame;
 }
 
 #endif /* EG_FRAME_H */

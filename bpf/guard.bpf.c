@@ -22,11 +22,13 @@ EG_INLINE int eg_guard_frame(struct __sk_buff *skb, enum eg_layer layer, __u8 li
 
 	if (eg_tables_open(&tables))
 		return TC_ACT_SHOT;
-	frame = eg_frame_open(skb, link_header);
+	frame = eg_frame_open(skb, link_header, eg_skb_inspect(skb));
 	reason = eg_judge(&frame, tables.config, &tables, &pkt);
-	if (EG_UNLIKELY(frame.skips_ingress) && eg_reason_verdict(reason) == EG_VERDICT_ALLOW)
+	if (EG_UNLIKELY(frame.checksum & EG_SKIPS_INGRESS) &&
+	    eg_reason_verdict(reason) == EG_VERDICT_ALLOW)
 		reason = EG_REASON_MALFORMED;
-	return eg_record(&frame, &pkt, &tables, layer, reason);
+	reason = eg_forget(reason, tables.slot);
+	return eg_record(&frame, &tables, layer, reason);
 }
 
 /* tc egress of an underlay with Ethernet frames. */

@@ -5,24 +5,6 @@
 
 #include "tables.h"
 
-struct eg_outcome {
-	__u32 packets; /* segments of a GSO packet */
-	__u8 layer;    /* enum eg_layer */
-	__u8 reason;   /* enum eg_reason */
-	__u8 verdict;  /* enum eg_verdict */
-	__u8 link_header;
-};
-
-/* Whose packet it is, as far as the kernel knows. */
-struct eg_owner {
-	__u64 cgroup_id;
-	__u64 socket_cookie;
-	__u32 uid;
-	__u32 pid;
-	char comm[EG_COMM_LEN];
-	__u8 flags; /* EG_EVENT_SOCKET, EG_EVENT_OWNER */
-};
-
 /* A sender in user space (PACKET_VNET_HDR, a VM's tap) leaves gso_segs zero; the segments are then
  * counted by the frame's length, its headers included. */
 EG_INLINE __u32 eg_packets(const struct eg_frame *frame)
@@ -47,6 +29,18 @@ EG_INLINE int eg_count(__u32 index, __u32 packets, __u32 bytes)
 	return 0;
 }
 
+/* All that is known of a blocked packet beside its bytes: what goes into `recent`, and the rest of
+ * what goes into an event. */
+struct eg_blocked {
+	struct eg_packet pkt;
+	struct eg_recent_key key;
+	struct eg_recent_value value;
+	__u64 socket_cookie;
+	__u8 verdict; /* enum eg_verdict */
+	__u8 link_header;
+	__u8 flags; /* enum eg_event_flag */
+};
+
 /*
  * The owner is told by the packet's socket, never by `current`, which in softirq is whoever was
  * interrupted. bpf_skb_cgroup_id() is zero unless there is a full socket (or a half-open
@@ -56,73 +50,60 @@ EG_INLINE int eg_count(__u32 index, __u32 packets, __u32 bytes)
  * pid and comm are not in a socket. The layer `socket` is going to remember them, and this is where
  * they will be looked up.
  */
-EG_INLINE void eg_owner_find(struct __sk_buff *skb, struct eg_owner *owner)
+EG_INLINE void eg_owner_find(struct __sk_buff *skb, struct eg_blocked *blocked)
 {
-	owner->uid = EG_UID_UNKNOWN;
+	blocked->value.uid = EG_UID_UNKNOWN;
 	if (!skb->sk)
 		return;
-	owner->cgroup_id = bpf_skb_cgroup_id(skb);
-	if (!owner->cgroup_id)
-		return;
-	owner->socket_cookie = bpf_get_socket_cookie(skb);
-	owner->uid = bpf_get_socket_uid(skb);
-	owner->flags = EG_EVENT_SOCKET;
+	blocked->key.cgroup_id = bpf_skb_cgroup_id(skb);
+	if (blocked->key.cgroup_id)
+		blocked->flags |= EG_EVENT_SOCKET;
 }
 
-EG_INLINE void eg_recent_record(const struct eg_packet *pkt, const struct eg_outcome *outcome,
-				const struct eg_owner *owner, __u32 bytes, __u64 now)
+/* What is not in the key of `recent`, and so rarely needed. */
+EG_INLINE void eg_owner_ask(struct __sk_buff *skb, struct eg_blocked *blocked)
 {
-	struct eg_recent_key key = {
-		.dst = pkt->dst,
-		.cgroup_id = owner->cgroup_id,
-		.dport_be = pkt->dport_be,
-		.family = pkt->family,
-		.proto = pkt->proto,
-		.reason = outcome->reason,
-		.layer = outcome->layer,
-		.would = outcome->verdict == EG_VERDICT_WOULD_DROP,
-	};
-	struct eg_recent_value *value = bpf_map_lookup_elem(&recent, &key);
+	if (!(blocked->flags & EG_EVENT_SOCKET))
+		return;
+	blocked->socket_cookie = bpf_get_socket_cookie(skb);
+	blocked->value.uid = bpf_get_socket_uid(skb);
+}
+
+EG_INLINE void eg_recent_record(struct __sk_buff *skb, struct eg_blocked *blocked)
+{
+	struct eg_recent_value *value = bpf_map_lookup_elem(&recent, &blocked->key);
 
 	if (!value) {
-		struct eg_recent_value first = {
-			.packets = outcome->packets,
-			.bytes = bytes,
-			.first_ns = now,
-			.last_ns = now,
-			.pid = owner->pid,
-			.uid = owner->uid,
-		};
-
-		__builtin_memcpy(first.comm, owner->comm, sizeof(first.comm));
-		if (bpf_map_update_elem(&recent, &key, &first, BPF_NOEXIST) == 0)
+		eg_owner_ask(skb, blocked);
+		if (bpf_map_update_elem(&recent, &blocked->key, &blocked->value, BPF_NOEXIST) == 0)
 			return;
 		/* Another CPU was first. */
-		value = bpf_map_lookup_elem(&recent, &key);
+		value = bpf_map_lookup_elem(&recent, &blocked->key);
 		if (!value)
 			return;
 	}
-	__sync_fetch_and_add(&value->packets, outcome->packets);
-	__sync_fetch_and_add(&value->bytes, bytes);
-	value->last_ns = now;
+	__sync_fetch_and_add(&value->packets, blocked->value.packets);
+	__sync_fetch_and_add(&value->bytes, blocked->value.bytes);
+	value->last_ns = blocked->value.last_ns;
 }
 
-EG_INLINE void eg_event_build(struct __sk_buff *skb, const struct eg_packet *pkt,
-			      const struct eg_outcome *outcome, const struct eg_owner *owner,
+EG_INLINE void eg_event_build(struct __sk_buff *skb, const struct eg_blocked *blocked,
 			      struct eg_event *event)
 {
-	__u32 last = skb->len - 1;
+	const struct eg_packet *pkt = &blocked->pkt;
+	__u32 last;
 
 	/* A ring's memory holds what was there before. */
 	__builtin_memset(event, 0, sizeof(*event));
-	event->cgroup_id = owner->cgroup_id;
-	event->socket_cookie = owner->socket_cookie;
+	event->time_ns = blocked->value.last_ns;
+	event->cgroup_id = blocked->key.cgroup_id;
+	event->socket_cookie = blocked->socket_cookie;
 	event->src = pkt->src;
 	event->dst = pkt->dst;
 	event->ifindex = skb->ifindex;
 	event->length = skb->len;
-	event->uid = owner->uid;
-	event->pid = owner->pid;
+	event->uid = blocked->value.uid;
+	event->pid = blocked->value.pid;
 	event->sport_be = pkt->sport_be;
 	event->dport_be = pkt->dport_be;
 	event->ethertype_be = pkt->ethertype_be;
@@ -131,12 +112,14 @@ EG_INLINE void eg_event_build(struct __sk_buff *skb, const struct eg_packet *pkt
 	event->tcp_flags = pkt->tcp_flags;
 	event->icmp_type = pkt->icmp_type;
 	event->icmp_code = pkt->icmp_code;
-	event->reason = outcome->reason;
-	event->layer = outcome->layer;
-	event->verdict = outcome->verdict;
-	event->link_header = outcome->link_header;
-	__builtin_memcpy(event->comm, owner->comm, sizeof(event->comm));
+	event->reason = blocked->key.reason;
+	event->layer = blocked->key.layer;
+	event->verdict = blocked->verdict;
+	event->link_header = blocked->link_header;
+	event->flags = blocked->flags;
+	__builtin_memcpy(event->comm, blocked->value.comm, sizeof(event->comm));
 
+	last = skb->len - 1;
 	/* In a form in which the verifier of 5.10 sees that the length is from 1 to EG_SNAP_LEN;
 	 * the compiler must not see that the mask changes nothing. */
 	if (last > EG_SNAP_LEN - 1)
@@ -147,11 +130,22 @@ EG_INLINE void eg_event_build(struct __sk_buff *skb, const struct eg_packet *pkt
 		event->snap_len = last + 1;
 }
 
+/* Whether any slot has a viewer at all: without a branch for each, as mostly none has. */
+EG_INLINE int eg_viewers_any(const struct eg_viewer_beats *beats)
+{
+	__u64 any = 0;
+
+	EG_UNROLL
+	for (__u32 i = 0; i < EG_VIEWERS; i++)
+		any |= beats->beat_ns[i];
+	return any != 0;
+}
+
 /* Whether a live viewer has this slot: a killed one costs a comparison. */
 EG_INLINE int eg_viewer_is_live(__u64 beat_ns, __u64 now)
 {
-	/* A beat may be newer than `now`: the viewer runs on another CPU. */
-	return beat_ns && (beat_ns > now || now - beat_ns < EG_VIEWER_STALE_NS);
+	/* Signed, as a beat may be newer than `now`: the viewer runs on another CPU. */
+	return beat_ns && (__s64)(now - beat_ns) < (__s64)EG_VIEWER_STALE_NS;
 }
 
 /* NULL, and counted as lost, where the viewer's buffer is full. */
@@ -171,15 +165,6 @@ EG_INLINE struct eg_event *eg_viewer_reserve(__u32 viewer)
 	return event;
 }
 
-/* What is known of a blocked packet beside its bytes. */
-struct eg_blocked {
-	const struct eg_packet *pkt;
-	struct eg_outcome outcome;
-	struct eg_owner owner;
-	__u64 now;
-	__u8 flags; /* enum eg_event_flag */
-};
-
 /* Not inlined: it is called for each of the slots. */
 static __attribute__((noinline)) int eg_viewer_tell(struct __sk_buff *skb, __u32 viewer,
 						    const struct eg_blocked *blocked)
@@ -188,70 +173,93 @@ static __attribute__((noinline)) int eg_viewer_tell(struct __sk_buff *skb, __u32
 
 	if (!event)
 		return -1;
-	eg_event_build(skb, blocked->pkt, &blocked->outcome, &blocked->owner, event);
-	event->time_ns = blocked->now;
-	event->flags = blocked->flags | blocked->owner.flags;
+	eg_event_build(skb, blocked, event);
 	bpf_ringbuf_submit(event, 0);
 	return 0;
 }
 
-/* Not inlined, so that the allowed path has none of this in its registers and on its stack. */
-static __attribute__((noinline)) int eg_record_blocked(struct __sk_buff *skb,
-						       const struct eg_packet *pkt,
-						       const struct eg_config *policy_config,
-						       const struct eg_outcome *outcome)
+/* What became of a packet, in one number. */
+#define EG_OUTCOME_REASON      0
+#define EG_OUTCOME_LAYER       8
+#define EG_OUTCOME_VERDICT     16
+#define EG_OUTCOME_LINK_HEADER 24
+
+EG_INLINE __u8 eg_outcome(__u32 outcome, __u32 member)
 {
-	struct eg_blocked blocked = {
-		.pkt = pkt,
-		.outcome = *outcome,
-		.now = bpf_ktime_get_ns(),
-	};
+	return (__u8)(outcome >> member);
+}
+
+/*
+ * All that follows a drop, as a global function: the verifier follows it once, whatever ways lead
+ * here, and the allowed path has none of it in its registers and on its stack. Linux 5.10 allows
+ * such a function numbers only, beside the context; so what was dropped is read from the frame
+ * again, which is little beside the rest.
+ */
+EG_GLOBAL int eg_skb_blocked(struct __sk_buff *skb, __u32 outcome, __u32 packets,
+			     __u64 active_since_ns)
+{
+	struct eg_frame frame = eg_frame_open(skb, eg_outcome(outcome, EG_OUTCOME_LINK_HEADER), 0);
+	struct eg_blocked blocked = {};
 	const struct eg_viewer_beats *beats;
 	__u32 zero = 0;
+	__u64 now;
 
-	if (outcome->layer == EG_LAYER_PEER && outcome->verdict == EG_VERDICT_DROP &&
-	    blocked.now - policy_config->active_since_ns < EG_TRANSITION_NS) {
+	(void)eg_parse(&frame, &blocked.pkt);
+	now = bpf_ktime_get_ns();
+	blocked.verdict = eg_outcome(outcome, EG_OUTCOME_VERDICT);
+	blocked.link_header = eg_outcome(outcome, EG_OUTCOME_LINK_HEADER);
+	blocked.key.dst = blocked.pkt.dst;
+	blocked.key.dport_be = blocked.pkt.dport_be;
+	blocked.key.family = blocked.pkt.family;
+	blocked.key.proto = blocked.pkt.proto;
+	blocked.key.reason = eg_outcome(outcome, EG_OUTCOME_REASON);
+	blocked.key.layer = eg_outcome(outcome, EG_OUTCOME_LAYER);
+	blocked.key.would = blocked.verdict == EG_VERDICT_WOULD_DROP;
+	blocked.value.packets = packets;
+	blocked.value.bytes = skb->len;
+	blocked.value.first_ns = now;
+	blocked.value.last_ns = now;
+	if (blocked.key.layer == EG_LAYER_PEER && blocked.verdict == EG_VERDICT_DROP &&
+	    now - active_since_ns < EG_TRANSITION_NS) {
 		blocked.flags = EG_EVENT_TRANSITION;
-		eg_count(EG_COUNTER_TRANSITION, outcome->packets, skb->len);
+		eg_count(EG_COUNTER_TRANSITION, packets, skb->len);
 	}
-	eg_owner_find(skb, &blocked.owner);
-	eg_recent_record(pkt, outcome, &blocked.owner, skb->len, blocked.now);
+	eg_owner_find(skb, &blocked);
+	eg_recent_record(skb, &blocked);
 
 	beats = bpf_map_lookup_elem(&viewer_beats, &zero);
 	if (!beats)
 		return -1;
+	if (!EG_UNLIKELY(eg_viewers_any(beats)))
+		return 0;
+	eg_owner_ask(skb, &blocked);
 	EG_UNROLL
 	for (__u32 i = 0; i < EG_VIEWERS; i++)
-		if (EG_UNLIKELY(eg_viewer_is_live(beats->beat_ns[i], blocked.now)))
+		if (EG_UNLIKELY(eg_viewer_is_live(beats->beat_ns[i], now)))
 			eg_viewer_tell(skb, i, &blocked);
 	return 0;
 }
 
 /* Records the reason and returns what the hook is to do. */
-EG_INLINE int eg_record(const struct eg_frame *frame, const struct eg_packet *pkt,
-			const struct eg_tables *tables, enum eg_layer layer, enum eg_reason reason)
+EG_INLINE int eg_record(const struct eg_frame *frame, const struct eg_tables *tables,
+			enum eg_layer layer, enum eg_reason reason)
 {
-	struct eg_outcome outcome;
-	__u32 would;
+	enum eg_verdict verdict = eg_reason_verdict(reason);
+	__u32 packets = eg_packets(frame);
 
-	if (!EG_UNLIKELY(eg_reason_verdict(reason) == EG_VERDICT_DROP))
-		return eg_count(eg_counter_index(layer, 0, reason), eg_packets(frame),
-				frame->length)
-			       ? TC_ACT_SHOT
-			       : TC_ACT_UNSPEC;
-
-	would = !!(tables->config->flags & EG_CONFIG_AUDIT);
-	outcome = (struct eg_outcome){
-		.packets = eg_packets(frame),
-		.layer = layer,
-		.reason = reason,
-		.verdict = would ? EG_VERDICT_WOULD_DROP : EG_VERDICT_DROP,
-		.link_header = frame->link_header,
-	};
-	if (eg_count(eg_counter_index(layer, would, reason), outcome.packets, frame->length))
+	if (EG_UNLIKELY(verdict == EG_VERDICT_DROP) && (tables->config->flags & EG_CONFIG_AUDIT))
+		verdict = EG_VERDICT_WOULD_DROP;
+	if (eg_count(eg_counter_index(layer, verdict == EG_VERDICT_WOULD_DROP, reason), packets,
+		     frame->length))
 		return TC_ACT_SHOT;
-	eg_record_blocked(frame->skb, pkt, tables->config, &outcome);
-	return would ? TC_ACT_UNSPEC : TC_ACT_SHOT;
+	if (EG_UNLIKELY(verdict != EG_VERDICT_ALLOW))
+		eg_skb_blocked(frame->skb,
+			       (__u32)reason << EG_OUTCOME_REASON |
+				       (__u32)layer << EG_OUTCOME_LAYER |
+				       (__u32)verdict << EG_OUTCOME_VERDICT |
+				       (__u32)frame->link_header << EG_OUTCOME_LINK_HEADER,
+			       packets, tables->config->active_since_ns);
+	return verdict == EG_VERDICT_DROP ? TC_ACT_SHOT : TC_ACT_UNSPEC;
 }
 
 #endif /* EG_RECORD_H */

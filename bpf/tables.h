@@ -5,6 +5,13 @@
 
 #include "frame.h"
 
+struct eg_config;
+struct eg_tables;
+static inline enum eg_reason eg_judge_ipv6(const struct eg_frame *frame, __u32 offset,
+					   const struct eg_tables *tables)
+	__attribute__((always_inline));
+#define EG_JUDGE_IPV6(frame, offset, config, tables, pkt) eg_judge_ipv6(frame, offset, tables)
+
 #include "eg_decide.h"
 
 #include "maps.h"
@@ -19,14 +26,15 @@ struct eg_tables {
 /* -1 where something that must be there is not. */
 EG_INLINE int eg_tables_open(struct eg_tables *ret_tables)
 {
-	__u32 zero = 0;
-	const struct eg_control *switched = bpf_map_lookup_elem(&control, &zero);
+	__u32 key = 0;
+	const struct eg_control *switched = bpf_map_lookup_elem(&control, &key);
 
 	if (!switched)
 		return -1;
 	ret_tables->slot = *(const volatile __u32 *)&switched->slot;
-	ret_tables->config = bpf_map_lookup_elem(&config, &ret_tables->slot);
-	ret_tables->front4 = bpf_map_lookup_elem(&front4, &ret_tables->slot);
+	key = ret_tables->slot;
+	ret_tables->config = bpf_map_lookup_elem(&config, &key);
+	ret_tables->front4 = bpf_map_lookup_elem(&front4, &key);
 	return ret_tables->config && ret_tables->front4 ? 0 : -1;
 }
 
@@ -60,79 +68,133 @@ EG_INLINE __u64 eg_words(__u32 first, __u32 second)
 #endif
 }
 
-EG_INLINE const struct eg_addr_value *eg_table_addr4(const struct eg_tables *tables,
-						     const union eg_addr *addr)
+/* The first (0) or second (1) of them. */
+EG_INLINE __u32 eg_word(__u64 words, int which)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	return which ? (__u32)(words >> 32) : (__u32)words;
+#else
+	return which ? (__u32)words : (__u32)(words >> 32);
+#endif
+}
+
+/* What is asked of tries and hash tables is asked by global functions (EG_GLOBAL). They answer with
+ * a value in one number. */
+EG_INLINE __u64 eg_value_pack(const struct eg_addr_value *value)
+{
+	return value ? (__u64)value->rule_set << 32 | value->flags : 0;
+}
+
+EG_INLINE struct eg_addr_value eg_value_unpack(__u64 packed)
+{
+	return (struct eg_addr_value){
+		.flags = (__u32)packed,
+		.rule_set = (__u32)(packed >> 32),
+	};
+}
+
+EG_GLOBAL __u64 eg_ask_addr4(__u32 slot, __u32 addr_be)
 {
 	struct eg_addr4_words key = {
 		.prefix_len = EG_SLOT_PREFIX_LEN + 32,
-		.slot_addr = eg_words(tables->slot, addr->v4_be),
+		.slot_addr = eg_words(slot, addr_be),
 	};
 
-	return bpf_map_lookup_elem(&addr4, &key.prefix_len);
+	return eg_value_pack(bpf_map_lookup_elem(&addr4, &key.prefix_len));
 }
 
-EG_INLINE const struct eg_addr_value *eg_table_addr6(const struct eg_tables *tables,
-						     const union eg_addr *addr)
+EG_GLOBAL __u64 eg_ask_addr6(__u32 slot, __u64 first, __u64 second)
 {
 	struct eg_addr6_words key = {
 		.prefix_len = EG_SLOT_PREFIX_LEN + 128,
-		.slot_addr = eg_words(tables->slot, addr->v6_be[0]),
-		.addr_middle = eg_words(addr->v6_be[1], addr->v6_be[2]),
-		.addr_last = addr->v6_be[3],
+		.slot_addr = eg_words(slot, eg_word(first, 0)),
+		.addr_middle = eg_words(eg_word(first, 1), eg_word(second, 0)),
+		.addr_last = eg_word(second, 1),
 	};
 
-	return bpf_map_lookup_elem(&addr6, &key.prefix_len);
+	return eg_value_pack(bpf_map_lookup_elem(&addr6, &key.prefix_len));
 }
 
-static inline struct eg_addr_value eg_table_addr(const struct eg_tables *tables, __u8 family,
-						 const union eg_addr *addr)
-{
-	struct eg_addr_value value = {};
-	const struct eg_addr_value *found;
-
-	if (family == EG_FAMILY_IPV4) {
-		__u32 upper = EG_FROM_BE32(addr->v4_be) >> 16;
-
-		/* After a byte swap the verifier of 5.10 knows no bounds; the compiler does, and
-		 * must not drop the mask for that. */
-		asm volatile("" : "+r"(upper));
-		value.flags = tables->front4->flags[upper & (EG_FRONT4_SIZE - 1)];
-		if (!EG_UNLIKELY(value.flags & EG_ADDR_ASK))
-			return value;
-		value.flags = 0;
-		found = eg_table_addr4(tables, addr);
-	} else {
-		found = eg_table_addr6(tables, addr);
-	}
-	if (found)
-		value = *found;
-	return value;
-}
-
-static inline int eg_table_endpoint(const struct eg_tables *tables, __u8 family,
-				    const union eg_addr *addr, __be16 port_be)
+EG_GLOBAL int eg_ask_endpoint(__u64 first, __u64 second, __u32 slot, __u32 port_be, __u32 family)
 {
 	struct eg_endpoint_key key = {
-		.addr = *addr,
-		.slot = tables->slot,
-		.port_be = port_be,
-		.family = family,
+		.addr.v6_be = {eg_word(first, 0), eg_word(first, 1), eg_word(second, 0),
+			       eg_word(second, 1)},
+		.slot = slot,
+		.port_be = (__be16)port_be,
+		.family = (__u8)family,
 	};
 
 	return bpf_map_lookup_elem(&endpoints, &key) != NULL;
 }
 
-static inline int eg_table_rule(const struct eg_tables *tables, __u32 rule_set, __u8 proto,
-				__be16 port_be)
+EG_GLOBAL int eg_ask_rule(__u32 slot, __u32 rule_set, __u32 proto, __u32 port_be)
 {
 	struct eg_rule_key key = {
-		.slot = tables->slot,
+		.slot = slot,
 		.rule_set = rule_set,
-		.port_be = port_be,
-		.proto = proto,
+		.port_be = (__be16)port_be,
+		.proto = (__u8)proto,
 	};
 
 	return bpf_map_lookup_elem(&rules, &key) != NULL;
+}
+
+static inline struct eg_addr_value eg_table_addr(const struct eg_tables *tables, __u8 family,
+						 const union eg_addr *addr)
+{
+	__u32 upper, flags;
+
+	if (family != EG_FAMILY_IPV4)
+		return eg_value_unpack(eg_ask_addr6(tables->slot,
+						    eg_words(addr->v6_be[0], addr->v6_be[1]),
+						    eg_words(addr->v6_be[2], addr->v6_be[3])));
+	upper = EG_FROM_BE32(addr->v4_be) >> 16;
+	/* After a byte swap the verifier of 5.10 knows no bounds; the compiler does, and must not
+	 * drop the mask for that. */
+	asm volatile("" : "+r"(upper));
+	flags = tables->front4->flags[upper & (EG_FRONT4_SIZE - 1)];
+	if (!EG_UNLIKELY(flags & EG_ADDR_ASK))
+		return (struct eg_addr_value){.flags = flags};
+	return eg_value_unpack(eg_ask_addr4(tables->slot, addr->v4_be));
+}
+
+static inline int eg_table_endpoint(const struct eg_tables *tables, __u8 family,
+				    const union eg_addr *addr, __be16 port_be)
+{
+	if (family == EG_FAMILY_IPV4)
+		return eg_ask_endpoint(eg_words(addr->v4_be, 0), 0, tables->slot, port_be, family);
+	return eg_ask_endpoint(eg_words(addr->v6_be[0], addr->v6_be[1]),
+			       eg_words(addr->v6_be[2], addr->v6_be[3]), tables->slot, port_be,
+			       family);
+}
+
+static inline int eg_table_rule(const struct eg_tables *tables, __u32 rule_set, __u8 proto,
+				__be16 port_be)
+{
+	return eg_ask_rule(tables->slot, rule_set, proto, port_be);
+}
+
+/*
+ * All of IPv6 is judged in a function of its own: the verifier follows it once, for any offset, and
+ * the way of IPv4 has none of its long addresses in its registers and on its stack.
+ */
+EG_GLOBAL int eg_skb_judge_ipv6(struct __sk_buff *skb, __u32 offset, __u32 slot, __u64 checksum)
+{
+	struct eg_frame frame = eg_frame_open(skb, 0, checksum);
+	struct eg_tables tables = {.slot = slot};
+	struct eg_packet pkt = {};
+
+	tables.config = bpf_map_lookup_elem(&config, &slot);
+	if (!tables.config)
+		return EG_REASON_MALFORMED;
+	return eg_judge_ip(&frame, offset, EG_FAMILY_IPV6, tables.config, &tables, &pkt);
+}
+
+static inline enum eg_reason eg_judge_ipv6(const struct eg_frame *frame, __u32 offset,
+					   const struct eg_tables *tables)
+{
+	return eg_skb_judge_ipv6(frame->skb, offset, tables->slot, frame->checksum);
 }
 
 #endif /* EG_TABLES_H */

@@ -45,16 +45,6 @@ static inline int eg_table_rule(const struct eg_tables *tables, __u32 rule_set, 
 #define EG_ICMPV6_ND_NA       136
 #define EG_ICMPV6_MLD2_REPORT 143
 
-/* WireGuard's messages (protocol paper, 5.4; drivers/net/wireguard/messages.h). */
-#define EG_WG_INITIATION     1
-#define EG_WG_RESPONSE       2
-#define EG_WG_COOKIE         3
-#define EG_WG_DATA           4
-#define EG_WG_INITIATION_LEN 148
-#define EG_WG_RESPONSE_LEN   92
-#define EG_WG_COOKIE_LEN     64
-#define EG_WG_DATA_MIN_LEN   32
-
 /* --- kinds of addresses, by the registries of RFC 6890 and RFC 4291 ----------------------------
  */
 
@@ -161,27 +151,6 @@ EG_INLINE int eg_is_control(const struct eg_packet *pkt, const struct eg_config 
 	       (eg_is_neighbour_discovery(pkt, dst_flags) || eg_is_multicast_listener(pkt));
 }
 
-/* --- rows 7, 8 -------------------------------------------------------------------------------- */
-
-EG_INLINE int eg_is_wireguard_shape(const struct eg_packet *pkt)
-{
-	if (pkt->payload_len < sizeof(pkt->payload) ||
-	    (pkt->payload[1] | pkt->payload[2] | pkt->payload[3]))
-		return 0;
-	switch (pkt->payload[0]) {
-	case EG_WG_INITIATION:
-		return pkt->payload_len == EG_WG_INITIATION_LEN;
-	case EG_WG_RESPONSE:
-		return pkt->payload_len == EG_WG_RESPONSE_LEN;
-	case EG_WG_COOKIE:
-		return pkt->payload_len == EG_WG_COOKIE_LEN;
-	case EG_WG_DATA:
-		return pkt->payload_len >= EG_WG_DATA_MIN_LEN;
-	default:
-		return 0;
-	}
-}
-
 /* --- rows 13, 14 ------------------------------------------------------------------------------ */
 
 /* ICMP belongs to IPv4 and ICMPv6 to IPv6; the other way round is no transport of either. */
@@ -230,7 +199,7 @@ EG_INLINE enum eg_reason eg_decide(const struct eg_packet *pkt, const struct eg_
 		if (eg_table_endpoint(tables, pkt->family, &pkt->dst, pkt->dport_be)) {
 			if (config->source_port_be && config->source_port_be != pkt->sport_be)
 				return EG_REASON_NOT_WIREGUARD;
-			if (!(config->flags & EG_CONFIG_SHAPE_ANY) && !eg_is_wireguard_shape(pkt))
+			if (!(config->flags & EG_CONFIG_SHAPE_ANY) && !pkt->wireguard)
 				return EG_REASON_NOT_WIREGUARD;
 			return EG_REASON_ENDPOINT;
 		}
@@ -269,13 +238,37 @@ EG_INLINE enum eg_reason eg_decide(const struct eg_packet *pkt, const struct eg_
 	return EG_REASON_PUBLIC;
 }
 
+/* Rows 4 to 17, of an IP packet at `offset`. */
+EG_INLINE enum eg_reason eg_judge_ip(const struct eg_frame *frame, __u32 offset, const __u8 family,
+				     const struct eg_config *config, const struct eg_tables *tables,
+				     struct eg_packet *pkt)
+{
+	int parsed = eg_parse_ip(frame, offset, family, pkt);
+
+	if (parsed != EG_PARSED)
+		return (enum eg_reason)parsed;
+	return eg_decide(pkt, config, tables);
+}
+
+/* A program may judge IPv6 out of line (bpf/guard.bpf.c). */
+#ifndef EG_JUDGE_IPV6
+#define EG_JUDGE_IPV6(frame, offset, config, tables, pkt)                                          \
+	eg_judge_ip(frame, offset, EG_FAMILY_IPV6, config, tables, pkt)
+#endif
+
 /* Rows 1 to 17. `pkt` must be zeroed; it is filled as far as the frame could be read. */
 EG_INLINE enum eg_reason eg_judge(const struct eg_frame *frame, const struct eg_config *config,
 				  const struct eg_tables *tables, struct eg_packet *pkt)
 {
-	int parsed = eg_parse(frame, pkt);
+	__u32 offset = 0;
+	int parsed = eg_parse_link(frame, pkt, &offset);
 
-	return parsed != EG_PARSED ? (enum eg_reason)parsed : eg_decide(pkt, config, tables);
+	if (parsed != EG_PARSED)
+		return (enum eg_reason)parsed;
+	/* Written twice, so that in each the family is a constant. */
+	return pkt->ethertype_be == EG_BE16(EG_ETHERTYPE_IPV4)
+		       ? eg_judge_ip(frame, offset, EG_FAMILY_IPV4, config, tables, pkt)
+		       : EG_JUDGE_IPV6(frame, offset, config, tables, pkt);
 }
 
 #endif /* EG_DECIDE_H */

@@ -11,17 +11,33 @@
 /* Before a loop. Linux 5.10 takes a loop only if a jump closes it, and a compiler may well lay out
  * one that falls through to its own head. */
 #define EG_UNROLL _Pragma("unroll")
+
+/*
+ * Where ways through the code meet, the verifier follows what comes after once for each set of
+ * values that it knows there: a fragment's kind that is 0 on one way and 2 on another, a reason
+ * that is this or that constant. Then the ways multiply. So there it is made to forget them: the
+ * value stays the same, but of what has been XORed with an unknown number, twice, the verifier
+ * knows nothing, nor does the compiler. `other` is any number that the verifier does not know.
+ */
+static inline __attribute__((always_inline)) __u32 eg_forget(__u32 value, __u32 other)
+{
+	asm("%0 ^= %1\n%0 ^= %1" : "+&r"(value) : "r"(other));
+	return value;
+}
 #else
 #define EG_WIRE __attribute__((packed))
 #define EG_UNROLL
+#define eg_forget(value, other) ((void)(other), (value))
 #endif
 
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 #define EG_BE16(x) ((__be16)(__u16)((((__u16)(x)) << 8 & 0xff00) | (((__u16)(x)) >> 8)))
 #define EG_BE32(x) ((__be32)__builtin_bswap32((__u32)(x)))
+#define EG_LE32(x) ((__le32)(x))
 #else
 #define EG_BE16(x) ((__be16)(x))
 #define EG_BE32(x) ((__be32)(x))
+#define EG_LE32(x) ((__le32)__builtin_bswap32((__u32)(x)))
 #endif
 #define EG_FROM_BE16(x) ((__u16)EG_BE16(x))
 #define EG_FROM_BE32(x) ((__u32)EG_BE32(x))
@@ -53,6 +69,16 @@
 
 #define EG_VLAN_TAGS_MAX   2
 #define EG_EXT_HEADERS_MAX 8
+
+/* WireGuard's messages (protocol paper, 5.4; drivers/net/wireguard/messages.h). */
+#define EG_WG_INITIATION     1
+#define EG_WG_RESPONSE       2
+#define EG_WG_COOKIE         3
+#define EG_WG_DATA           4
+#define EG_WG_INITIATION_LEN 148
+#define EG_WG_RESPONSE_LEN   92
+#define EG_WG_COOKIE_LEN     64
+#define EG_WG_DATA_MIN_LEN   32
 
 struct eg_ethernet {
 	__u8 dst[6];
@@ -95,20 +121,17 @@ struct eg_ext_header {
 } EG_WIRE;
 
 struct eg_ports {
-	__be16 sport_be;
-	__be16 dport_be;
+	__u32 both;
 } EG_WIRE;
 
 struct eg_udp {
-	__be16 sport_be;
-	__be16 dport_be;
+	struct eg_ports ports;
 	__be16 len_be;
 	__be16 checksum_be;
 } EG_WIRE;
 
 struct eg_tcp {
-	__be16 sport_be;
-	__be16 dport_be;
+	struct eg_ports ports;
 	__be32 seq_be;
 	__be32 ack_be;
 	__u8 data_offset;
@@ -124,6 +147,12 @@ struct eg_icmp {
 	__be16 checksum_be;
 } EG_WIRE;
 
+/* The beginning of each of WireGuard's messages: a byte that tells its type, three that are zero.
+ */
+struct eg_wg_header {
+	__le32 type_le;
+} EG_WIRE;
+
 enum eg_fragment {
 	EG_FRAGMENT_WHOLE, /* an IPv6 "atomic" fragment (RFC 6946) is whole */
 	EG_FRAGMENT_FIRST,
@@ -134,10 +163,13 @@ enum eg_fragment {
 struct eg_packet {
 	union eg_addr src;
 	union eg_addr dst;
-	__u32 payload_len; /* of a UDP datagram, a GSO one's first segment */
-	__u8 payload[4];   /* its first bytes, where payload_len >= 4 */
-	__be16 sport_be;
-	__be16 dport_be;
+	union {
+		struct {
+			__be16 sport_be;
+			__be16 dport_be;
+		};
+		__u32 ports; /* both, as they stand on the wire */
+	};
 	__be16 ethertype_be;
 	__u8 family;
 	__u8 proto;
@@ -147,6 +179,7 @@ struct eg_packet {
 	__u8 icmp_code;
 	__u8 tcp_flags;
 	__u8 source_route;
+	__u8 wireguard; /* a UDP payload, of a GSO packet the first one, shaped like its messages */
 };
 
 #endif /* EG_PACKET_H */

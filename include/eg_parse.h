@@ -9,12 +9,11 @@
  *   struct eg_frame, defined before the inclusion, with the members
  *     __u32 length;           bytes of the frame
  *     __u32 gso_size;         payload bytes of each segment it will be cut into, 0: no GSO frame
- *     __u32 checksum_start, checksum_offset;
  *     __u8 link_header;       starts with an Ethernet header, else with the IP header
  *     __u8 vlan_tags;         tags that are not in the bytes (the kernel keeps the outermost apart)
- *     __u8 checksum_pending;  CHECKSUM_PARTIAL: the kernel or the device will write a checksum,
- *                             computed from checksum_start on, at checksum_start + checksum_offset,
- *                             after this check
+ *     __u64 checksum;         0, or EG_CHECKSUM_PENDING(start, offset): the kernel or the device
+ *                             will write a checksum, computed from `start` on, at start + offset,
+ *                             after this check (CHECKSUM_PARTIAL)
  *
  *   const void *eg_frame_at(const struct eg_frame *, __u32 offset, const __u32 len, void *scratch)
  *       `len` bytes at `offset`, in place or copied to `scratch`, NULL where the frame is shorter;
@@ -30,13 +29,18 @@
 
 #include "eg_packet.h"
 
-static inline const void *eg_frame_at(const struct eg_frame *frame, __u32 offset, const __u32 len,
-				      void *scratch) __attribute__((always_inline, unused));
+static inline const void *eg_frame_at(const struct eg_frame *frame, __u32 offset, const __u32 len)
+	__attribute__((always_inline, unused));
 static inline int eg_frame_copy(const struct eg_frame *frame, __u32 offset, const __u32 len,
 				void *to) __attribute__((always_inline, unused));
 
 /* eg_parse() says so when no row up to 5 applies. */
 #define EG_PARSED (-1)
+
+/* Both in one number; an offset of 0 is no transport's. The bits between are the includer's. */
+#define EG_CHECKSUM_PENDING(start, offset)                                                         \
+	(1ULL << 63 | (__u64)(__u16)(offset) << 32 | (__u32)(start))
+#define EG_CHECKSUM_BITS EG_CHECKSUM_PENDING(~0U, ~0U)
 
 /* Where the IP packet's transport header is. */
 struct eg_transport {
@@ -55,6 +59,7 @@ EG_INLINE int eg_parse_ipv4_options(const struct eg_frame *frame, __u32 offset, 
 	for (__u32 i = 0; i < EG_IPV4_OPTS_MAX; i++) {
 		__u8 type, size;
 
+		at = eg_forget(at, offset);
 		if (at >= len)
 			break;
 		if (eg_frame_copy(frame, offset + at, sizeof(type), &type) < 0)
@@ -87,8 +92,7 @@ EG_INLINE int eg_parse_ipv4_options(const struct eg_frame *frame, __u32 offset, 
 EG_INLINE int eg_parse_ipv4(const struct eg_frame *frame, __u32 offset, struct eg_packet *pkt,
 			    struct eg_transport *transport)
 {
-	struct eg_ipv4 scratch;
-	const struct eg_ipv4 *ip = eg_frame_at(frame, offset, sizeof(*ip), &scratch);
+	const struct eg_ipv4 *ip = eg_frame_at(frame, offset, sizeof(*ip));
 	__u32 header_len, total_len, frag, room;
 	int parsed;
 
@@ -180,8 +184,7 @@ EG_INLINE int eg_parse_ipv6_chain(const struct eg_frame *frame, struct eg_packet
 EG_INLINE int eg_parse_ipv6(const struct eg_frame *frame, __u32 offset, struct eg_packet *pkt,
 			    struct eg_transport *transport)
 {
-	struct eg_ipv6 scratch;
-	const struct eg_ipv6 *ip = eg_frame_at(frame, offset, sizeof(*ip), &scratch);
+	const struct eg_ipv6 *ip = eg_frame_at(frame, offset, sizeof(*ip));
 	__u32 payload_len, room;
 
 	if (!ip)
@@ -208,44 +211,60 @@ EG_INLINE int eg_parse_ipv6(const struct eg_frame *frame, __u32 offset, struct e
 					    : EG_PARSED;
 }
 
+/* Whether a message that begins like this and is this long could be WireGuard's. */
+EG_INLINE __u8 eg_is_wireguard(const struct eg_wg_header *message, __u32 len)
+{
+	switch (message->type_le) {
+	case EG_LE32(EG_WG_INITIATION):
+		return len == EG_WG_INITIATION_LEN;
+	case EG_LE32(EG_WG_RESPONSE):
+		return len == EG_WG_RESPONSE_LEN;
+	case EG_LE32(EG_WG_COOKIE):
+		return len == EG_WG_COOKIE_LEN;
+	case EG_LE32(EG_WG_DATA):
+		return len >= EG_WG_DATA_MIN_LEN;
+	default:
+		return 0;
+	}
+}
+
 EG_INLINE int eg_parse_udp(const struct eg_frame *frame, const struct eg_transport *transport,
 			   struct eg_packet *pkt)
 {
-	struct eg_udp scratch;
-	const struct eg_udp *udp = eg_frame_at(frame, transport->offset, sizeof(*udp), &scratch);
+	const struct eg_udp *udp = eg_frame_at(frame, transport->offset, sizeof(*udp));
+	const struct eg_wg_header *message;
 	__u32 len;
 
 	if (!udp)
 		return EG_REASON_MALFORMED;
-	pkt->sport_be = udp->sport_be;
-	pkt->dport_be = udp->dport_be;
+	pkt->ports = udp->ports.both;
 	len = EG_FROM_BE16(udp->len_be);
 	/* A first fragment carries the length of the whole datagram. */
 	if (len < sizeof(*udp) ||
 	    (pkt->fragment == EG_FRAGMENT_WHOLE && len > transport->end - transport->offset))
 		return EG_REASON_MALFORMED;
-	pkt->payload_len = len - sizeof(*udp);
-	if (frame->gso_size && frame->gso_size < pkt->payload_len)
-		pkt->payload_len = frame->gso_size;
-	if (pkt->payload_len >= sizeof(pkt->payload) &&
-	    transport->offset + sizeof(*udp) + sizeof(pkt->payload) <= transport->end &&
-	    eg_frame_copy(frame, transport->offset + sizeof(*udp), sizeof(pkt->payload),
-			  pkt->payload) < 0)
-		return EG_REASON_MALFORMED;
+	len -= sizeof(*udp);
+	if (frame->gso_size && frame->gso_size < len)
+		len = frame->gso_size;
+	if (len >= sizeof(*message) &&
+	    transport->offset + sizeof(*udp) + sizeof(*message) <= transport->end) {
+		message = eg_frame_at(frame, transport->offset + sizeof(*udp), sizeof(*message));
+		if (!message)
+			return EG_REASON_MALFORMED;
+		pkt->wireguard = eg_is_wireguard(message, len);
+	}
 	return EG_PARSED;
 }
 
 EG_INLINE int eg_parse_tcp(const struct eg_frame *frame, const struct eg_transport *transport,
 			   struct eg_packet *pkt)
 {
-	struct eg_tcp scratch;
-	const struct eg_tcp *tcp = eg_frame_at(frame, transport->offset, sizeof(*tcp), &scratch);
+	const struct eg_tcp *tcp = eg_frame_at(frame, transport->offset, sizeof(*tcp));
 	__u32 header_len;
 
 	if (!tcp)
 		return EG_REASON_MALFORMED;
-	pkt->sport_be = tcp->sport_be;
-	pkt->dport_be = tcp->dport_be;
+	pkt->ports = tcp->ports.both;
 	pkt->tcp_flags = tcp->flags;
 	header_len = (tcp->data_offset >> 4) * 4U;
 	if (header_len < sizeof(*tcp) || header_len > transport->end - transport->offset)
@@ -253,104 +272,102 @@ EG_INLINE int eg_parse_tcp(const struct eg_frame *frame, const struct eg_transpo
 	return EG_PARSED;
 }
 
-/* The least that a whole transport header takes, and where its checksum is (0: not known). */
-EG_INLINE __u32 eg_transport_header_len(__u8 family, __u8 proto)
+EG_INLINE int eg_parse_icmp(const struct eg_frame *frame, const struct eg_transport *transport,
+			    struct eg_packet *pkt)
 {
-	switch (proto) {
+	const struct eg_icmp *icmp = eg_frame_at(frame, transport->offset, sizeof(*icmp));
+
+	if (!icmp)
+		return EG_REASON_MALFORMED;
+	pkt->icmp_type = icmp->type;
+	pkt->icmp_code = icmp->code;
+	return EG_PARSED;
+}
+
+EG_INLINE int eg_parse_sctp(const struct eg_frame *frame, const struct eg_transport *transport,
+			    struct eg_packet *pkt)
+{
+	const struct eg_ports *ports = eg_frame_at(frame, transport->offset, sizeof(*ports));
+
+	if (!ports)
+		return EG_REASON_MALFORMED;
+	pkt->ports = ports->both;
+	return EG_PARSED;
+}
+
+#define EG_SCTP_LEN   12 /* RFC 9260, 3.1 */
+#define EG_ICMP_LEN   8  /* RFC 792 */
+#define EG_ICMPV6_LEN 4  /* RFC 4443, 2.1 */
+
+/* Reads the transport header, and tells in *ret_checksum where in it the checksum is (0: not known,
+ * or not in this fragment). */
+EG_INLINE int eg_parse_transport(const struct eg_frame *frame, const struct eg_transport *transport,
+				 const __u8 family, struct eg_packet *pkt, __u32 *ret_checksum)
+{
+	__u32 room = transport->end - transport->offset;
+
+	*ret_checksum = 0;
+	if (pkt->fragment == EG_FRAGMENT_LATER)
+		return EG_PARSED;
+	switch (pkt->proto) {
 	case EG_PROTO_TCP:
-		return sizeof(struct eg_tcp);
+		*ret_checksum = 16;
+		return room < sizeof(struct eg_tcp) ? EG_REASON_MALFORMED
+						    : eg_parse_tcp(frame, transport, pkt);
 	case EG_PROTO_UDP:
-		return sizeof(struct eg_udp);
+		*ret_checksum = 6;
+		return room < sizeof(struct eg_udp) ? EG_REASON_MALFORMED
+						    : eg_parse_udp(frame, transport, pkt);
 	case EG_PROTO_SCTP:
-		return 12; /* RFC 9260, 3.1 */
+		*ret_checksum = 8;
+		return room < EG_SCTP_LEN ? EG_REASON_MALFORMED
+					  : eg_parse_sctp(frame, transport, pkt);
 	case EG_PROTO_ICMP:
-		return family == EG_FAMILY_IPV4 ? 8 : 0; /* RFC 792 */
+		*ret_checksum = 2;
+		if (family != EG_FAMILY_IPV4)
+			return EG_PARSED;
+		return room < EG_ICMP_LEN ? EG_REASON_MALFORMED
+					  : eg_parse_icmp(frame, transport, pkt);
 	case EG_PROTO_ICMPV6:
-		return family == EG_FAMILY_IPV6 ? 4 : 0; /* RFC 4443, 2.1 */
+		*ret_checksum = 2;
+		if (family != EG_FAMILY_IPV6)
+			return EG_PARSED;
+		return room < EG_ICMPV6_LEN ? EG_REASON_MALFORMED
+					    : eg_parse_icmp(frame, transport, pkt);
 	default:
-		return 0;
+		return EG_PARSED;
 	}
 }
 
-EG_INLINE __u32 eg_transport_checksum_offset(__u8 proto)
+EG_INLINE int eg_checksum_is_pending(const struct eg_frame *frame)
 {
-	switch (proto) {
-	case EG_PROTO_TCP:
-		return 16;
-	case EG_PROTO_UDP:
-		return 6;
-	case EG_PROTO_SCTP:
-		return 8;
-	case EG_PROTO_ICMP:
-	case EG_PROTO_ICMPV6:
-		return 2;
-	default:
-		return 0;
-	}
+	return (frame->checksum & EG_CHECKSUM_PENDING(0, 0)) != 0;
 }
 
 /* Row 4's second half. An attacker sets both numbers with PACKET_VNET_HDR, and the kernel then
  * writes over whatever stands there: the destination address, or an ARP frame's type. */
-EG_INLINE int eg_checksum_in_place(const struct eg_frame *frame, const struct eg_packet *pkt,
-				   const struct eg_transport *transport)
+EG_INLINE int eg_checksum_in_place(const struct eg_frame *frame,
+				   const struct eg_transport *transport, __u32 field)
 {
-	__u32 field = eg_transport_checksum_offset(pkt->proto);
-
-	if (!frame->checksum_pending)
-		return 1;
-	return pkt->fragment != EG_FRAGMENT_LATER && field &&
-	       frame->checksum_start == transport->offset && frame->checksum_offset == field;
+	return !eg_checksum_is_pending(frame) ||
+	       (field && (frame->checksum & EG_CHECKSUM_BITS) ==
+				 EG_CHECKSUM_PENDING(transport->offset, field));
 }
 
-EG_INLINE int eg_parse_transport(const struct eg_frame *frame, const struct eg_transport *transport,
-				 struct eg_packet *pkt)
-{
-	__u32 room = transport->end - transport->offset;
-	union {
-		struct eg_ports ports;
-		struct eg_icmp icmp;
-	} scratch;
-	int parsed = EG_PARSED;
-
-	if (pkt->fragment == EG_FRAGMENT_LATER)
-		return EG_PARSED;
-	if (room < eg_transport_header_len(pkt->family, pkt->proto))
-		return EG_REASON_MALFORMED;
-	if (pkt->proto == EG_PROTO_TCP) {
-		parsed = eg_parse_tcp(frame, transport, pkt);
-	} else if (pkt->proto == EG_PROTO_UDP) {
-		parsed = eg_parse_udp(frame, transport, pkt);
-	} else if (pkt->proto == EG_PROTO_SCTP) {
-		const struct eg_ports *ports =
-			eg_frame_at(frame, transport->offset, sizeof(*ports), &scratch.ports);
-
-		if (!ports)
-			return EG_REASON_MALFORMED;
-		pkt->sport_be = ports->sport_be;
-		pkt->dport_be = ports->dport_be;
-	} else if (pkt->proto ==
-		   (pkt->family == EG_FAMILY_IPV4 ? EG_PROTO_ICMP : EG_PROTO_ICMPV6)) {
-		const struct eg_icmp *icmp =
-			eg_frame_at(frame, transport->offset, sizeof(*icmp), &scratch.icmp);
-
-		if (!icmp)
-			return EG_REASON_MALFORMED;
-		pkt->icmp_type = icmp->type;
-		pkt->icmp_code = icmp->code;
-	}
-	return parsed;
-}
-
-/* The network header's kind and place. On an interface without a link-layer header only the version
- * nibble tells: skb->protocol is the sender's word. */
+/*
+ * Rows 1 to 3: EG_PARSED where there is an IP packet, and where. On an interface without a
+ * link-layer header only the version nibble tells: skb->protocol is the sender's word.
+ *
+ * A frame whose checksum is pending is refused before row 1 already where that checksum is not a
+ * transport's: over an ARP frame the kernel's later write can change the frame's type.
+ */
 EG_INLINE int eg_parse_link(const struct eg_frame *frame, struct eg_packet *pkt, __u32 *ret_offset)
 {
 	__u32 tags = frame->vlan_tags;
 	__u32 offset = 0;
 
 	if (!frame->link_header) {
-		__u8 scratch;
-		const __u8 *nibble = eg_frame_at(frame, 0, 1, &scratch);
+		const __u8 *nibble = eg_frame_at(frame, 0, 1);
 
 		if (!nibble)
 			return EG_REASON_MALFORMED;
@@ -359,8 +376,7 @@ EG_INLINE int eg_parse_link(const struct eg_frame *frame, struct eg_packet *pkt,
 		else if (*nibble >> 4 == 6)
 			pkt->ethertype_be = EG_BE16(EG_ETHERTYPE_IPV6);
 	} else {
-		struct eg_ethernet scratch;
-		const struct eg_ethernet *eth = eg_frame_at(frame, 0, sizeof(*eth), &scratch);
+		const struct eg_ethernet *eth = eg_frame_at(frame, 0, sizeof(*eth));
 
 		if (!eth)
 			return EG_REASON_MALFORMED;
@@ -368,54 +384,69 @@ EG_INLINE int eg_parse_link(const struct eg_frame *frame, struct eg_packet *pkt,
 		offset = sizeof(*eth);
 		EG_UNROLL
 		for (__u32 i = 0; i < EG_VLAN_TAGS_MAX; i++) {
-			struct eg_vlan vlan;
+			const struct eg_vlan *vlan;
 
 			if (pkt->ethertype_be != EG_BE16(EG_ETHERTYPE_VLAN) &&
 			    pkt->ethertype_be != EG_BE16(EG_ETHERTYPE_QINQ))
 				break;
 			if (++tags > EG_VLAN_TAGS_MAX)
 				return EG_REASON_ETHERTYPE;
-			if (eg_frame_copy(frame, offset, sizeof(vlan), &vlan) < 0)
+			vlan = eg_frame_at(frame, offset, sizeof(*vlan));
+			if (!vlan)
 				return EG_REASON_MALFORMED;
-			pkt->ethertype_be = vlan.type_be;
-			offset += sizeof(vlan);
+			pkt->ethertype_be = vlan->type_be;
+			offset += sizeof(*vlan);
 		}
 	}
+	if (pkt->ethertype_be == EG_BE16(EG_ETHERTYPE_ARP))
+		return eg_checksum_is_pending(frame) ? EG_REASON_MALFORMED : EG_REASON_CONTROL;
+	if (pkt->ethertype_be != EG_BE16(EG_ETHERTYPE_IPV4) &&
+	    pkt->ethertype_be != EG_BE16(EG_ETHERTYPE_IPV6))
+		return EG_REASON_ETHERTYPE;
 	*ret_offset = offset;
 	return EG_PARSED;
+}
+
+/* Rows 4 and 5, of an IP packet at `offset`. */
+EG_INLINE int eg_parse_ip(const struct eg_frame *frame, __u32 offset, const __u8 family,
+			  struct eg_packet *pkt)
+{
+	struct eg_transport transport = {};
+	__u32 checksum;
+	int parsed;
+
+	parsed = family == EG_FAMILY_IPV4 ? eg_parse_ipv4(frame, offset, pkt, &transport)
+					  : eg_parse_ipv6(frame, offset, pkt, &transport);
+	if (parsed != EG_PARSED)
+		return parsed;
+	transport.offset = eg_forget(transport.offset, frame->length);
+	transport.end = eg_forget(transport.end, frame->length);
+	pkt->fragment = (__u8)eg_forget(pkt->fragment, frame->length);
+	pkt->source_route = (__u8)eg_forget(pkt->source_route, frame->length);
+	parsed = eg_parse_transport(frame, &transport, family, pkt, &checksum);
+	if (parsed != EG_PARSED)
+		return parsed;
+	if (!eg_checksum_in_place(frame, &transport, checksum))
+		return EG_REASON_MALFORMED;
+	return pkt->source_route ? EG_REASON_SOURCE_ROUTE : EG_PARSED;
 }
 
 /*
  * Rows 1 to 5. Returns the reason of the row that applies, or EG_PARSED with `pkt` filled for
  * eg_decide(). `pkt` must be zeroed; on a drop it holds what could be read, for the event.
- *
- * A frame whose checksum is pending is refused before row 1 already where that checksum is not a
- * transport's: over an ARP frame the kernel's later write can change the frame's type.
  */
 EG_INLINE int eg_parse(const struct eg_frame *frame, struct eg_packet *pkt)
 {
-	struct eg_transport transport = {};
 	__u32 offset = 0;
 	int parsed = eg_parse_link(frame, pkt, &offset);
 
 	if (parsed != EG_PARSED)
 		return parsed;
-	if (pkt->ethertype_be == EG_BE16(EG_ETHERTYPE_IPV4))
-		parsed = eg_parse_ipv4(frame, offset, pkt, &transport);
-	else if (pkt->ethertype_be == EG_BE16(EG_ETHERTYPE_IPV6))
-		parsed = eg_parse_ipv6(frame, offset, pkt, &transport);
-	else if (pkt->ethertype_be == EG_BE16(EG_ETHERTYPE_ARP))
-		return frame->checksum_pending ? EG_REASON_MALFORMED : EG_REASON_CONTROL;
-	else
-		return EG_REASON_ETHERTYPE;
-	if (parsed != EG_PARSED)
-		return parsed;
-	parsed = eg_parse_transport(frame, &transport, pkt);
-	if (parsed != EG_PARSED)
-		return parsed;
-	if (!eg_checksum_in_place(frame, pkt, &transport))
-		return EG_REASON_MALFORMED;
-	return pkt->source_route ? EG_REASON_SOURCE_ROUTE : EG_PARSED;
+	offset = eg_forget(offset, frame->length);
+	return eg_parse_ip(frame, offset,
+			   pkt->ethertype_be == EG_BE16(EG_ETHERTYPE_IPV4) ? EG_FAMILY_IPV4
+									   : EG_FAMILY_IPV6,
+			   pkt);
 }
 
 #endif /* EG_PARSE_H */

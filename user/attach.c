@@ -112,13 +112,26 @@ static int refuse_second_guard(struct attach *attach, struct eg_error *error)
 	char **names = NULL;
 	int result = eg_pins_list(&attach->pins, false, &names);
 
+	if (result < 0)
+		return eg_error_set(error, EG_EXIT_FAILED, -result, "cannot list the guards: %s",
+				    strerror(-result));
 	for (char **name = names; result == 0 && name && *name; name++) {
 		EG_AUTO_GUARD struct eg_guard *guard = NULL;
 		char escaped[EG_NAME_MAX * 4];
+		int opened;
 
-		if (strcmp(*name, attach->result->name) == 0 ||
-		    eg_guard_open(&attach->pins, *name, &guard, NULL) < 0)
+		if (strcmp(*name, attach->result->name) == 0)
 			continue;
+		opened = eg_guard_open(&attach->pins, *name, &guard, error);
+		/* One that is gone, another version's, or none at all has no say. */
+		if (opened == -ENOENT || opened == -EPROTO || opened == -EBADF) {
+			*error = (struct eg_error){};
+			continue;
+		}
+		if (opened < 0) {
+			result = opened;
+			break;
+		}
 		eg_escape(escaped, sizeof(escaped), *name, strlen(*name));
 		if (is_same_namespace(eg_guard_meta(guard), &attach->target.netns))
 			result = eg_error_set(
@@ -213,8 +226,27 @@ static int start_trial(struct attach *attach, struct eg_guard *guard, struct eg_
 			    strerror(-result));
 }
 
-/* `since`: when the namespace's guarding began. */
-static int create(struct attach *attach, __u64 since, struct eg_error *error)
+/* A guard may be weaker because this kernel is; never because something failed this time. */
+static int check_strength(struct attach *attach, const struct eg_guard *guard,
+			  const struct eg_guard *replaced, struct eg_error *error)
+{
+	if (!(eg_guard_meta(guard)->flags & EG_META_NO_CHECKSUM_TEST))
+		return 0;
+	if (replaced && !(eg_guard_meta(replaced)->flags & EG_META_NO_CHECKSUM_TEST))
+		return eg_error_set(error, EG_EXIT_FAILED, EAGAIN,
+				    "the guard '%s' in force can read the kernel's memory by BTF, "
+				    "and a new one could not just now, which is weaker: try again",
+				    attach->result->name);
+	eg_text_printf(&attach->result->warnings,
+		       "the guard cannot read this kernel's memory by BTF: it is weaker, and "
+		       "`egressguard status` says in what\n");
+	return 0;
+}
+
+/* `replaced`: the guard in whose place it comes, NULL: none. `since`: when the namespace's guarding
+ * began. */
+static int create(struct attach *attach, const struct eg_guard *replaced, __u64 since,
+		  struct eg_error *error)
 {
 	EG_AUTO_GUARD struct eg_guard *guard = NULL;
 	struct eg_meta meta = {.guarded_since_realtime_ns = since};
@@ -224,8 +256,10 @@ static int create(struct attach *attach, __u64 since, struct eg_error *error)
 	result = eg_guard_create(&attach->pins, &meta, attach->text, attach->image, &guard, error);
 	if (result < 0)
 		return result;
-	result = eg_cover_all(guard, &attach->target.netns, attach->policy,
-			      attach->accept_device_only, error);
+	result = check_strength(attach, guard, replaced, error);
+	if (result == 0)
+		result = eg_cover_all(guard, &attach->target.netns, attach->policy,
+				      attach->accept_device_only, error);
 	if (result == 0)
 		result = eg_guard_commit(guard, error);
 	if (result < 0)
@@ -295,10 +329,23 @@ static int note(const struct attach *attach, struct eg_guard *guard, struct eg_e
 	result = eg_guard_set_meta(guard, &meta);
 	if (result < 0)
 		return eg_error_set(error, EG_EXIT_FAILED, -result,
-				    "the policy is in force, but the guard's notes on its target "
-				    "cannot be written: %s",
+				    "cannot write the guard's notes on its target: %s",
 				    strerror(-result));
 	return 0;
+}
+
+/* The notes first: once the policy is in force, nothing may fail any more. */
+static int replace(struct attach *attach, struct eg_guard *guard, struct eg_error *error)
+{
+	const struct eg_meta before = *eg_guard_meta(guard);
+	int result = note(attach, guard, error);
+
+	if (result < 0 || attach->result->outcome != EG_ATTACH_REPLACED)
+		return result;
+	result = eg_guard_replace(guard, attach->text, attach->image, error);
+	if (result < 0)
+		eg_guard_set_meta(guard, &before);
+	return result;
 }
 
 /* The new policy into the guard in force; or, where that cannot take it or does not come first any
@@ -315,18 +362,18 @@ static int put_in_force(struct attach *attach, struct eg_guard *guard, struct eg
 			&attach->result->warnings,
 			"another program was attached in front of the guard; the guard is in "
 			"front again, but something here has tampered with it\n");
-		return create(attach, since, error);
+		return create(attach, guard, since, error);
 	}
 	result = eg_cover_all(guard, &attach->target.netns, attach->policy,
 			      attach->accept_device_only, error);
-	if (result == 0 && attach->result->outcome == EG_ATTACH_REPLACED)
-		result = eg_guard_replace(guard, attach->text, attach->image, error);
+	if (result < 0)
+		return result;
+	result = replace(attach, guard, error);
 	if (result == -E2BIG || result == -ENOSPC)
-		return create(attach, since, error);
-	if (result == 0)
-		result =
-			eg_cover_free_tunnels(guard, &attach->target.netns, &attach->survey, error);
-	return result < 0 ? result : note(attach, guard, error);
+		return create(attach, guard, since, error);
+	return result < 0 ? result
+			  : eg_cover_free_tunnels(guard, &attach->target.netns, &attach->survey,
+						  error);
 }
 
 static int update(struct attach *attach, struct eg_guard *guard, struct eg_error *error)
@@ -386,10 +433,10 @@ static int find_guard(struct attach *attach, struct eg_guard **ret_guard, struct
 	EG_AUTO_GUARD struct eg_guard *guard = NULL;
 	int result = eg_guard_open(&attach->pins, attach->result->name, &guard, error);
 
-	if (result == -ENOENT)
+	if (result == -ENOENT || (result == -EPROTO && attach->request->replace)) {
+		*error = (struct eg_error){};
 		return 0;
-	if (result == -EPROTO && attach->request->replace)
-		return 0;
+	}
 	if (result == -EPROTO)
 		return eg_error_set(
 			error, EG_EXIT_FAILED, EPROTO,
@@ -439,8 +486,8 @@ static int attach_run(struct attach *attach, struct eg_error *error)
 	if (result == 0)
 		result = compile(attach, error);
 	if (result == 0)
-		result =
-			guard ? update(attach, guard, error) : create(attach, realtime_ns(), error);
+		result = guard ? update(attach, guard, error)
+			       : create(attach, NULL, realtime_ns(), error);
 	if (result < 0)
 		return result;
 	/* The guard is in force: leftovers are worth a warning, no failure. */

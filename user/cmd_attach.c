@@ -180,13 +180,19 @@ static void warn_of_gaps(const struct eg_attach_request *request, const char *na
 {
 	const struct eg_common common = {.guard = name, .pin_dir = request->pin_dir};
 	struct eg_status_view status = {};
+	struct eg_error why = {};
 
-	if (eg_collect_status(&common, &status, NULL) < 0)
+	if (eg_collect_status(&common, &status, &why) < 0) {
+		eg_log_warning("attach", "whether anything is left uncovered is not known: %s",
+			       why.message);
 		return;
+	}
 	for (size_t i = 0; i < status.n_guards; i++) {
 		const struct eg_guard_view *guard = &status.guards[i];
 
-		if (guard->dns && guard->dns_detail && strcmp(guard->dns, "outside the guard") == 0)
+		if (guard->dns && guard->dns_detail &&
+		    (strcmp(guard->dns, "outside the guard") == 0 ||
+		     strcmp(guard->dns, "not known") == 0))
 			eg_log_warning("attach", "dns: %s: %s", guard->dns, guard->dns_detail);
 		if (guard->state != EG_STATE_ENFORCING && guard->state != EG_STATE_AUDIT)
 			eg_log_warning("attach", "%s: %s", eg_guard_state_names[guard->state],
@@ -216,7 +222,7 @@ static int attach(const struct eg_attach_request *request, struct eg_policy *pol
 		print_result(request, policy, &result);
 	}
 	eg_attach_result_free(&result);
-	return status < 0 ? eg_log_error("attach", &error) : EG_EXIT_OK;
+	return status < 0 ? eg_log_error("attach", status, &error) : EG_EXIT_OK;
 }
 
 int cmd_attach(int argc, char **argv)
@@ -243,17 +249,18 @@ int cmd_attach(int argc, char **argv)
 	if (next == 0)
 		next = eg_policy_options(&policy_options, &policy, &error);
 	if (next < 0)
-		return eg_log_error("attach", &error);
+		return eg_log_error("attach", next, &error);
 	if (!request.target && policy->target) {
 		/* eg_attach() replaces the policy's own copy */
 		target = strdup(policy->target);
 		request.target = target;
 	}
 	if (!request.target) {
-		eg_error_set(&error, EG_EXIT_USAGE, EINVAL,
-			     "what to guard is missing: --netns TARGET, or Target = in the policy "
-			     "file");
-		return eg_log_error("attach", &error);
+		next = eg_error_set(
+			&error, EG_EXIT_USAGE, EINVAL,
+			"what to guard is missing: --netns TARGET, or Target = in the policy "
+			"file");
+		return eg_log_error("attach", next, &error);
 	}
 	return attach(&request, policy);
 }

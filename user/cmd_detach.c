@@ -127,5 +127,5 @@ int cmd_detach(int argc, char **argv)
 	}
 	if (result == 0)
 		result = detach(&common, all, &error);
-	return result < 0 ? eg_log_error("detach", &error) : EG_EXIT_OK;
+	return result < 0 ? eg_log_error("detach", result, &error) : EG_EXIT_OK;
 }

@@ -626,5 +626,5 @@ int cmd_events(int argc, char **argv)
 	}
 	if (result == 0)
 		result = events(&request, &error);
-	return result < 0 ? eg_log_error("events", &error) : EG_EXIT_OK;
+	return result < 0 ? eg_log_error("events", result, &error) : EG_EXIT_OK;
 }

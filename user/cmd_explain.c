@@ -159,5 +159,5 @@ int cmd_explain(int argc, char **argv)
 	else if (result == 0)
 		result = explain(&request, &error);
 	eg_policy_options_free(&request.policy);
-	return result < 0 ? eg_log_error("explain", &error) : EG_EXIT_OK;
+	return result < 0 ? eg_log_error("explain", result, &error) : EG_EXIT_OK;
 }

@@ -136,5 +136,5 @@ int cmd_features(int argc, char **argv)
 				      "machine: it takes no GUARD");
 	if (result == 0)
 		result = show(common.json, &error);
-	return result < 0 ? eg_log_error("features", &error) : EG_EXIT_OK;
+	return result < 0 ? eg_log_error("features", result, &error) : EG_EXIT_OK;
 }

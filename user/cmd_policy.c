@@ -66,7 +66,7 @@ static int check_file(const char *path)
 			       policy->n_allow, plural(policy->n_allow), policy->n_deny,
 			       policy->n_deny == 1 ? "" : "es", n_endpoints, plural(n_endpoints));
 	}
-	return result < 0 ? eg_log_error("policy", &error) : EG_EXIT_OK;
+	return result < 0 ? eg_log_error("policy", result, &error) : EG_EXIT_OK;
 }
 
 /* All of them, whatever is wrong with the first. Returns the exit status. */
@@ -193,5 +193,5 @@ int cmd_policy(int argc, char **argv)
 	}
 	if (result == 0)
 		result = run(&request, &error);
-	return result < 0 ? eg_log_error("policy", &error) : result;
+	return result < 0 ? eg_log_error("policy", result, &error) : result;
 }

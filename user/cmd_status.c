@@ -121,9 +121,10 @@ int cmd_status(int argc, char **argv)
 	if (result == 0)
 		result = show(&request, &enforcing, &error);
 	if (result < 0) {
-		eg_log_error("status", &error);
+		int exit = eg_log_error("status", result, &error);
+
 		/* A health check knows 0 and 1; a command line that is wrong is neither. */
-		return request.check && error.exit != EG_EXIT_USAGE ? EG_EXIT_FAILED : error.exit;
+		return request.check && exit != EG_EXIT_USAGE ? EG_EXIT_FAILED : exit;
 	}
 	return request.check && !enforcing ? EG_EXIT_FAILED : EG_EXIT_OK;
 }

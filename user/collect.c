@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "derive.h"
 #include "eg_packet.h"
 #include "kern/guard.h"
 #include "net/survey.h"
@@ -35,6 +36,7 @@ struct collection {
 	const struct eg_meta *meta;
 	struct eg_policy *policy; /* NULL: could not be read */
 	struct eg_netns netns;
+	int lost;    /* why it could not be looked for, 0: it could */
 	bool found;  /* the namespace is still there */
 	bool moved;  /* the target's name means another namespace now */
 	bool listed; /* `survey` is filled in */
@@ -171,7 +173,8 @@ static void collect_policy(struct collection *c)
 	struct eg_guard_view *view = c->view;
 	struct eg_error why = {};
 
-	if (eg_collect_policy(c->guard, &c->policy, &why) < 0) {
+	eg_collect_policy(c->guard, &c->policy, &why);
+	if (!c->policy) {
 		add_problem(c, "%s", why.message);
 		return;
 	}
@@ -292,15 +295,20 @@ static void find_target(struct collection *c)
 	struct eg_netns guarded = guarded_netns(c->meta);
 	char text[EG_TARGET_MAX + 1] = {};
 	struct eg_error why = {};
+	int result;
 
 	memcpy(text, c->meta->target, EG_TARGET_MAX);
-	c->found = eg_netns_find(guarded.dev, guarded.inode, guarded.cookie, &c->netns) == 0;
+	result = eg_netns_find(guarded.dev, guarded.inode, guarded.cookie, &c->netns);
+	c->found = result == 0;
+	c->lost = result == -ENOENT ? 0 : result;
+	if (c->lost)
+		add_problem(c, "cannot look for its namespace: %s", strerror(-result));
 	if (!text[0] || !may_move(text))
 		return;
 	if (eg_target_resolve(text, &target, &why) < 0) {
 		if (why.exit == EG_EXIT_FAILED)
-			add_note(c, "whether the target is still the same is not known: %s",
-				 why.message);
+			add_problem(c, "whether the target is still the same is not known: %s",
+				    why.message);
 		return;
 	}
 	c->moved = target.kind != EG_TARGET_PID && !eg_netns_same(&target.netns, &guarded);
@@ -364,6 +372,23 @@ static void collect_tunnels(struct collection *c)
 	for (size_t i = 0; c->listed && i < c->policy->n_tunnels; i++)
 		collect_tunnel(c, c->policy->tunnels[i], &text);
 	c->view->tunnel_state = take_text(c, &text);
+}
+
+/* Why a tunnel that is up may carry nothing: nobody looks for a server that has moved. */
+static void collect_mismatch(struct collection *c)
+{
+	EG_AUTO_TEXT struct eg_text lines = {};
+	char *next;
+
+	for (size_t i = 0; c->listed && i < c->survey.n_tunnels; i++)
+		eg_derive_mismatch(&c->netns, &c->survey.tunnels[i], c->policy, &lines);
+	c->failed = c->failed || lines.failed;
+	for (char *line = lines.data; line && *line; line = next) {
+		next = strchrnul(line, '\n');
+		if (*next)
+			*next++ = '\0';
+		add_note(c, "%s", line);
+	}
 }
 
 /* --- layers -------------------------------------------------------------------------------------
@@ -447,6 +472,18 @@ static void collect_device(struct collection *c)
 	add_coverage(c, &coverage);
 }
 
+/* What only privileges over the host's own namespaces make possible: an interface on top of one of
+ * theirs, a receiving path that begins with XDP and skips tc. */
+static bool is_root_a_stranger(struct collection *c)
+{
+	if (eg_netns_is_ours(&c->netns) == 0)
+		return true;
+	add_string(c, &c->view->notes,
+		   "root inside is root in the host's user namespace, and with NET_ADMIN can get "
+		   "past the guard: give the containers no NET_ADMIN, or remap their users");
+	return false;
+}
+
 static void collect_peer(struct collection *c)
 {
 	struct coverage coverage = {.layer = EG_LAYER_PEER};
@@ -476,7 +513,8 @@ static void collect_peer(struct collection *c)
 			   "root inside can get past both layers here: that `peer` holds takes a "
 			   "kernel with tcx (6.6) and BTF");
 	if (without || coverage.covered < coverage.wanted || !c->device_is_tcx ||
-	    c->meta->flags & EG_META_NO_CHECKSUM_TEST)
+	    c->meta->flags & EG_META_NO_CHECKSUM_TEST ||
+	    (coverage.wanted && !is_root_a_stranger(c)))
 		c->view->holds_against = keep(c, "processes without NET_ADMIN");
 	else if (coverage.wanted)
 		c->view->holds_against = keep(c, "root with NET_ADMIN inside");
@@ -499,7 +537,7 @@ static void collect_layers(struct collection *c)
 		collect_device(c);
 		collect_peer(c);
 	} else {
-		const char *why = c->found ? "not known" : "the namespace is gone";
+		const char *why = c->found || c->lost ? "not known" : "the namespace is gone";
 
 		add_layer(c, EG_LAYER_DEVICE, "missing", NULL, keep(c, why));
 		add_layer(c, EG_LAYER_PEER, "missing", NULL, keep(c, why));
@@ -530,46 +568,69 @@ static bool names_docker_resolver(const char *resolv_conf)
 	return false;
 }
 
-static bool process_asks_docker(pid_t pid)
+/* 1 or 0; 0 also where there is nothing to ask by. */
+static int process_asks_docker(pid_t pid)
 {
 	EG_AUTO_CLOSE int root = -1;
 	EG_AUTO_FREE char *text = NULL;
 	char path[32];
 	size_t len = 0;
+	int result;
 
 	snprintf(path, sizeof(path), "/proc/%d/root", (int)pid);
 	root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (root < 0)
-		return false;
-	return eg_file_read_in_root(root, "/etc/resolv.conf", RESOLV_CONF_MAX, &text, &len) == 0 &&
-	       names_docker_resolver(text);
+		result = -errno;
+	else
+		result = eg_file_read_in_root(root, "/etc/resolv.conf", RESOLV_CONF_MAX, &text,
+					      &len);
+	switch (-result) {
+	case 0:
+		return names_docker_resolver(text);
+	case ENOENT:
+	case ESRCH:
+	case ENOTDIR:
+	case ELOOP:
+		return 0;
+	}
+	return result;
 }
 
-static pid_t find_docker_asker(const struct eg_netns *netns)
+/* Its number, 0 if there is none. */
+static int find_docker_asker(const struct eg_netns *netns)
 {
 	pid_t pids[PIDS_MAX];
-	size_t n = eg_netns_pids(netns, pids, PIDS_MAX);
+	size_t n = 0;
+	int failed = eg_netns_pids(netns, pids, PIDS_MAX, &n);
 
 	for (size_t i = 0; i < n; i++) {
-		if (process_asks_docker(pids[i]))
+		int asks = process_asks_docker(pids[i]);
+
+		if (asks > 0)
 			return pids[i];
+		if (asks < 0 && !failed)
+			failed = asks;
 	}
-	return 0;
+	return failed;
 }
 
 static void collect_dns(struct collection *c)
 {
 	EG_AUTO_TEXT struct eg_text detail = {};
-	pid_t asker = c->found ? find_docker_asker(&c->netns) : 0;
+	int asker = c->found ? find_docker_asker(&c->netns) : c->lost;
 
-	if (asker) {
+	if (asker < 0) {
+		c->view->dns = keep(c, "not known");
+		eg_text_printf(&detail, "cannot look at the resolvers of its processes: %s",
+			       strerror(-asker));
+	} else if (asker) {
 		c->view->dns = keep(c, "outside the guard");
 		eg_text_printf(&detail,
 			       "process %d asks Docker's resolver " DOCKER_RESOLVER
 			       ", which may ask from the host's namespace, where no layer sees "
 			       "it; the fix: `dns:` in the compose file, with the address of "
 			       "the tunnel's resolver",
-			       (int)asker);
+			       asker);
 	} else if (c->policy && eg_policy_dns(c->policy) == EG_DNS_TUNNEL) {
 		c->view->dns = keep(c, "tunnel");
 	} else if (c->policy) {
@@ -601,12 +662,12 @@ static void conclude(struct collection *c)
 		view->reason = keep(c, "the target has another namespace now, without a guard: "
 				       "attach again (with --replace if processes live on in "
 				       "the old one)");
-	} else if (!c->found && !eg_guard_is_dead(c->guard)) {
+	} else if (!c->found && !c->lost && !eg_guard_is_dead(c->guard)) {
 		view->state = EG_STATE_DEGRADED;
 		view->reason =
 			keep(c, "it is in force, but its namespace is not to be found: neither "
 				"a process nor a file holds it, maybe an open descriptor");
-	} else if (!c->found) {
+	} else if (!c->found && !c->lost) {
 		view->state = EG_STATE_GONE;
 		view->reason = keep(c, "nothing holds its namespace any more");
 	} else if (c->problems.len || c->problems.failed) {
@@ -620,6 +681,25 @@ static void conclude(struct collection *c)
 	}
 }
 
+static void collect_counters(struct collection *c)
+{
+	struct eg_guard_view *view = c->view;
+	const enum eg_reason fragment = EG_REASON_FRAGMENT;
+	struct eg_totals totals;
+
+	if (eg_guard_counters(c->guard, view->counters) < 0) {
+		add_problem(c, "the counters can't be read");
+		return;
+	}
+	view->have_counters = true;
+	eg_totals(view->counters, &totals);
+	if (totals.dropped[fragment].packets || totals.would_drop[fragment].packets)
+		add_note(c,
+			 "UDP to an endpoint came in fragments, and all but the first of each are "
+			 "refused (fragment); if it was the tunnel's: %s",
+			 eg_reason_hint(fragment, EG_FAMILY_NONE, &(union eg_addr){}));
+}
+
 static void collect_open_guard(struct collection *c)
 {
 	c->meta = eg_guard_meta(c->guard);
@@ -628,12 +708,10 @@ static void collect_open_guard(struct collection *c)
 	find_target(c);
 	take_survey(c);
 	collect_tunnels(c);
+	collect_mismatch(c);
 	collect_layers(c);
 	collect_dns(c);
-	if (eg_guard_counters(c->guard, c->view->counters) == 0)
-		c->view->have_counters = true;
-	else
-		add_problem(c, "the counters can't be read");
+	collect_counters(c);
 	collect_recent(c);
 	reclaim_viewers(c);
 	conclude(c);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "policy/address.h"
+#include "policy/explain.h"
 #include "policy/image.h"
 #include "policy/networks.h"
 #include "policy/wgconf.h"
@@ -15,6 +16,7 @@
 #define RESOLVE_TIMEOUT_MS  5000
 #define ESCAPED_IFNAME_LEN  (IFNAMSIZ * 4)
 #define TUNNEL_NAME_DEFAULT "wg0"
+#define STRAYS_SHOWN        4
 
 static int out_of_memory(struct eg_error *error)
 {
@@ -401,30 +403,49 @@ static int resolve_given_endpoints(struct eg_policy *policy, struct eg_error *er
 	return 0;
 }
 
-static bool has_endpoint(const struct eg_endpoint *endpoints, size_t n,
-			 const struct eg_endpoint *wanted)
+static bool lets_reach(const struct eg_policy *policy, const struct eg_image *image,
+		       const struct eg_endpoint *endpoint)
 {
-	for (size_t i = 0; i < n; i++) {
-		if (endpoints[i].family == wanted->family && endpoints[i].port == wanted->port &&
-		    memcmp(&endpoints[i].addr, &wanted->addr, sizeof(wanted->addr)) == 0)
-			return true;
-	}
-	return false;
+	struct eg_question question = {
+		.family = endpoint->family,
+		.proto = EG_PROTO_UDP,
+		.dst = endpoint->addr,
+		.dport = endpoint->port,
+		.wireguard = true,
+	};
+	struct eg_explanation explanation;
+
+	eg_explain(policy, image, &question, &explanation);
+	return explanation.verdict == EG_VERDICT_ALLOW;
 }
 
-/* What the user gave stands, but where the running tunnel does otherwise, it will not carry. */
-static void warn_mismatch(const struct eg_netns *netns, const struct eg_tunnel *tunnel,
-			  const struct eg_policy *policy, struct eg_text *warnings)
+static void add_stray(const struct eg_tunnel *tunnel, const struct eg_endpoint *live,
+		      struct eg_text *lines)
 {
-	EG_AUTO_WG_DEVICE struct eg_wg_device device = {};
 	char text[EG_ADDRESS_TEXT_LEN];
 	char name[ESCAPED_IFNAME_LEN];
 
-	if (eg_wg_get(netns, &tunnel->link, &device, NULL) < 0)
+	eg_endpoint_format(text, live);
+	eg_text_printf(lines,
+		       "a peer of %s is at %s, which the policy does not let it reach; if that is "
+		       "your server: --endpoint %s (with --replace where a guard is in force)\n",
+		       escaped_name(name, &tunnel->link), text, text);
+}
+
+void eg_derive_mismatch(const struct eg_netns *netns, const struct eg_tunnel *tunnel,
+			const struct eg_policy *policy, struct eg_text *lines)
+{
+	EG_AUTO_WG_DEVICE struct eg_wg_device device = {};
+	EG_AUTO_IMAGE struct eg_image *image = NULL;
+	char name[ESCAPED_IFNAME_LEN];
+	size_t strays = 0;
+
+	if (eg_wg_get(netns, &tunnel->link, &device, NULL) < 0 ||
+	    eg_image_compile(policy, &image, NULL) < 0)
 		return;
 	escaped_name(name, &tunnel->link);
 	if (policy->source_port && device.listen_port && policy->source_port != device.listen_port)
-		eg_text_printf(warnings,
+		eg_text_printf(lines,
 			       "%s sends from port %u, and the policy lets it send from port %u "
 			       "only: it cannot reach its endpoint\n",
 			       name, device.listen_port, policy->source_port);
@@ -432,15 +453,15 @@ static void warn_mismatch(const struct eg_netns *netns, const struct eg_tunnel *
 		struct eg_endpoint live = unmapped(&device.peers[i].endpoint);
 
 		if (live.family == EG_FAMILY_NONE || live.port == 0 ||
-		    (!policy->n_endpoints && !policy->derived.n_endpoints) ||
-		    has_endpoint(policy->endpoints, policy->n_endpoints, &live) ||
-		    has_endpoint(policy->derived.endpoints, policy->derived.n_endpoints, &live))
+		    lets_reach(policy, image, &live))
 			continue;
-		eg_text_printf(warnings,
-			       "a peer of %s is at %s, which is not among the endpoints given: the "
-			       "tunnel cannot reach it\n",
-			       name, eg_endpoint_format(text, &live));
+		/* How many there are is the namespace's word. */
+		if (strays++ < STRAYS_SHOWN)
+			add_stray(tunnel, &live, lines);
 	}
+	if (strays > STRAYS_SHOWN)
+		eg_text_printf(lines, "%zu more peers of %s are where it may not reach them\n",
+			       strays - STRAYS_SHOWN, name);
 }
 
 static int keep_endpoints(const struct eg_policy *in_force, struct eg_policy *policy)
@@ -456,15 +477,12 @@ static int keep_endpoints(const struct eg_policy *in_force, struct eg_policy *po
 
 static int take_endpoints(const struct eg_target *target, const struct eg_survey *survey,
 			  const struct eg_policy *in_force, struct eg_policy *policy,
-			  struct eg_text *warnings, struct eg_error *error)
+			  struct eg_error *error)
 {
 	int result = resolve_given_endpoints(policy, error);
 
 	if (result < 0)
 		return result;
-	if (policy->n_endpoints || policy->derived.n_endpoints || policy->source_port)
-		for (size_t i = 0; i < survey->n_tunnels; i++)
-			warn_mismatch(&target->netns, &survey->tunnels[i], policy, warnings);
 	if (policy->n_endpoints || policy->derived.n_endpoints)
 		return 0;
 	for (size_t i = 0; i < survey->n_tunnels; i++) {
@@ -656,13 +674,15 @@ int eg_derive(const struct eg_target *target, const struct eg_survey *survey,
 	int result = take_conf(target, policy, warnings, error);
 
 	if (result == 0)
-		result = take_endpoints(target, survey, in_force, policy, warnings, error);
+		result = take_endpoints(target, survey, in_force, policy, error);
 	if (result == 0 && in_force)
 		result = keep_narrowing(in_force, policy, error);
 	if (result == 0)
 		result = take_addresses(target, survey, policy, warnings, error);
 	if (result < 0)
 		return result;
+	for (size_t i = 0; i < survey->n_tunnels; i++)
+		eg_derive_mismatch(&target->netns, &survey->tunnels[i], policy, warnings);
 	warn_overlap(policy, warnings);
 	warn_not_lan(policy, warnings);
 	warn_dns(policy, warnings);

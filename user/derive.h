@@ -30,4 +30,12 @@ int eg_derive(const struct eg_target *target, const struct eg_survey *survey,
 	      const struct eg_policy *in_force, struct eg_policy *policy, struct eg_text *warnings,
 	      struct eg_error *error);
 
+/*
+ * Where the running tunnel does otherwise than the policy expects, and so will not carry: a line
+ * for each peer that is (or has moved) where the policy does not let it be reached, and for a
+ * source port that is not the pinned one. None where the tunnel cannot be asked.
+ */
+void eg_derive_mismatch(const struct eg_netns *netns, const struct eg_tunnel *tunnel,
+			const struct eg_policy *policy, struct eg_text *lines);
+
 #endif /* EG_DERIVE_H */

@@ -45,10 +45,10 @@ static void say(const char *command, const char *color, const char *kind, const 
 		fwrite(line.data, 1, line.len, stderr);
 }
 
-int eg_log_error(const char *command, const struct eg_error *error)
+int eg_log_error(const char *command, int result, const struct eg_error *error)
 {
-	say(command, RED, "", error->message);
-	return error->exit;
+	say(command, RED, "", error->message[0] ? error->message : strerror(-result));
+	return error->exit == EG_EXIT_OK ? EG_EXIT_FAILED : error->exit;
 }
 
 void eg_log_warning(const char *command, const char *format, ...)

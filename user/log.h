@@ -7,8 +7,9 @@
 #include "util/error.h"
 
 /* "egressguard attach: message"; `command` NULL for egressguard itself. Returns error->exit, so
- * that a command can end with `return eg_log_error("attach", &error);`. */
-int eg_log_error(const char *command, const struct eg_error *error);
+ * that a command can end with `return eg_log_error("attach", result, &error);`. A failure that
+ * nobody put into words is told by its number, and is none the less a failure. */
+int eg_log_error(const char *command, int result, const struct eg_error *error);
 
 /* "egressguard attach: warning: message" */
 void eg_log_warning(const char *command, const char *format, ...)

@@ -39,18 +39,19 @@ static int unknown(const char *word)
 	char safe[256];
 	struct eg_error error;
 	const char *nearest;
+	int result;
 
 	for (size_t i = 0; eg_commands[i].name; i++)
 		names[i] = eg_commands[i].name;
 	nearest = eg_nearest(word, names);
 	eg_escape(safe, sizeof(safe), word, strlen(word));
 	if (nearest)
-		eg_error_set(&error, EG_EXIT_USAGE, EINVAL,
-			     "unknown command '%s'; did you mean '%s'?", safe, nearest);
+		result = eg_error_set(&error, EG_EXIT_USAGE, EINVAL,
+				      "unknown command '%s'; did you mean '%s'?", safe, nearest);
 	else
-		eg_error_set(&error, EG_EXIT_USAGE, EINVAL,
-			     "unknown command '%s'; egressguard --help lists them", safe);
-	return eg_log_error(NULL, &error);
+		result = eg_error_set(&error, EG_EXIT_USAGE, EINVAL,
+				      "unknown command '%s'; egressguard --help lists them", safe);
+	return eg_log_error(NULL, result, &error);
 }
 
 int main(int argc, char **argv)

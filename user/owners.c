@@ -5,15 +5,19 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "net/runtime.h"
 
 /* A bounded cache with one place for each id: cgroup ids are given out in sequence, so that those
  * of one machine's containers seldom meet; where they do, the later one replaces the earlier. */
 #define OWNERS_MAX 512
+
+#define END_WAIT_MS 300 /* for the thread */
 
 #define MS_PER_S  1000U
 #define NS_PER_MS 1000000L
@@ -34,9 +38,10 @@ struct entry {
 struct eg_owners {
 	pthread_mutex_t lock;
 	pthread_cond_t asked;
-	pthread_cond_t answered;
-	bool stop;
-	unsigned int holders; /* the thread and its maker: the last one frees */
+	pthread_cond_t answered; /* or ended */
+	pthread_t thread;
+	bool stop, ended;
+	bool left; /* by its maker: the thread frees */
 	struct timespec wait_period;
 	unsigned int waited_ms; /* in this period */
 	struct entry entries[OWNERS_MAX];
@@ -49,14 +54,8 @@ static void clear(struct eg_owner *owner)
 	*owner = (struct eg_owner){};
 }
 
-/* With the lock; gives it up. */
-static void release(struct eg_owners *owners)
+static void destroy(struct eg_owners *owners)
 {
-	bool last = --owners->holders == 0;
-
-	pthread_mutex_unlock(&owners->lock);
-	if (!last)
-		return;
 	for (size_t i = 0; i < OWNERS_MAX; i++)
 		clear(&owners->entries[i].owner);
 	pthread_mutex_destroy(&owners->lock);
@@ -92,6 +91,7 @@ static struct entry *next_asked(struct eg_owners *owners)
 static void *answer(void *argument)
 {
 	struct eg_owners *owners = argument;
+	bool left;
 
 	pthread_mutex_lock(&owners->lock);
 	while (!owners->stop) {
@@ -109,7 +109,12 @@ static void *answer(void *argument)
 		entry->state = ENTRY_KNOWN;
 		pthread_cond_signal(&owners->answered);
 	}
-	release(owners);
+	owners->ended = true;
+	left = owners->left;
+	pthread_cond_signal(&owners->answered);
+	pthread_mutex_unlock(&owners->lock);
+	if (left)
+		destroy(owners);
 	return NULL;
 }
 
@@ -117,17 +122,13 @@ static void *answer(void *argument)
 static int start_thread(struct eg_owners *owners)
 {
 	sigset_t all, before;
-	pthread_t thread;
 	int result;
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	result = pthread_create(&thread, NULL, answer, owners);
+	result = pthread_create(&owners->thread, NULL, answer, owners);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (result)
-		return -result;
-	pthread_detach(thread);
-	return 0;
+	return -result;
 }
 
 int eg_owners_new(struct eg_owners **ret_owners)
@@ -138,7 +139,6 @@ int eg_owners_new(struct eg_owners **ret_owners)
 
 	if (!owners)
 		return -ENOMEM;
-	owners->holders = 2;
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_mutex_init(&owners->lock, NULL);
@@ -147,23 +147,11 @@ int eg_owners_new(struct eg_owners **ret_owners)
 	pthread_condattr_destroy(&monotonic);
 	result = start_thread(owners);
 	if (result < 0) {
-		pthread_mutex_lock(&owners->lock);
-		owners->holders = 1;
-		release(owners);
+		destroy(owners);
 		return result;
 	}
 	*ret_owners = owners;
 	return 0;
-}
-
-void eg_owners_free(struct eg_owners *owners)
-{
-	if (!owners)
-		return;
-	pthread_mutex_lock(&owners->lock);
-	owners->stop = true;
-	pthread_cond_signal(&owners->asked);
-	release(owners);
 }
 
 static unsigned int elapsed_ms(const struct timespec *from, const struct timespec *to)
@@ -227,4 +215,42 @@ const struct eg_owner *eg_owners_get(struct eg_owners *owners, __u64 cgroup_id,
 		owner = &entry->owner;
 	pthread_mutex_unlock(&owners->lock);
 	return owner;
+}
+
+/* Exit handlers of libraries take away what the thread still uses (OpenSSL's, below libcurl): it
+ * would crash, and the whole process with it. */
+static void leave(int status, void *argument)
+{
+	(void)argument;
+	fflush(NULL);
+	_exit(status);
+}
+
+void eg_owners_free(struct eg_owners *owners)
+{
+	struct timespec now, until;
+	pthread_t thread;
+	bool ended;
+
+	if (!owners)
+		return;
+	thread = owners->thread;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	until = after_ms(&now, END_WAIT_MS);
+	pthread_mutex_lock(&owners->lock);
+	owners->stop = true;
+	pthread_cond_signal(&owners->asked);
+	while (!owners->ended &&
+	       pthread_cond_timedwait(&owners->answered, &owners->lock, &until) == 0)
+		;
+	ended = owners->ended;
+	owners->left = !ended;
+	pthread_mutex_unlock(&owners->lock);
+	if (ended) {
+		pthread_join(thread, NULL);
+		destroy(owners);
+	} else {
+		pthread_detach(thread);
+		on_exit(leave, NULL);
+	}
 }

@@ -17,7 +17,8 @@ struct eg_owner {
 
 struct eg_owners;
 int eg_owners_new(struct eg_owners **ret_owners);
-/* Does not wait for an engine that does not answer. */
+/* Waits a moment at most for an engine that does not answer. The process then ends without the exit
+ * handlers of libraries that are still in use. */
 void eg_owners_free(struct eg_owners *owners);
 static inline void eg_owners_freep(struct eg_owners **owners)
 {

@@ -25,6 +25,9 @@ int eg_reap(struct eg_pins *pins, struct eg_error *error)
 	char **names = NULL;
 	int result = eg_pins_list(pins, false, &names);
 
+	if (result < 0)
+		return eg_error_set(error, EG_EXIT_FAILED, -result, "cannot list the guards: %s",
+				    strerror(-result));
 	for (char **name = names; result == 0 && name && *name; name++) {
 		if (is_gone(pins, *name))
 			result = eg_guard_remove(pins, *name, error);

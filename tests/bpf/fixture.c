@@ -59,6 +59,9 @@ void fixture_load(struct fixture *fixture, struct eg_policy *policy)
 	    eg_guard_create(&fixture->pins, &meta, test_text, fixture->image, &fixture->guard,
 			    &error) < 0)
 		fail_msg("%s", error.message);
+	for (enum eg_prog prog = 0; prog < EG_PROG_COUNT; prog++)
+		if (eg_guard_need(fixture->guard, prog, &error) < 0)
+			fail_msg("%s", error.message);
 	fixture->guard->grace_ns = 0;
 }
 

@@ -533,7 +533,7 @@ static void test_l3(void **state)
 	unsigned int sent;
 
 	(void)state;
-	run("ip link set " TUN " txqueuelen 100000 up");
+	run("ip link set " TUN " txqueuelen 10000 up");
 	link = attach(EG_PROG_DEVICE_L3, TUN, EG_EGRESS);
 	fd = open_sender(TUN, (struct way){.header = true});
 	for (size_t i = 0; i < COUNT(sketches); i++) {

@@ -176,11 +176,19 @@ static void test_visit(void **state)
 	bed_stop(pid);
 }
 
+static size_t count_pids(const struct eg_netns *netns, pid_t *pids, size_t max)
+{
+	size_t n = 0;
+
+	assert_int_equal(eg_netns_pids(netns, pids, max, &n), 0);
+	return n;
+}
+
 static bool has_one_pid(void *argument)
 {
 	pid_t pids[4];
 
-	return eg_netns_pids(argument, pids, 4) == 1;
+	return count_pids(argument, pids, 4) == 1;
 }
 
 static void test_pids(void **state)
@@ -190,16 +198,16 @@ static void test_pids(void **state)
 	pid_t pids[4], first, second;
 
 	(void)state;
-	assert_int_equal(eg_netns_pids(&inner, pids, 4), 0);
+	assert_int_equal(count_pids(&inner, pids, 4), 0);
 	first = bed_start("inner", NULL, sleeper);
 	bed_wait(has_one_pid, &inner);
-	assert_int_equal(eg_netns_pids(&inner, pids, 4), 1);
+	assert_int_equal(count_pids(&inner, pids, 4), 1);
 	assert_int_equal(pids[0], first);
 	second = bed_start("inner", NULL, sleeper);
-	while (eg_netns_pids(&inner, pids, 4) != 2)
+	while (count_pids(&inner, pids, 4) != 2)
 		;
 	assert_true(pids[0] < pids[1]);
-	assert_int_equal(eg_netns_pids(&inner, pids, 1), 1);
+	assert_int_equal(count_pids(&inner, pids, 1), 1);
 	bed_stop(first);
 	bed_stop(second);
 }

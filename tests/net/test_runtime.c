@@ -7,7 +7,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -327,6 +329,65 @@ static void test_cgroup_path(void **state)
 	assert_null(path);
 }
 
+static bool has_path(__u64 cgroup_id, const char *wanted)
+{
+	EG_AUTO_FREE char *path = NULL;
+
+	return eg_cgroup_path(cgroup_id, &path) == 0 && strcmp(path, wanted) == 0;
+}
+
+/* In the container's cgroup, as the root of a cgroup namespace. Returns what failed; 0: nothing. */
+static int look_from_inside(const char *directory, const char *own)
+{
+	EG_AUTO_FREE char *path = NULL;
+	struct stat outer, inner;
+	char procs[1100];
+	FILE *file;
+
+	snprintf(procs, sizeof(procs), "%s/cgroup.procs", directory);
+	file = fopen(procs, "we");
+	if (!file || fprintf(file, "%d\n", getpid()) < 0 || fclose(file) != 0)
+		return 1;
+	if (stat(cgroup, &outer) < 0 || stat(directory, &inner) < 0 ||
+	    unshare(CLONE_NEWCGROUP | CLONE_NEWNS) < 0 ||
+	    mount(NULL, "/", NULL, MS_PRIVATE | MS_REC, NULL) < 0)
+		return 2;
+	/* The machine's mount is still there, and shows all. */
+	if (!has_path(outer.st_ino, cgroup + strlen(cgroup2)) ||
+	    !has_path(inner.st_ino, directory + strlen(cgroup2)))
+		return 3;
+	/* With one that shows what is below us only. */
+	if (mount("none", own, "cgroup2", 0, NULL) < 0)
+		return 4;
+	if (!has_path(outer.st_ino, cgroup + strlen(cgroup2)))
+		return 5;
+	/* With that alone. */
+	if (mount("none", cgroup2, "tmpfs", 0, NULL) < 0)
+		return 6;
+	if (!has_path(inner.st_ino, "/"))
+		return 7;
+	return eg_cgroup_path(outer.st_ino, &path) == -ENOENT ? 0 : 8;
+}
+
+static void test_cgroup_path_from_inside(void **state)
+{
+	char directory[1024], own[] = "/tmp/eg-cgroup-XXXXXX";
+	int status = 0;
+	pid_t child;
+
+	(void)state;
+	NEED_CONTAINER();
+	snprintf(directory, sizeof(directory), "%s/docker-" ID ".scope", cgroup);
+	assert_non_null(mkdtemp(own));
+	child = fork();
+	assert_true(child >= 0);
+	if (!child)
+		_exit(look_from_inside(directory, own));
+	assert_int_equal(waitpid(child, &status, 0), child);
+	rmdir(own);
+	assert_int_equal(status, 0);
+}
+
 /* --- engines ------------------------------------------------------------------------------- */
 
 static void test_inspect(void **state)
@@ -572,17 +633,12 @@ int main(void)
 {
 #define WITH_ENGINES(test) cmocka_unit_test_setup_teardown(test, start_engines, stop_engines)
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_cgroup_path),
-		WITH_ENGINES(test_inspect),
-		WITH_ENGINES(test_remote_engine),
-		WITH_ENGINES(test_no_engine),
-		WITH_ENGINES(test_names),
-		WITH_ENGINES(test_bad_engines),
-		WITH_ENGINES(test_list),
-		WITH_ENGINES(test_target_kinds),
-		WITH_ENGINES(test_target_since_when),
-		WITH_ENGINES(test_target_twice),
-		WITH_ENGINES(test_target_numbers),
+		cmocka_unit_test(test_cgroup_path), cmocka_unit_test(test_cgroup_path_from_inside),
+		WITH_ENGINES(test_inspect),         WITH_ENGINES(test_remote_engine),
+		WITH_ENGINES(test_no_engine),       WITH_ENGINES(test_names),
+		WITH_ENGINES(test_bad_engines),     WITH_ENGINES(test_list),
+		WITH_ENGINES(test_target_kinds),    WITH_ENGINES(test_target_since_when),
+		WITH_ENGINES(test_target_twice),    WITH_ENGINES(test_target_numbers),
 		WITH_ENGINES(test_target_refuses),
 	};
 

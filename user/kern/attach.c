@@ -40,6 +40,11 @@ struct cover {
 	struct eg_error error;
 };
 
+static enum eg_prog device_prog(const struct eg_link *link)
+{
+	return link->link_header ? EG_PROG_DEVICE : EG_PROG_DEVICE_L3;
+}
+
 static struct cover cover_device(struct eg_guard *guard, const struct eg_netns *netns,
 				 const struct eg_link *link)
 {
@@ -51,7 +56,7 @@ static struct cover cover_device(struct eg_guard *guard, const struct eg_netns *
 		.ifindex = link->ifindex,
 		.ifname = link->name,
 		.direction = EG_EGRESS,
-		.prog = link->link_header ? EG_PROG_DEVICE : EG_PROG_DEVICE_L3,
+		.prog = device_prog(link),
 		.ids = {guard->prog_ids[EG_PROG_DEVICE], guard->prog_ids[EG_PROG_DEVICE_L3]},
 		.n_ids = 2,
 	};
@@ -89,9 +94,12 @@ static int look_at_state(void *argument)
 {
 	struct cover *cover = argument;
 	__u32 ids[EG_TCX_MAX] = {};
-	int n = eg_tcx_query(cover->ifindex, cover->direction, ids, NULL);
+	int n = eg_tcx_query(cover->ifindex, cover->direction, ids, NULL), err;
 
+	cover->state = EG_COVER_NONE;
 	cover->tcx = false;
+	if (n < 0 && n != -EINVAL)
+		return n; /* -EINVAL: a kernel without tcx */
 	for (int i = 0; i < n; i++) {
 		if (!is_ours(cover, ids[i]))
 			continue;
@@ -99,9 +107,10 @@ static int look_at_state(void *argument)
 		cover->tcx = true;
 		return 0;
 	}
-	cover->state = EG_COVER_NONE;
-	(void)eg_clsact_state(cover->netns, cover->ifindex, cover->direction, cover->ids,
+	err = eg_clsact_state(cover->netns, cover->ifindex, cover->direction, cover->ids,
 			      cover->n_ids, &cover->state);
+	if (err)
+		return err;
 	/* All of tcx runs before clsact, and may end the matter. */
 	if (cover->state == EG_COVER_ATTACHED && n > 0)
 		cover->state = EG_COVER_BEHIND;
@@ -232,8 +241,11 @@ static int cover_by_clsact(struct cover *cover)
 	eg_libbpf_forget();
 	err = eg_clsact_attach(cover->netns, prog_fd, cover->ifindex, cover->direction);
 	if (err) {
-		unlinkat(cover->guard->dir_fd, pin, 0);
 		snprintf(what, sizeof(what), "clsact, priority 1: %s", eg_libbpf_why());
+		/* Only the answer may have been lost: the pin goes when the filter is surely
+		 * not there. */
+		if (!eg_clsact_detach(cover->netns, cover->ifindex, cover->ids, cover->n_ids))
+			unlinkat(cover->guard->dir_fd, pin, 0);
 		return cover_failed(cover, err, what);
 	}
 	return 0;
@@ -243,18 +255,22 @@ static int cover_by_clsact(struct cover *cover)
 static int put_on(void *argument)
 {
 	struct cover *cover = argument;
-	int err = -EINVAL;
+	int err = look_at_state(cover);
 
-	look_at_state(cover);
+	if (err)
+		return cover_failed(cover, err, "looking at what is on it");
 	if (cover->state != EG_COVER_NONE)
 		return 0;
+	err = -EINVAL;
 	if (!clsact_forced())
 		err = cover_by_tcx(cover);
 	if (err == -EINVAL)
 		err = cover_by_clsact(cover);
 	if (err)
 		return err;
-	look_at_state(cover);
+	err = look_at_state(cover);
+	if (err)
+		return cover_failed(cover, err, "looking at what is on it");
 	return cover->state == EG_COVER_NONE
 		       ? cover_failed(cover, -EIO, "the kernel did not keep it")
 		       : 0;
@@ -277,8 +293,12 @@ static int cover_now(struct cover *cover, struct eg_error *error)
 int eg_guard_cover_device(struct eg_guard *guard, const struct eg_netns *netns,
 			  const struct eg_link *link, struct eg_error *error)
 {
-	struct cover cover = cover_device(guard, netns, link);
+	struct cover cover;
+	int err = guard->other_abi ? -EPROTO : eg_guard_need(guard, device_prog(link), error);
 
+	if (err)
+		return err;
+	cover = cover_device(guard, netns, link);
 	return cover_now(&cover, error);
 }
 
@@ -341,6 +361,8 @@ static int collect_filter_pin(const char *entry, void *argument)
 	if (prog_fd < 0)
 		return prog_fd;
 	pin.prog_id = eg_prog_id(prog_fd);
+	if (!pin.prog_id)
+		return -EIO; /* its filter could not be told from others */
 	list = reallocarray(pins->list, pins->n + 1, sizeof(*list));
 	if (!list)
 		return -ENOMEM;
@@ -424,8 +446,11 @@ static int uncover_link(const struct uncovering *uncovering, const char *pin)
 {
 	struct tcx_link_info info;
 
-	if (ask_link(uncovering->dir_fd, pin, &info) < 0 || !info.id ||
-	    !is_on_interface(uncovering, info.id))
+	int err = ask_link(uncovering->dir_fd, pin, &info);
+
+	if (err)
+		return err == -ENOENT ? 0 : err;
+	if (!info.id || !is_on_interface(uncovering, info.id))
 		return 0;
 	return eg_pin_unlink(uncovering->dir_fd, pin);
 }
@@ -443,6 +468,8 @@ static int uncover_filter(const struct uncovering *uncovering, const char *entry
 	if (prog_fd < 0)
 		return prog_fd;
 	prog_id = eg_prog_id(prog_fd);
+	if (!prog_id)
+		return -EIO;
 	err = eg_clsact_detach(uncovering->netns, pin.ifindex, &prog_id, 1);
 	return err ? err : eg_pin_unlink(uncovering->dir_fd, entry);
 }
@@ -466,6 +493,9 @@ static int uncover_inside(void *argument)
 
 	uncovering->n_links =
 		eg_tcx_query(uncovering->ifindex, EG_EGRESS, ids, uncovering->link_ids);
+	/* -EINVAL: a kernel without tcx */
+	if (uncovering->n_links < 0 && uncovering->n_links != -EINVAL)
+		return uncovering->n_links;
 	return eg_dir_visit(uncovering->dir_fd, uncover_entry, uncovering);
 }
 

@@ -132,6 +132,26 @@ static bool attaches_clsact(int prog_fd)
 	       eg_clsact_attach(&netns, prog_fd, LOOPBACK_IFINDEX, EG_EGRESS) == 0;
 }
 
+/* Without attaching anything: the first and the last link of a machine cost it milliseconds. */
+static bool has_tcx(void)
+{
+	__u32 ids[EG_TCX_MAX];
+
+	return eg_tcx_query(LOOPBACK_IFINDEX, EG_EGRESS, ids, NULL) >= 0;
+}
+
+static void *probe_clsact(void *argument)
+{
+	struct eg_features *features = argument;
+	EG_AUTO_CLOSE int prog_fd = -1;
+
+	if (unshare(CLONE_NEWNET) < 0)
+		return NULL;
+	prog_fd = load_empty();
+	features->clsact = prog_fd >= 0 && attaches_clsact(prog_fd);
+	return NULL;
+}
+
 static void *probe_hooks(void *argument)
 {
 	struct eg_features *features = argument;
@@ -148,11 +168,11 @@ static void *probe_hooks(void *argument)
 	return NULL;
 }
 
-static void probe_hooks_apart(struct eg_features *features)
+static void probe_apart(void *(*probe)(void *), struct eg_features *features)
 {
 	pthread_t thread;
 
-	if (pthread_create(&thread, NULL, probe_hooks, features) == 0)
+	if (pthread_create(&thread, NULL, probe, features) == 0)
 		pthread_join(thread, NULL);
 }
 
@@ -253,25 +273,32 @@ static void probe_programs(struct eg_features *features)
 
 	features->bpf = prog_fd >= 0;
 	features->bpf_errno = prog_fd < 0 ? -prog_fd : 0;
-	features->btf = access("/sys/kernel/btf/vmlinux", R_OK) == 0;
 	if (!features->bpf)
 		return;
 	features->jit = is_jited(prog_fd);
-	features->checksum_test = features->btf && works(load_kernel_reader());
 	features->ringbuf_maps = makes_ringbuf_maps();
-	probe_hooks_apart(features);
+}
+
+static void probe_needed(struct eg_features *features)
+{
+	struct utsname name;
+
+	eg_libbpf_capture();
+	if (uname(&name) == 0)
+		snprintf(features->kernel, sizeof(features->kernel), "%s", name.release);
+	find_missing_caps(features);
+	probe_programs(features);
 }
 
 void eg_features_probe(struct eg_features *ret_features)
 {
 	struct eg_features features = {};
-	struct utsname name;
 
-	eg_libbpf_capture();
-	if (uname(&name) == 0)
-		snprintf(features.kernel, sizeof(features.kernel), "%s", name.release);
-	find_missing_caps(&features);
-	probe_programs(&features);
+	probe_needed(&features);
+	features.btf = access("/sys/kernel/btf/vmlinux", R_OK) == 0;
+	features.checksum_test = features.bpf && features.btf && works(load_kernel_reader());
+	if (features.bpf)
+		probe_apart(probe_hooks, &features);
 	features.netns_cookie = tells_netns_cookie();
 	features.bpffs = eg_bpffs_lasts();
 	find_cgroup2(&features);
@@ -286,9 +313,12 @@ static bool misses(const struct eg_features *features, const char *cap)
 
 int eg_features_check(struct eg_error *error)
 {
-	struct eg_features features;
+	struct eg_features features = {};
 
-	eg_features_probe(&features);
+	probe_needed(&features);
+	features.tcx = features.bpf && has_tcx();
+	if (features.bpf && !features.tcx)
+		probe_apart(probe_clsact, &features);
 	/* CAP_SYS_ADMIN stands for the two that 5.8 took out of it; SYS_PTRACE and PERFMON are
 	 * needed by parts that say so themselves. */
 	if (misses(&features, "CAP_NET_ADMIN") || misses(&features, "CAP_SYS_ADMIN"))

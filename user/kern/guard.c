@@ -132,7 +132,7 @@ static int check_place(struct eg_guard *guard, struct eg_error *error)
 	return kind < 0 ? kind : 0;
 }
 
-static int pin(struct eg_guard *guard, int fd, const char *name, struct eg_error *error)
+int eg_pin_make(const struct eg_guard *guard, int fd, const char *name, struct eg_error *error)
 {
 	char path[EG_PIN_PATH_LEN];
 
@@ -157,9 +157,10 @@ static int pin_all(struct eg_guard *guard, struct eg_error *error)
 		return eg_error_set(error, EG_EXIT_FAILED, errno, "cannot open '%s/%s': %m",
 				    guard->root_path, entry);
 	for (enum eg_map map = 0; map < EG_MAP_COUNT && !err; map++)
-		err = pin(guard, guard->maps[map], eg_maps[map].name, error);
+		err = eg_pin_make(guard, guard->maps[map], eg_maps[map].name, error);
 	for (enum eg_prog prog = 0; prog < EG_PROG_COUNT && !err; prog++)
-		err = pin(guard, guard->progs[prog], eg_progs[prog].pin, error);
+		if (guard->progs[prog] >= 0)
+			err = eg_pin_make(guard, guard->progs[prog], eg_progs[prog].pin, error);
 	return err;
 }
 
@@ -270,8 +271,9 @@ int eg_guard_commit(struct eg_guard *guard, struct eg_error *error)
 	if (err)
 		return err;
 	guard->made = false;
-	err = eg_leftovers_remove(guard->root_fd, guard->root_path, guard->name, error);
-	return err < 0 ? err : 0;
+	/* It is in force: what is left of others, stricter if anything, is for the next sweep. */
+	eg_leftovers_remove(guard->root_fd, guard->root_path, guard->name, NULL);
+	return 0;
 }
 
 void eg_guard_abort(struct eg_guard *guard)
@@ -313,9 +315,16 @@ static int open_pins(struct eg_guard *guard, const char **ret_pin)
 	for (enum eg_prog prog = 0; prog < EG_PROG_COUNT; prog++) {
 		*ret_pin = eg_progs[prog].pin;
 		guard->progs[prog] = eg_pin_open(guard->dir_fd, eg_progs[prog].pin, "bpf-prog");
+		if (guard->progs[prog] == -ENOENT && eg_progs[prog].when == EG_PROG_LOADED_LATER) {
+			guard->progs[prog] = -1;
+			continue;
+		}
 		if (guard->progs[prog] < 0)
 			return guard->progs[prog];
 		guard->prog_ids[prog] = eg_prog_id(guard->progs[prog]);
+		/* Nothing on an interface could be told to be ours. */
+		if (!guard->prog_ids[prog])
+			return -EIO;
 	}
 	return read_meta(guard);
 }
@@ -353,6 +362,9 @@ static int open_failed(struct eg_guard *guard, int err, const char *entry, const
 		return eg_error_set(error, EG_EXIT_FAILED, -err,
 				    "cannot open '%s/%s/%s': %s; run as root", guard->root_path,
 				    entry, pin, strerror(-err));
+	if (err != -ENOENT && err != -EBADF)
+		return eg_error_set(error, EG_EXIT_FAILED, -err, "cannot open '%s/%s/%s': %s",
+				    guard->root_path, entry, pin, strerror(-err));
 	return eg_error_set(error, EG_EXIT_FAILED, EBADF,
 			    err == -ENOENT
 				    ? "the guard in '%s/%s' is incomplete (it has no pin '%s'): "
@@ -373,8 +385,11 @@ static int try_open(struct eg_pins *pins, const char *name, struct eg_guard **re
 	if (!guard)
 		return eg_error_set(error, EG_EXIT_FAILED, ENOMEM, "out of memory");
 	err = eg_place_current(guard->root_fd, name, entry);
-	if (err)
+	if (err == -ENOENT)
 		return err;
+	if (err)
+		return eg_error_set(error, EG_EXIT_FAILED, -err, "cannot look for '%s' in '%s': %s",
+				    name, guard->root_path, strerror(-err));
 	kind = eg_dir_check(guard->root_fd, guard->root_path, entry, &guard->dir_fd, error);
 	if (kind < 0)
 		return kind;

@@ -49,22 +49,29 @@ struct eg_map_info {
 };
 extern const struct eg_map_info eg_maps[EG_MAP_COUNT];
 
-/* X(identifier, "function", "pin") */
+/* X(identifier, "function", "pin", when it is loaded): NOW with the guard; LATER when the first
+ * interface needs it, which few guards have. Guards of earlier versions have the pins of all. */
 #define EG_PROGS(X)                                                                                \
-	X(DEVICE, "eg_device", "prog_device")                                                      \
-	X(DEVICE_L3, "eg_device_l3", "prog_device_l3")                                             \
-	X(PEER, "eg_peer", "prog_peer")
+	X(DEVICE, "eg_device", "prog_device", NOW)                                                 \
+	X(DEVICE_L3, "eg_device_l3", "prog_device_l3", LATER)                                      \
+	X(PEER, "eg_peer", "prog_peer", NOW)
 
 enum eg_prog {
-#define X(id, function, pin) EG_PROG_##id,
+#define X(id, function, pin, when) EG_PROG_##id,
 	EG_PROGS(X)
 #undef X
 	EG_PROG_COUNT
 };
 
+enum eg_prog_when {
+	EG_PROG_LOADED_NOW,
+	EG_PROG_LOADED_LATER,
+};
+
 struct eg_prog_info {
 	const char *function;
 	const char *pin;
+	enum eg_prog_when when;
 };
 extern const struct eg_prog_info eg_progs[EG_PROG_COUNT];
 
@@ -77,8 +84,8 @@ struct eg_guard {
 	bool other_abi; /* only meta's first two members mean anything */
 	__u64 grace_ns; /* EG_TRANSITION_NS, but in tests */
 	int maps[EG_MAP_COUNT];
-	int progs[EG_PROG_COUNT];
-	__u32 prog_ids[EG_PROG_COUNT];
+	int progs[EG_PROG_COUNT];      /* -1: not loaded yet */
+	__u32 prog_ids[EG_PROG_COUNT]; /* 0: not loaded yet */
 	struct eg_meta meta;
 };
 
@@ -118,6 +125,9 @@ int eg_dir_check(int root_fd, const char *root_path, const char *entry, int *ret
 /* Whether some link or filter hangs on this directory's pins. */
 bool eg_dir_in_force(int dir_fd);
 
+/* 1 or 0. */
+int eg_place_exists(int root_fd, enum eg_place place, unsigned int number, const char *name);
+
 /* Finishes a commit that was interrupted between its two renames. The functions of places need the
  * root's lock, but for eg_place_current(). */
 int eg_place_settle(int root_fd, const char *root_path, const char *name, struct eg_error *error);
@@ -149,6 +159,7 @@ char *eg_pin_path(char to[EG_PIN_PATH_LEN], int dir_fd, const char *pin);
 
 /* Opens a pin and makes sure that it is a map or program ("bpf-map", "bpf-prog"). */
 int eg_pin_open(int dir_fd, const char *pin, const char *type);
+int eg_pin_make(const struct eg_guard *guard, int fd, const char *pin, struct eg_error *error);
 /* Detaches what a link_* pin holds, too. It is no failure that there is none. */
 int eg_pin_unlink(int dir_fd, const char *pin);
 __u32 eg_prog_id(int prog_fd);
@@ -158,6 +169,10 @@ __u32 eg_prog_id(int prog_fd);
 /* Loads the programs with tables that `image` and a text of `policy_len` bytes fit into. */
 int eg_guard_load(struct eg_guard *guard, const struct eg_image *image, size_t policy_len,
 		  struct eg_error *error);
+
+/* Makes sure that a program is loaded, over the guard's own maps, and pinned. It is the same kind
+ * as the guard's others, with the checksum test or without, or it is none at all. */
+int eg_guard_need(struct eg_guard *guard, enum eg_prog prog, struct eg_error *error);
 
 /* Lets go of maps and programs; what is pinned stays. */
 void eg_guard_unload(struct eg_guard *guard);

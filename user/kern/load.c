@@ -20,7 +20,7 @@ const struct eg_map_info eg_maps[EG_MAP_COUNT] = {
 };
 
 const struct eg_prog_info eg_progs[EG_PROG_COUNT] = {
-#define X(id, function, pin) [EG_PROG_##id] = {function, pin},
+#define X(id, function, pin, when) [EG_PROG_##id] = {function, pin, EG_PROG_LOADED_##when},
 	EG_PROGS(X)
 #undef X
 };
@@ -79,27 +79,29 @@ static int take_fd(int fd, int *ret_fd)
 	return 0;
 }
 
-static int take_descriptors(struct bpf_object *object, struct eg_guard *guard)
+static int take_map(struct bpf_object *object, struct eg_guard *guard, enum eg_map map)
 {
-	for (enum eg_map map = 0; map < EG_MAP_COUNT; map++) {
-		int err = take_fd(bpf_object__find_map_fd_by_name(object, eg_maps[map].name),
-				  &guard->maps[map]);
+	return take_fd(bpf_object__find_map_fd_by_name(object, eg_maps[map].name),
+		       &guard->maps[map]);
+}
 
-		if (err)
-			return err;
-	}
-	for (enum eg_prog prog = 0; prog < EG_PROG_COUNT; prog++) {
-		struct bpf_program *found =
-			bpf_object__find_program_by_name(object, eg_progs[prog].function);
-		int err = found ? take_fd(bpf_program__fd(found), &guard->progs[prog]) : -ENOENT;
+static int take_prog(struct bpf_object *object, struct eg_guard *guard, enum eg_prog prog)
+{
+	struct bpf_program *found =
+		bpf_object__find_program_by_name(object, eg_progs[prog].function);
+	int err = found ? take_fd(bpf_program__fd(found), &guard->progs[prog]) : -ENOENT;
 
-		if (err)
-			return err;
-		guard->prog_ids[prog] = eg_prog_id(guard->progs[prog]);
-		if (!guard->prog_ids[prog])
-			return -EBADF;
-	}
-	return 0;
+	if (err)
+		return err;
+	guard->prog_ids[prog] = eg_prog_id(guard->progs[prog]);
+	return guard->prog_ids[prog] ? 0 : -EBADF;
+}
+
+static void drop_prog(struct eg_guard *guard, enum eg_prog prog)
+{
+	eg_cleanup_close(&guard->progs[prog]);
+	guard->progs[prog] = -1;
+	guard->prog_ids[prog] = 0;
 }
 
 void eg_guard_unload(struct eg_guard *guard)
@@ -108,30 +110,84 @@ void eg_guard_unload(struct eg_guard *guard)
 		eg_cleanup_close(&guard->maps[map]);
 		guard->maps[map] = -1;
 	}
-	for (enum eg_prog prog = 0; prog < EG_PROG_COUNT; prog++) {
-		eg_cleanup_close(&guard->progs[prog]);
-		guard->progs[prog] = -1;
-	}
+	for (enum eg_prog prog = 0; prog < EG_PROG_COUNT; prog++)
+		drop_prog(guard, prog);
 }
 
-static int load_object(struct eg_guard *guard, const void *elf, size_t elf_size,
-		       const struct eg_image *image, size_t policy_len)
+/* The programs with the checksum test, or without. */
+static struct bpf_object *open_object(bool with_btf)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "egressguard");
-	EG_AUTO(close_object) struct bpf_object *object = NULL;
-	int err;
+	size_t elf_size;
+	const void *elf =
+		with_btf ? guard_bpf__elf_bytes(&elf_size) : guard_nobtf_bpf__elf_bytes(&elf_size);
 
 	eg_libbpf_forget();
-	object = bpf_object__open_mem(elf, elf_size, &opts);
+	return bpf_object__open_mem(elf, elf_size, &opts);
+}
+
+/* Which programs bpf_object__load() is going to load: a bit for each. */
+static int choose(struct bpf_object *object, unsigned int progs)
+{
+	for (enum eg_prog prog = 0; prog < EG_PROG_COUNT; prog++) {
+		struct bpf_program *found =
+			bpf_object__find_program_by_name(object, eg_progs[prog].function);
+		int err = found ? bpf_program__set_autoload(found, progs >> prog & 1) : -ENOENT;
+
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static unsigned int progs_now(void)
+{
+	unsigned int progs = 0;
+
+	for (enum eg_prog prog = 0; prog < EG_PROG_COUNT; prog++)
+		if (eg_progs[prog].when == EG_PROG_LOADED_NOW)
+			progs |= 1U << prog;
+	return progs;
+}
+
+static int load_object(struct eg_guard *guard, bool with_btf, const struct eg_image *image,
+		       size_t policy_len)
+{
+	EG_AUTO(close_object) struct bpf_object *object = open_object(with_btf);
+	int err;
+
 	if (!object)
 		return -errno;
 	err = size_maps(object, image, policy_len);
-	if (err)
-		return err;
-	err = bpf_object__load(object);
-	if (err)
-		return err;
-	return take_descriptors(object, guard);
+	if (!err)
+		err = choose(object, progs_now());
+	if (!err)
+		err = bpf_object__load(object);
+	for (enum eg_map map = 0; map < EG_MAP_COUNT && !err; map++)
+		err = take_map(object, guard, map);
+	for (enum eg_prog prog = 0; prog < EG_PROG_COUNT && !err; prog++)
+		if (progs_now() >> prog & 1)
+			err = take_prog(object, guard, prog);
+	return err;
+}
+
+static int load_one(struct eg_guard *guard, enum eg_prog prog)
+{
+	EG_AUTO(close_object)
+	struct bpf_object *object = open_object(!(guard->meta.flags & EG_META_NO_CHECKSUM_TEST));
+	int err;
+
+	if (!object)
+		return -errno;
+	err = choose(object, 1U << prog);
+	for (enum eg_map map = 0; map < EG_MAP_COUNT && !err; map++) {
+		struct bpf_map *found = bpf_object__find_map_by_name(object, eg_maps[map].name);
+
+		err = found ? bpf_map__reuse_fd(found, guard->maps[map]) : -ENOENT;
+	}
+	if (!err)
+		err = bpf_object__load(object);
+	return err ? err : take_prog(object, guard, prog);
 }
 
 /* --- which object --------------------------------------------------------------------------- */
@@ -163,7 +219,7 @@ static int load_failed(int err, struct eg_error *error)
  * be loaded all the same, on older kernels, and then fails each read, which makes every frame
  * malformed. An ARP frame that is let pass tells; its count is taken back.
  */
-static bool can_read_kernel(struct eg_guard *guard)
+static int can_read_kernel(struct eg_guard *guard)
 {
 	const __u32 index = eg_counter_index(EG_LAYER_DEVICE, 0, EG_REASON_CONTROL);
 	EG_AUTO_FREE struct eg_counter *zeros =
@@ -171,39 +227,92 @@ static bool can_read_kernel(struct eg_guard *guard)
 	__u8 frame[60] = {[12] = EG_ETHERTYPE_ARP >> 8, [13] = EG_ETHERTYPE_ARP & 0xff};
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = sizeof(frame));
 
-	if (!zeros || bpf_prog_test_run_opts(guard->progs[EG_PROG_DEVICE], &opts) < 0)
-		return false;
-	return (int)opts.retval == TC_ACT_UNSPEC &&
-	       bpf_map_update_elem(guard->maps[EG_MAP_COUNTERS], &index, zeros, BPF_ANY) == 0;
+	if (!zeros)
+		return -ENOMEM;
+	if (bpf_prog_test_run_opts(guard->progs[EG_PROG_DEVICE], &opts) < 0)
+		return -errno;
+	if ((int)opts.retval != TC_ACT_UNSPEC)
+		return 0;
+	return bpf_map_update_elem(guard->maps[EG_MAP_COUNTERS], &index, zeros, BPF_ANY) < 0
+		       ? -errno
+		       : 1;
 }
 
-static bool kernel_has_btf(void)
+/* Whether it is this kernel that cannot, and not this moment that does not let us: a guard must not
+ * become weaker because memory was short. */
+static bool is_lasting(int err)
 {
-	return access("/sys/kernel/btf/vmlinux", R_OK) == 0;
+	if (eg_libbpf_verifier_refused())
+		return true;
+	switch (-err) {
+	case ENOMEM:
+	case EIO:
+	case EPERM:
+	case ENOSPC:
+	case EMFILE:
+	case ENFILE:
+	case EAGAIN:
+	case EINTR:
+		return false;
+	}
+	return true;
+}
+
+/* 1: loaded. 0: this kernel cannot take it. */
+static int load_with_btf(struct eg_guard *guard, const struct eg_image *image, size_t policy_len)
+{
+	int err;
+
+	if (access("/sys/kernel/btf/vmlinux", R_OK) < 0)
+		return is_lasting(-errno) ? 0 : -errno;
+	err = load_object(guard, true, image, policy_len);
+	/* libbpf says of a BTF that it could not read that there is none: once more, to be sure. */
+	if (err && is_lasting(err) && !eg_libbpf_verifier_refused()) {
+		eg_guard_unload(guard);
+		err = load_object(guard, true, image, policy_len);
+	}
+	if (!err)
+		err = can_read_kernel(guard);
+	else if (is_lasting(err))
+		err = 0;
+	if (err <= 0)
+		eg_guard_unload(guard);
+	return err;
 }
 
 int eg_guard_load(struct eg_guard *guard, const struct eg_image *image, size_t policy_len,
 		  struct eg_error *error)
 {
-	const void *elf;
-	size_t elf_size;
-	int err = -ENOENT;
+	int err;
 
 	eg_libbpf_capture();
 	guard->meta.flags &= ~(__u32)EG_META_NO_CHECKSUM_TEST;
-	if (kernel_has_btf()) {
-		elf = guard_bpf__elf_bytes(&elf_size);
-		err = load_object(guard, elf, elf_size, image, policy_len);
-		if (!err && can_read_kernel(guard))
-			return 0;
-		eg_guard_unload(guard);
-	}
+	eg_libbpf_forget();
+	err = load_with_btf(guard, image, policy_len);
+	if (err)
+		return err < 0 ? load_failed(err, error) : 0;
 	/* A locked-down kernel refuses to read its memory; others may have moved what we look for.
 	 * The rest of the decision needs neither. */
-	elf = guard_nobtf_bpf__elf_bytes(&elf_size);
-	err = load_object(guard, elf, elf_size, image, policy_len);
+	err = load_object(guard, false, image, policy_len);
 	if (err)
 		return load_failed(err, error);
 	guard->meta.flags |= EG_META_NO_CHECKSUM_TEST;
 	return 0;
+}
+
+int eg_guard_need(struct eg_guard *guard, enum eg_prog prog, struct eg_error *error)
+{
+	int err;
+
+	if (guard->progs[prog] >= 0)
+		return 0;
+	eg_libbpf_capture();
+	err = load_one(guard, prog);
+	if (err)
+		load_failed(err, error);
+	else
+		err = eg_pin_make(guard, guard->progs[prog], eg_progs[prog].pin, error);
+	if (err)
+		drop_prog(guard, prog);
+	return err;
 }

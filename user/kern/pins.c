@@ -349,31 +349,33 @@ static int add_name(struct listing *listing, const char *name)
 	return 0;
 }
 
-static bool place_exists(const struct eg_pins *pins, enum eg_place place, const char *name)
+static int place_exists(const struct eg_pins *pins, enum eg_place place, const char *name)
 {
-	char entry[EG_PLACE_LEN];
-
-	return eg_place_name(entry, place, 0, name) == 0 &&
-	       faccessat(pins->dir_fd, entry, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	return eg_place_exists(pins->dir_fd, place, 0, name);
 }
 
 /* As long as nothing has its name, _old-NAME is a guard: in its stead, or until _new-NAME, which is
  * in force then, takes the name. */
-static bool is_leftover(const struct eg_pins *pins, enum eg_place place, const char *name)
+static int is_leftover(const struct eg_pins *pins, enum eg_place place, const char *name)
 {
+	int there;
+
 	switch (place) {
 	case EG_PLACE_NAME:
-		return false;
+		return 0;
 	case EG_PLACE_OLD:
 		return place_exists(pins, EG_PLACE_NAME, name);
 	case EG_PLACE_NEW:
-		return place_exists(pins, EG_PLACE_NAME, name) ||
-		       !place_exists(pins, EG_PLACE_OLD, name);
+		there = place_exists(pins, EG_PLACE_NAME, name);
+		if (there)
+			return there;
+		there = place_exists(pins, EG_PLACE_OLD, name);
+		return there < 0 ? there : !there;
 	case EG_PLACE_GONE:
 	case EG_PLACE_HALF:
-		return true;
+		return 1;
 	}
-	return false;
+	return 0;
 }
 
 static int list_entry(const char *entry, void *argument)
@@ -381,11 +383,14 @@ static int list_entry(const char *entry, void *argument)
 	struct listing *listing = argument;
 	char name[EG_NAME_MAX];
 	enum eg_place place;
+	int leftover;
 
-	if (eg_place_parse(entry, &place, name) < 0 ||
-	    is_leftover(listing->pins, place, name) != listing->leftovers)
+	if (eg_place_parse(entry, &place, name) < 0)
 		return 0;
-	return add_name(listing, name);
+	leftover = is_leftover(listing->pins, place, name);
+	if (leftover < 0)
+		return leftover;
+	return leftover == listing->leftovers ? add_name(listing, name) : 0;
 }
 
 static void drop_duplicates(struct listing *listing)

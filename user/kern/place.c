@@ -135,7 +135,7 @@ char *eg_pin_path(char to[EG_PIN_PATH_LEN], int dir_fd, const char *pin)
 }
 
 /* What the kernel calls the object behind a descriptor: "bpf-map", "bpf-prog", "bpf_link". */
-static bool is_object(int fd, const char *type)
+static int check_object(int fd, const char *type)
 {
 	char path[64], target[64], wanted[64];
 	ssize_t len;
@@ -144,21 +144,21 @@ static bool is_object(int fd, const char *type)
 	snprintf(wanted, sizeof(wanted), "anon_inode:%s", type);
 	len = readlink(path, target, sizeof(target) - 1);
 	if (len < 0)
-		return false;
+		return -errno;
 	target[len] = '\0';
-	return strcmp(target, wanted) == 0;
+	return strcmp(target, wanted) == 0 ? 0 : -EBADF;
 }
 
 int eg_pin_open(int dir_fd, const char *pin, const char *type)
 {
 	char path[EG_PIN_PATH_LEN];
 	EG_AUTO_CLOSE int fd = bpf_obj_get(eg_pin_path(path, dir_fd, pin));
+	int err;
 
 	if (fd < 0)
 		return -errno;
-	if (!is_object(fd, type))
-		return -EBADF;
-	return EG_TAKE_FD(fd);
+	err = check_object(fd, type);
+	return err ? err : EG_TAKE_FD(fd);
 }
 
 /* A link whose last pin goes is detached by the kernel some time later: whoever takes a guard away
@@ -321,12 +321,22 @@ int eg_dir_check(int root_fd, const char *root_path, const char *entry, int *ret
 
 /* --- moves ---------------------------------------------------------------------------------- */
 
-static bool exists(int root_fd, enum eg_place place, unsigned int number, const char *name)
+int eg_place_exists(int root_fd, enum eg_place place, unsigned int number, const char *name)
 {
 	char entry[EG_PLACE_LEN];
+	int err = eg_place_name(entry, place, number, name);
 
-	return eg_place_name(entry, place, number, name) == 0 &&
-	       faccessat(root_fd, entry, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	if (err)
+		return err;
+	if (faccessat(root_fd, entry, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return 1;
+	return errno == ENOENT ? 0 : -errno;
+}
+
+static int look_failed(int err, const char *root_path, struct eg_error *error)
+{
+	return eg_error_set(error, EG_EXIT_FAILED, -err, "cannot look into '%s': %s", root_path,
+			    strerror(-err));
 }
 
 int eg_place_move(int root_fd, const char *root_path, const char *name, enum eg_place from,
@@ -350,33 +360,52 @@ int eg_place_move(int root_fd, const char *root_path, const char *name, enum eg_
  * A commit renames NAME to _old-NAME and then _new-NAME to NAME; all of _new-NAME is in force
  * before the first. With NAME missing, _old-NAME says that we are in between.
  */
+static int find_current(int root_fd, const char *name, enum eg_place *ret_place)
+{
+	int there = eg_place_exists(root_fd, EG_PLACE_NAME, 0, name);
+
+	*ret_place = EG_PLACE_NAME;
+	if (there)
+		return there < 0 ? there : 0;
+	there = eg_place_exists(root_fd, EG_PLACE_OLD, 0, name);
+	if (there <= 0)
+		return there < 0 ? there : -ENOENT;
+	there = eg_place_exists(root_fd, EG_PLACE_NEW, 0, name);
+	*ret_place = there > 0 ? EG_PLACE_NEW : EG_PLACE_OLD;
+	return there < 0 ? there : 0;
+}
+
 int eg_place_settle(int root_fd, const char *root_path, const char *name, struct eg_error *error)
 {
-	if (exists(root_fd, EG_PLACE_NAME, 0, name) || !exists(root_fd, EG_PLACE_OLD, 0, name))
+	enum eg_place place;
+	int err = find_current(root_fd, name, &place);
+
+	if (err == -ENOENT || (!err && place == EG_PLACE_NAME))
 		return 0;
-	return eg_place_move(root_fd, root_path, name,
-			     exists(root_fd, EG_PLACE_NEW, 0, name) ? EG_PLACE_NEW : EG_PLACE_OLD,
-			     EG_PLACE_NAME, 0, error);
+	if (err)
+		return look_failed(err, root_path, error);
+	return eg_place_move(root_fd, root_path, name, place, EG_PLACE_NAME, 0, error);
 }
 
 int eg_place_current(int root_fd, const char *name, char to[EG_PLACE_LEN])
 {
-	enum eg_place place = EG_PLACE_NAME;
+	enum eg_place place;
+	int err = find_current(root_fd, name, &place);
 
-	if (!exists(root_fd, EG_PLACE_NAME, 0, name)) {
-		if (!exists(root_fd, EG_PLACE_OLD, 0, name))
-			return -ENOENT;
-		place = exists(root_fd, EG_PLACE_NEW, 0, name) ? EG_PLACE_NEW : EG_PLACE_OLD;
-	}
-	return eg_place_name(to, place, 0, name);
+	return err ? err : eg_place_name(to, place, 0, name);
 }
 
 int eg_place_aside(int root_fd, const char *root_path, const char *name, struct eg_error *error)
 {
-	for (unsigned int number = 0; number < EG_HALVES_MAX; number++)
-		if (!exists(root_fd, EG_PLACE_HALF, number, name))
+	for (unsigned int number = 0; number < EG_HALVES_MAX; number++) {
+		int there = eg_place_exists(root_fd, EG_PLACE_HALF, number, name);
+
+		if (there < 0)
+			return look_failed(there, root_path, error);
+		if (!there)
 			return eg_place_move(root_fd, root_path, name, EG_PLACE_NEW, EG_PLACE_HALF,
 					     number, error);
+	}
 	return eg_error_set(error, EG_EXIT_FAILED, ENOSPC,
 			    "'%s' has %d half-made guards of this name: detach it first", root_path,
 			    EG_HALVES_MAX);
@@ -487,7 +516,10 @@ int eg_leftovers_remove(int root_fd, const char *root_path, const char *name,
 	int err, removed = 0;
 
 	for (unsigned int number = 0; number < EG_HALVES_MAX; number++) {
-		if (!exists(root_fd, EG_PLACE_HALF, number, name))
+		err = eg_place_exists(root_fd, EG_PLACE_HALF, number, name);
+		if (err < 0)
+			return look_failed(err, root_path, error);
+		if (!err)
 			continue;
 		err = eg_place_remove(root_fd, root_path, EG_PLACE_HALF, number, name, error);
 		if (err)

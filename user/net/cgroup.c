@@ -41,13 +41,28 @@ static const char *next_id(const char *text)
 	return NULL;
 }
 
-/* Podman's monitor runs beside its container, not in it. */
-static bool is_monitor(const char *path, const char *id)
+static bool is_after(const char *path, const char *id, const char *prefix)
 {
-	static const char prefix[] = "conmon-";
 	size_t len = strlen(prefix);
 
 	return (size_t)(id - path) >= len && memcmp(id - len, prefix, len) == 0;
+}
+
+/* Podman's monitor runs beside its container, not in it. */
+static bool is_monitor(const char *path, const char *id)
+{
+	return is_after(path, id, "conmon-");
+}
+
+/* A pod of Podman's has an id too. Its containers are below it: in
+ * machine-libpod_pod_POD.slice/libpod-ID.scope, or in libpod_parent/POD/libpod-ID. */
+static bool is_pod(const char *path, const char *id)
+{
+	static const char container[] = "/libpod-";
+
+	return is_after(path, id, "libpod_pod_") ||
+	       (is_after(path, id, "/libpod_parent/") &&
+		strncmp(id + ID_LEN, container, strlen(container)) == 0);
 }
 
 bool eg_cgroup_container_id(const char *path, char ret_id[65])
@@ -55,6 +70,8 @@ bool eg_cgroup_container_id(const char *path, char ret_id[65])
 	/* The first one: those below it are the container's own to make. */
 	const char *id = next_id(path);
 
+	if (id && is_pod(path, id))
+		id = next_id(id + ID_LEN);
 	if (!id || is_monitor(path, id))
 		return false;
 	memcpy(ret_id, id, ID_LEN);
@@ -104,6 +121,15 @@ static void unescape(char *text)
 	*to = '\0';
 }
 
+/* Whether the root of a mount is that of the whole hierarchy: from inside a cgroup namespace it is
+ * seen as "/..", "/../.." and so on. */
+static bool is_whole(const char *root)
+{
+	while (strncmp(root, "/..", 3) == 0)
+		root += 3;
+	return !*root || strcmp(root, "/") == 0;
+}
+
 /* The mount point of a line of mountinfo, if it is the root of a cgroup2 file system. In place. */
 static char *cgroup2_mount_point(char *line)
 {
@@ -114,32 +140,11 @@ static char *cgroup2_mount_point(char *line)
 		return NULL;
 	for (int i = 0; i < 4; i++)
 		field = strsep(&fields, " ");
-	if (!field || !fields || strcmp(field, "/") != 0)
+	if (!field || !fields || !is_whole(field))
 		return NULL;
 	field = strsep(&fields, " ");
 	unescape(field);
 	return field;
-}
-
-static int find_cgroup2(char **ret_mount_point)
-{
-	EG_AUTO_FREE char *text = NULL;
-	char *lines, *line;
-	size_t len;
-	int result = eg_file_read(AT_FDCWD, "/proc/self/mountinfo", MOUNTINFO_MAX, &text, &len);
-
-	if (result < 0)
-		return result;
-	lines = text;
-	while ((line = strsep(&lines, "\n"))) {
-		const char *mount_point = cgroup2_mount_point(line);
-
-		if (!mount_point)
-			continue;
-		*ret_mount_point = strdup(mount_point);
-		return *ret_mount_point ? 0 : -ENOMEM;
-	}
-	return -ENOENT;
 }
 
 static int open_cgroup(int mount_fd, __u64 cgroup_id)
@@ -157,18 +162,16 @@ static int open_cgroup(int mount_fd, __u64 cgroup_id)
 	return fd;
 }
 
-int eg_cgroup_path(__u64 cgroup_id, char **ret_path)
+/* -ENOENT also where the cgroup is outside what this mount shows, or another file system is mounted
+ * over it. */
+static int path_below(const char *mount_point, __u64 cgroup_id, char **ret_path)
 {
-	EG_AUTO_CLOSE int mount_fd = -1, fd = -1;
-	EG_AUTO_FREE char *mount_point = NULL;
+	EG_AUTO_CLOSE int mount_fd = open(mount_point, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	EG_AUTO_CLOSE int fd = -1;
+	size_t mount_len = strlen(mount_point);
 	char link[32], path[PATH_MAX];
-	size_t mount_len;
 	ssize_t len;
-	int result = find_cgroup2(&mount_point);
 
-	if (result < 0)
-		return result;
-	mount_fd = open(mount_point, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (mount_fd < 0)
 		return -errno;
 	fd = open_cgroup(mount_fd, cgroup_id);
@@ -179,9 +182,28 @@ int eg_cgroup_path(__u64 cgroup_id, char **ret_path)
 	if (len < 0)
 		return -errno;
 	path[len] = '\0';
-	mount_len = strlen(mount_point);
 	if (strncmp(path, mount_point, mount_len) != 0)
 		return -ENOENT;
 	*ret_path = strdup(path[mount_len] ? path + mount_len : "/");
 	return *ret_path ? 0 : -ENOMEM;
+}
+
+int eg_cgroup_path(__u64 cgroup_id, char **ret_path)
+{
+	EG_AUTO_FREE char *text = NULL;
+	char *lines, *line;
+	size_t len;
+	int result = eg_file_read(AT_FDCWD, "/proc/self/mountinfo", MOUNTINFO_MAX, &text, &len);
+
+	if (result < 0)
+		return result;
+	lines = text;
+	result = -ENOENT;
+	while (result < 0 && (line = strsep(&lines, "\n"))) {
+		const char *mount_point = cgroup2_mount_point(line);
+
+		if (mount_point)
+			result = path_below(mount_point, cgroup_id, ret_path);
+	}
+	return result;
 }

@@ -505,22 +505,6 @@ static int find_namespace(const struct eg_netns *netns, int nsid, struct eg_netn
 	return 0;
 }
 
-/*
- * Whether a namespace is out of the container's reach: it belongs to our own user namespace.
- * Without privileges on the host, one can make network namespaces only in a user namespace of one's
- * own, and there be anything. (EPERM: it belongs to one above ours.)
- */
-static bool is_out_of_reach(const struct eg_netns *netns)
-{
-	EG_AUTO_CLOSE int owner = ioctl(netns->fd, NS_GET_USERNS);
-	struct stat own, theirs;
-
-	if (owner < 0)
-		return errno == EPERM;
-	return stat("/proc/self/ns/user", &own) == 0 && fstat(owner, &theirs) == 0 &&
-	       own.st_dev == theirs.st_dev && own.st_ino == theirs.st_ino;
-}
-
 int eg_peer_find(const struct eg_netns *netns, const struct eg_link *veth, struct eg_peer *ret_peer)
 {
 	EG_AUTO_NETLINK struct eg_netlink *netlink = NULL;
@@ -533,8 +517,11 @@ int eg_peer_find(const struct eg_netns *netns, const struct eg_link *veth, struc
 	result = find_namespace(netns, veth->peer_nsid, &there);
 	if (result < 0)
 		return result;
-	if (!is_out_of_reach(&there))
-		return -ENOENT;
+	/* Without privileges on the host, one can make network namespaces only in a user namespace
+	 * of one's own, and there be anything. */
+	result = eg_netns_is_ours(&there);
+	if (result <= 0)
+		return result ? result : -ENOENT;
 	result = eg_netlink_open(&there, NETLINK_ROUTE, &netlink);
 	if (result < 0)
 		return result;

@@ -52,11 +52,17 @@ static int identify(int fd, struct eg_netns *ret_netns)
 	EG_AUTO_NETNS struct eg_netns netns = {.fd = fd};
 	struct statfs fs;
 	struct stat stat;
+	int type;
 
 	/* The ioctl is safe to issue only where the file is one of nsfs. */
 	if (fstatfs(netns.fd, &fs) < 0 || fstat(netns.fd, &stat) < 0)
 		return -errno;
-	if (fs.f_type != NSFS_MAGIC || ioctl(netns.fd, NS_GET_NSTYPE) != CLONE_NEWNET)
+	if (fs.f_type != NSFS_MAGIC)
+		return -EINVAL;
+	type = ioctl(netns.fd, NS_GET_NSTYPE);
+	if (type < 0)
+		return -errno;
+	if (type != CLONE_NEWNET)
 		return -EINVAL;
 	netns.dev = stat.st_dev;
 	netns.inode = stat.st_ino;
@@ -216,6 +222,7 @@ struct walk {
 	struct identity *seen; /* an open-addressed table, n_slots a power of two */
 	size_t n_slots;
 	size_t n_seen;
+	int failed; /* why something could not be looked at: it may be what is looked for */
 };
 
 static size_t seen_slot(const struct walk *walk, const struct identity *identity)
@@ -265,7 +272,15 @@ static int remember(struct walk *walk, const struct identity *identity)
 	return 1;
 }
 
-/* What is gone meanwhile, or is no namespace, is passed over. */
+/* What is gone meanwhile, is no namespace, or is hidden from us, is passed over. */
+static int pass_over(struct walk *walk, int err)
+{
+	if (err && err != -ENOENT && err != -ESRCH && err != -ENOTDIR && err != -EINVAL &&
+	    err != -EACCES && err != -ELOOP && !walk->failed)
+		walk->failed = err;
+	return 0;
+}
+
 static int walk_one(struct walk *walk, int dir_fd, const char *path)
 {
 	EG_AUTO_NETNS struct eg_netns netns = EG_NETNS_NONE;
@@ -273,7 +288,9 @@ static int walk_one(struct walk *walk, int dir_fd, const char *path)
 	struct stat stat;
 	int result;
 
-	if (fstatat(dir_fd, path, &stat, 0) < 0 || !stat.st_ino)
+	if (fstatat(dir_fd, path, &stat, 0) < 0)
+		return pass_over(walk, -errno);
+	if (!stat.st_ino)
 		return 0;
 	identity = (struct identity){.dev = stat.st_dev, .inode = stat.st_ino};
 	result = remember(walk, &identity);
@@ -281,8 +298,9 @@ static int walk_one(struct walk *walk, int dir_fd, const char *path)
 		return result;
 	if (walk->wanted && !walk->wanted(&identity, walk->argument))
 		return 0;
-	if (open_at(dir_fd, path, &netns) < 0)
-		return 0;
+	result = open_at(dir_fd, path, &netns);
+	if (result < 0)
+		return pass_over(walk, result);
 	return walk->visit(&netns, walk->argument);
 }
 
@@ -300,11 +318,15 @@ static int walk_directory(struct walk *walk, const char *directory)
 	int result = 0;
 
 	/* No such directory: nothing is kept there. */
-	while (dir && !result) {
-		const struct dirent *entry = readdir(dir);
+	if (!dir)
+		return pass_over(walk, -errno);
+	while (!result) {
+		const struct dirent *entry;
 
+		errno = 0;
+		entry = readdir(dir);
 		if (!entry)
-			break;
+			return pass_over(walk, -errno);
 		if (entry->d_name[0] != '.')
 			result = walk_one(walk, dirfd(dir), entry->d_name);
 	}
@@ -320,7 +342,8 @@ static int walk_namespaces(struct walk *walk)
 	if (!result)
 		result = eg_processes_visit(walk_process, walk);
 	free(walk->seen);
-	return result;
+	/* All that could be visited was. */
+	return result ? result : walk->failed;
 }
 
 int eg_netns_each(int (*visit)(const struct eg_netns *netns, void *argument), void *argument)
@@ -404,18 +427,36 @@ struct members {
 static int take_member(pid_t pid, int proc_fd, void *argument)
 {
 	struct members *members = argument;
+	int inside = eg_process_in_netns(pid, proc_fd, members->netns);
 
-	if (eg_process_in_netns(pid, proc_fd, members->netns))
+	if (inside < 0)
+		return inside;
+	if (inside)
 		members->pids[members->n++] = pid;
 	return members->n == members->max;
 }
 
-size_t eg_netns_pids(const struct eg_netns *netns, pid_t *pids, size_t max)
+int eg_netns_pids(const struct eg_netns *netns, pid_t *pids, size_t max, size_t *ret_n)
 {
 	struct members members = {.netns = netns, .pids = pids, .max = max};
-
 	/* /proc lists processes in ascending order. */
-	if (max)
-		eg_processes_visit(take_member, &members);
-	return members.n;
+	int result = max ? eg_processes_visit(take_member, &members) : 0;
+
+	if (result < 0)
+		return result;
+	*ret_n = members.n;
+	return 0;
+}
+
+int eg_netns_is_ours(const struct eg_netns *netns)
+{
+	EG_AUTO_CLOSE int owner = ioctl(netns->fd, NS_GET_USERNS);
+	struct stat own, theirs;
+
+	/* EPERM: it belongs to one above ours. */
+	if (owner < 0)
+		return errno == EPERM ? 1 : -errno;
+	if (stat("/proc/self/ns/user", &own) < 0 || fstat(owner, &theirs) < 0)
+		return -errno;
+	return own.st_dev == theirs.st_dev && own.st_ino == theirs.st_ino;
 }

@@ -31,7 +31,8 @@ bool eg_netns_same(const struct eg_netns *a, const struct eg_netns *b);
 
 /* Finds a namespace that something still holds (a process of /proc, a file of /run/netns or of
  * /run/docker/netns, where overlay networks are) by
- * device, inode and, where both sides know it, cookie. -ENOENT if nothing does. */
+ * device, inode and, where both sides know it, cookie. -ENOENT if nothing does; any other error
+ * means that it may be where we could not look. */
 int eg_netns_find(dev_t dev, ino_t inode, __u64 cookie, struct eg_netns *ret_netns);
 
 /* Runs `call` on a thread of its own inside the namespace and returns what it returned (or -errno
@@ -40,10 +41,15 @@ int eg_netns_find(dev_t dev, ino_t inode, __u64 cookie, struct eg_netns *ret_net
 int eg_netns_run(const struct eg_netns *netns, int (*call)(void *argument), void *argument);
 
 /* Calls `visit` once for each namespace that a process or a file of /run/netns holds, the caller's
- * own first; stops when it returns non-zero and returns that. The descriptor is closed after it. */
+ * own first; stops when it returns non-zero and returns that. The descriptor is closed after it.
+ * Where some could not be looked at, all others are visited before the error is returned. */
 int eg_netns_visit(int (*visit)(const struct eg_netns *netns, void *argument), void *argument);
 
-/* PIDs with a process in the namespace, ascending; at most `max`. Returns how many. */
-size_t eg_netns_pids(const struct eg_netns *netns, pid_t *pids, size_t max);
+/* PIDs with a process in the namespace, ascending; at most `max`. */
+int eg_netns_pids(const struct eg_netns *netns, pid_t *pids, size_t max, size_t *ret_n);
+
+/* 1 if the namespace belongs to our own user namespace, or to one above it, so that a privilege
+ * there is one over the host's namespaces too; 0 if to another one; -errno. */
+int eg_netns_is_ours(const struct eg_netns *netns);
 
 #endif /* EG_NETNS_H */

@@ -44,11 +44,13 @@ int eg_processes_visit(int (*visit)(pid_t pid, int proc_fd, void *argument), voi
 	if (!proc)
 		return -errno;
 	while (!result) {
-		const struct dirent *entry = readdir(proc);
+		const struct dirent *entry;
 		pid_t pid;
 
+		errno = 0;
+		entry = readdir(proc);
 		if (!entry)
-			break;
+			return -errno;
 		pid = eg_pid_parse(entry->d_name);
 		if (pid)
 			result = visit(pid, dirfd(proc), argument);
@@ -56,14 +58,17 @@ int eg_processes_visit(int (*visit)(pid_t pid, int proc_fd, void *argument), voi
 	return result;
 }
 
-bool eg_process_in_netns(pid_t pid, int proc_fd, const struct eg_netns *netns)
+int eg_process_in_netns(pid_t pid, int proc_fd, const struct eg_netns *netns)
 {
 	struct stat stat;
 	char path[32];
 
 	snprintf(path, sizeof(path), "%d/ns/net", pid);
-	return fstatat(proc_fd, path, &stat, 0) == 0 && stat.st_dev == netns->dev &&
-	       stat.st_ino == netns->inode;
+	if (fstatat(proc_fd, path, &stat, 0) < 0)
+		return errno == ENOENT || errno == ESRCH || errno == EACCES || errno == EINVAL
+			       ? 0
+			       : -errno;
+	return stat.st_dev == netns->dev && stat.st_ino == netns->inode;
 }
 
 static __u64 clock_ns(clockid_t clock)

@@ -9,7 +9,8 @@
  * non-zero and returns that. */
 int eg_processes_visit(int (*visit)(pid_t pid, int proc_fd, void *argument), void *argument);
 
-bool eg_process_in_netns(pid_t pid, int proc_fd, const struct eg_netns *netns);
+/* 1 or 0; 0 also where it is gone meanwhile, or hidden from us. */
+int eg_process_in_netns(pid_t pid, int proc_fd, const struct eg_netns *netns);
 
 /* CLOCK_REALTIME nanoseconds, 0: not known. */
 __u64 eg_process_started(pid_t pid);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "util/cleanup.h"
+#include "util/text.h"
 
 void eg_survey_free(struct eg_survey *survey)
 {
@@ -23,14 +24,23 @@ static void add_tunnel(struct eg_survey *survey, const struct eg_link *link,
 	survey->tunnels[survey->n_tunnels++] = (struct eg_tunnel){.link = *link, .kind = kind};
 }
 
-static void add_underlay(struct eg_survey *survey, const struct eg_netns *netns,
-			 const struct eg_link *link)
+/* That the other end could not be looked for does not mean that there is none. */
+static int add_underlay(struct eg_survey *survey, const struct eg_netns *netns,
+			const struct eg_link *link, struct eg_error *error)
 {
 	struct eg_underlay *underlay = &survey->underlays[survey->n_underlays++];
+	char name[IFNAMSIZ * 4];
+	int result = -ENOENT;
 
 	*underlay = (struct eg_underlay){.link = *link};
 	if (strcmp(link->kind, "veth") == 0)
-		underlay->has_peer = eg_peer_find(netns, link, &underlay->peer) == 0;
+		result = eg_peer_find(netns, link, &underlay->peer);
+	underlay->has_peer = result == 0;
+	if (result == 0 || result == -ENOENT)
+		return 0;
+	return eg_error_set(
+		error, EG_EXIT_FAILED, -result, "cannot look for the other end of '%s': %s",
+		eg_escape(name, sizeof(name), link->name, sizeof(link->name)), strerror(-result));
 }
 
 int eg_survey_take(const struct eg_netns *netns, const struct eg_policy *policy,
@@ -50,7 +60,7 @@ int eg_survey_take(const struct eg_netns *netns, const struct eg_policy *policy,
 	if (!survey.tunnels || !survey.underlays)
 		return eg_error_set(error, EG_EXIT_FAILED, ENOMEM, "out of memory");
 
-	for (size_t i = 0; i < n_links; i++) {
+	for (size_t i = 0; i < n_links && result == 0; i++) {
 		enum eg_tunnel_kind kind = EG_TUNNEL_NOT;
 
 		if (links[i].loopback)
@@ -60,8 +70,10 @@ int eg_survey_take(const struct eg_netns *netns, const struct eg_policy *policy,
 		if (kind == EG_TUNNEL_KERNEL || kind == EG_TUNNEL_USERSPACE)
 			add_tunnel(&survey, &links[i], kind);
 		else
-			add_underlay(&survey, netns, &links[i]);
+			result = add_underlay(&survey, netns, &links[i], error);
 	}
+	if (result < 0)
+		return result;
 	*ret_survey = survey;
 	survey = (struct eg_survey){};
 	return 0;

@@ -55,8 +55,11 @@ static int too_long(struct eg_error *error, const char *text)
 static void learn_processes(struct eg_target *target)
 {
 	EG_AUTO_FREE pid_t *pids = calloc(PIDS_MAX, sizeof(*pids));
-	size_t n = pids ? eg_netns_pids(&target->netns, pids, PIDS_MAX) : 0;
+	size_t n = 0;
 
+	/* It is told to people, and decides nothing. */
+	if (!pids || eg_netns_pids(&target->netns, pids, PIDS_MAX, &n) < 0)
+		return;
 	for (size_t i = 0; i < n; i++) {
 		__u64 started = eg_process_started(pids[i]);
 

@@ -53,7 +53,7 @@ struct eg_guard_view {
 	char **tunnels;                   /* "wg0", NULL-terminated */
 	char *tunnel_state;               /* "wg0 (WireGuard, up)", "wg0 absent", … */
 	char **endpoints;                 /* texts */
-	char *dns;                        /* "tunnel", "lan", "outside the guard" */
+	char *dns;                        /* "tunnel", "lan", "outside the guard", "not known" */
 	char *dns_detail;                 /* what leaves outside any hook, and the fix; NULL */
 	char *holds_against; /* "root with NET_ADMIN inside", "processes without NET_ADMIN" */
 	struct eg_layer_view *layers;

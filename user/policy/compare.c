@@ -385,8 +385,7 @@ static int probe_endpoint(const struct comparison *comparison, struct level *lev
 	packet.sport_be = pinned_be ^ EG_BE16(1);
 	r = probe(comparison, level, &packet, &accepted_source);
 	packet.sport_be = pinned_be;
-	packet.payload[0] = 4;
-	packet.payload_len = 32;
+	packet.wireguard = 1;
 	return r < 0 ? r : probe(comparison, level, &packet, &accepted_source);
 }
 

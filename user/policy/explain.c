@@ -162,10 +162,7 @@ static struct eg_packet packet_of(const struct eg_question *question, const stru
 		packet.icmp_type = 8; /* echo request */
 	else if (question->proto == EG_PROTO_ICMPV6)
 		packet.icmp_type = 128;
-	if (question->wireguard) {
-		packet.payload[0] = 4; /* a keepalive, the shortest data message */
-		packet.payload_len = 32;
-	}
+	packet.wireguard = question->wireguard;
 	return packet;
 }
 

@@ -11,11 +11,9 @@ struct eg_frame {
 	__u32 captured;
 	__u32 length;
 	__u32 gso_size;
-	__u32 checksum_start;
-	__u32 checksum_offset;
+	__u64 checksum;
 	__u8 link_header;
 	__u8 vlan_tags;
-	__u8 checksum_pending;
 };
 
 struct eg_tables {
@@ -25,10 +23,8 @@ struct eg_tables {
 
 #include "eg_decide.h"
 
-static inline const void *eg_frame_at(const struct eg_frame *frame, __u32 offset, const __u32 len,
-				      void *scratch)
+static inline const void *eg_frame_at(const struct eg_frame *frame, __u32 offset, const __u32 len)
 {
-	(void)scratch;
 	if (offset > frame->captured || len > frame->captured - offset)
 		return NULL;
 	return frame->bytes + offset;
@@ -37,7 +33,7 @@ static inline const void *eg_frame_at(const struct eg_frame *frame, __u32 offset
 static inline int eg_frame_copy(const struct eg_frame *frame, __u32 offset, const __u32 len,
 				void *to)
 {
-	const void *from = eg_frame_at(frame, offset, len, NULL);
+	const void *from = eg_frame_at(frame, offset, len);
 
 	if (!from)
 		return -1;
@@ -87,11 +83,11 @@ enum eg_reason eg_image_judge(const struct eg_image *image, const struct eg_host
 		.captured = host->captured < host->length ? host->captured : host->length,
 		.length = host->length,
 		.gso_size = host->gso_size,
-		.checksum_start = host->checksum_start,
-		.checksum_offset = host->checksum_offset,
+		.checksum = host->checksum_pending ? EG_CHECKSUM_PENDING(host->checksum_start,
+									 host->checksum_offset)
+						   : 0,
 		.link_header = host->link_header,
 		.vlan_tags = host->vlan_tags,
-		.checksum_pending = host->checksum_pending,
 	};
 	struct eg_case asked = {.image = image};
 	struct eg_tables tables = {.asked = &asked, .packet = ret_packet};

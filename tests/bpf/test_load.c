@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What loading costs. Nearly all of `attach` is the verifier, and in an emulated machine a test is
+ * mostly that; so its work has a limit, in instructions processed, which no machine's speed
+ * changes. A program that goes beyond has ways that multiply: see eg_forget() and EG_GLOBAL.
+ */
+#include "fixture.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "guard.skel.h"
+#include "guard_nobtf.skel.h"
+#include "util/cleanup.h"
+
+#define INSNS_MAX 40000
+
+/* BPF_LOG_STATS of the kernel's bpf_verifier.h: the summary alone */
+#define LOG_STATS 4
+
+static bool kernel_has_btf(void)
+{
+	return access("/sys/kernel/btf/vmlinux", R_OK) == 0;
+}
+
+static void close_object(struct bpf_object **object)
+{
+	bpf_object__close(*object);
+}
+
+/* From a log's "processed N insns ...". */
+static unsigned long processed(const char *log)
+{
+	const char *at = strstr(log, "processed ");
+	unsigned long n = 0;
+
+	if (!at || sscanf(at, "processed %lu", &n) != 1)
+		fail_msg("no summary in the verifier's log: %s", log);
+	return n;
+}
+
+static void load_each(const char *name, const void *elf, size_t elf_size)
+{
+	static char logs[EG_PROG_COUNT][4096];
+	EG_AUTO(close_object) struct bpf_object *object = bpf_object__open_mem(elf, elf_size, NULL);
+
+	assert_non_null(object);
+	for (enum eg_prog prog = 0; prog < EG_PROG_COUNT; prog++) {
+		struct bpf_program *found =
+			bpf_object__find_program_by_name(object, eg_progs[prog].function);
+
+		assert_non_null(found);
+		assert_int_equal(bpf_program__set_log_buf(found, logs[prog], sizeof(logs[prog])),
+				 0);
+		assert_int_equal(bpf_program__set_log_level(found, LOG_STATS), 0);
+	}
+	if (bpf_object__load(object) < 0)
+		fail_msg("%s is refused: %s %s %s", name, logs[0], logs[1], logs[2]);
+	for (enum eg_prog prog = 0; prog < EG_PROG_COUNT; prog++) {
+		unsigned long n = processed(logs[prog]);
+
+		printf("%s, %s: %lu instructions processed, at most %d\n", name,
+		       eg_progs[prog].function, n, INSNS_MAX);
+		assert_true(n && n <= INSNS_MAX);
+	}
+}
+
+static void test_verifier_with_btf(void **state)
+{
+	size_t elf_size;
+	const void *elf = guard_bpf__elf_bytes(&elf_size);
+
+	(void)state;
+	if (!kernel_has_btf()) {
+		print_message("this kernel has no BTF\n");
+		skip();
+	}
+	load_each("with BTF", elf, elf_size);
+}
+
+static void test_verifier_without_btf(void **state)
+{
+	size_t elf_size;
+	const void *elf = guard_nobtf_bpf__elf_bytes(&elf_size);
+
+	(void)state;
+	load_each("without BTF", elf, elf_size);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_verifier_with_btf),
+		cmocka_unit_test(test_verifier_without_btf),
+	};
+
+	fixture_enter("test_load");
+	return cmocka_run_group_tests_name("load", tests, NULL, NULL);
+}
