@@ -265,12 +265,15 @@ $(FUZZERS): $(BUILD)/tests/fuzz/%: $(BUILD)/fuzz/tests/fuzz/%.o \
 	$(Q)$(CLANG_PATH) $(CFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^
 
 # Small programs that the namespace tests run inside their namespaces, without sanitizers.
-TOOL_SRC := $(wildcard tests/e2e/*.c)
-TOOLS := $(TOOL_SRC:tests/e2e/%.c=$(BUILD)/tests/%)
-$(TOOLS): $(BUILD)/tests/%: $(BUILD)/obj/tests/e2e/%.o
-	$(call say,LINK,$@)
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $<
+TOOL_SRC := $(wildcard tests/e2e/*.c tests/faults/*.c)
+TOOLS := $(addprefix $(BUILD)/tests/,$(notdir $(TOOL_SRC:.c=)))
+define tool
+$(BUILD)/tests/$(notdir $(1:.c=)): $(1:%.c=$(BUILD)/obj/%.o)
+	$$(call say,LINK,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$<
+endef
+$(foreach source,$(TOOL_SRC),$(eval $(call tool,$(source))))
 
 # Programs alone, in the order in which tests/run finds them.
 .PHONY: tests tools
@@ -281,16 +284,28 @@ tests: $(TEST_PROGRAMS) $(FUZZERS) $(TOOLS)
 AS_CALLER := scripts/as-caller '$(BUILD)' env -u MAKEFLAGS -u MFLAGS
 BUILD_AS_CALLER = $(AS_CALLER) $(MAKE) --no-print-directory -j$(JOBS) $(MAKEOVERRIDES)
 
-.PHONY: test demo fuzz deps
+.PHONY: test demo faults fuzz deps
 test:
 	@scripts/deps.sh build test
 	@+$(BUILD_AS_CALLER) all tests
 	@tests/run --build '$(BUILD)' --jobs $(JOBS) $(TESTS)
 
+# The tests of vmtest/tests under each kernel, in virtual machines.
+vmtest:
+	@scripts/deps.sh build test vmtest
+	@+$(BUILD_AS_CALLER) all tests
+	@vmtest/table --build '$(BUILD)' --jobs $(JOBS) --kernels '$(KERNELS)' $(TESTS)
+
 demo:
 	@scripts/deps.sh build demo
 	@+$(BUILD_AS_CALLER) all tools
 	@scripts/demo.sh '$(BUILD)'
+
+# The suite runs a share of them.
+faults:
+	@scripts/deps.sh build test
+	@+$(BUILD_AS_CALLER) all tools
+	@tests/faults/run --build '$(BUILD)' --jobs $(JOBS) $(FAULTS)
 
 FUZZ_SECONDS ?= 600
 fuzz: $(FUZZERS)
@@ -347,12 +362,16 @@ help:
 	@echo 'make             the command, $(BUILD)/egressguard'
 	@echo 'make test        install what is missing, build, run all tests (root);'
 	@echo '                 TESTS="NAME..." runs those whose names contain one of these'
+	@echo 'make vmtest      the same for the tests of vmtest/tests, under each kernel of vmtest/kernels;'
+	@echo '                 KERNELS="NAME..." takes those (root)'
 	@echo 'make demo        install what is missing, build, show it in private namespaces (root)'
 	@echo 'make check       formatting, static analysis, shell scripts, manual pages, house rules'
 	@echo 'make tests       build the test programs without running them'
+	@echo 'make faults      each system call of attach, replace, detach and status failing, or the'
+	@echo '                 command killed at it; FAULTS="--only CASE" for one (tests/faults/run)'
 	@echo 'make fuzz        run each fuzzer for FUZZ_SECONDS=$(FUZZ_SECONDS)'
 	@echo 'make static      one static binary, $(BUILD)/static/egressguard'
-	@echo 'make deps        install what is missing to build; SETS="build demo test check" for'
+	@echo 'make deps        install what is missing to build; SETS="build demo test vmtest check" for'
 	@echo '                 more, YES=1 for no questions'
 	@echo 'make install     DESTDIR= PREFIX=$(PREFIX)'
 	@echo 'make uninstall   remove what install has put there (guards in force stay)'

@@ -120,6 +120,12 @@ check_completion() {
 		problem 'doc/egressguard.bash: its reasons are not those of include/eg_abi.h'
 }
 
+# What people read of the state table is what the test walks through.
+check_states() {
+	local output
+	output=$(scripts/states-doc.py --check) || problem "$output"
+}
+
 check_format
 check_tidy
 check_shell
@@ -128,5 +134,6 @@ check_manual
 check_license
 check_layers
 check_completion
+check_states
 [ "$failed" != 0 ] || echo 'check: nothing to complain about'
 exit "$failed"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# deps.sh [--dry-run] [SET...]: install what is missing to build, demo, test, check (all of them by default), or
-# make a static binary (static).
+# deps.sh [--dry-run] [SET...]: install what is missing to build, demo, test, check (all of them by
+# default), make a static binary (static), or test in virtual machines (vmtest).
 #
 # Says what it will install and asks on a terminal; goes on without asking where there is none, or
 # with YES=1. Says nothing, and needs neither root nor a network, where nothing is missing. With
@@ -131,6 +131,38 @@ set_test() {
 	need_command ps procps
 }
 
+# Debian 12 has virtiofsd beside qemu, later ones in a package of its own.
+need_virtiofsd() {
+	for file in /usr/libexec/virtiofsd /usr/lib/virtiofsd /usr/lib/qemu/virtiofsd; do
+		[ -x "$file" ] && return
+	done
+	if apt-cache show virtiofsd 2>/dev/null | grep -q '^Package:'; then
+		lack virtiofsd
+	else
+		lack qemu-system-common
+	fi
+}
+
+# A machine's first processes have no libraries.
+need_static_busybox() {
+	for file in /bin/busybox /bin/busybox.static; do
+		[ -x "$file" ] && ! ldd "$file" >/dev/null 2>&1 && return
+	done
+	lack busybox-static
+}
+
+set_vmtest() {
+	need_command python3 python3
+	need_command qemu-system-x86_64 qemu-system-x86
+	need_virtiofsd
+	need_static_busybox
+	need_command depmod kmod
+	need_command zstd zstd
+	need_command xz xz-utils
+	need_command dpkg-deb dpkg
+	[ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || lack debian-archive-keyring
+}
+
 set_check() {
 	need_versioned clang-format clang-format
 	need_versioned clang-tidy clang-tidy
@@ -154,9 +186,9 @@ set_static() {
 
 for set in "$@"; do
 	case $set in
-	build | demo | test | check | static) "set_$set" ;;
+	build | demo | test | vmtest | check | static) "set_$set" ;;
 	*)
-		echo "deps: there is no set '$set': use build, demo, test, check or static" >&2
+		echo "deps: there is no set '$set': use build, demo, test, vmtest, check or static" >&2
 		exit 2
 		;;
 	esac

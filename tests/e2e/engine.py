@@ -4,7 +4,8 @@
 
 usage: engine.py SOCKET [NAME=PID]...
 
-Each NAME is a container; its id is the SHA-256 of its name, and PID 0 is a stopped one.
+Each NAME is a container; its id is the SHA-256 of its name, and PID 0 is a stopped one. What is asked
+about one whose PID is -1 is never answered.
 """
 
 import hashlib
@@ -13,6 +14,7 @@ import json
 import os
 import socketserver
 import sys
+import time
 
 
 def container_id(name):
@@ -20,7 +22,8 @@ def container_id(name):
 
 
 class Engine(http.server.BaseHTTPRequestHandler):
-    containers = {}
+    containers = {}  # name: PID
+    names = {}  # id: name
 
     def reply(self, status, content):
         body = json.dumps(content).encode()
@@ -37,10 +40,13 @@ class Engine(http.server.BaseHTTPRequestHandler):
             ])
             return
         name = self.path.removeprefix("/containers/").removesuffix("/json")
+        name = self.names.get(name, name)
         if name not in self.containers:
             self.reply(404, {"message": f"No such container: {name}"})
             return
         pid = self.containers[name]
+        while pid == -1:
+            time.sleep(60)
         self.reply(200, {
             "Id": container_id(name),
             "Name": "/" + name,
@@ -64,6 +70,7 @@ def main():
     for argument in sys.argv[2:]:
         name, _, pid = argument.partition("=")
         Engine.containers[name] = int(pid)
+        Engine.names[container_id(name)] = name
     # Whoever finds the socket finds somebody who listens.
     path = sys.argv[1] + ".new"
     with Server(path, Engine) as server:

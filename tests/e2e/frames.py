@@ -8,6 +8,7 @@ The addresses are those of tests/e2e/lib.sh. --bypass goes past the qdisc. Exit 
 usage, 3 the kernel refused to send.
 """
 
+import fcntl
 import ipaddress
 import socket
 import struct
@@ -22,6 +23,7 @@ LAN6 = "fd00:1::10"
 PUBLIC, PUBLIC6 = "203.0.113.7", "2001:db8:7::7"
 ENDPOINT = "203.0.113.9"
 
+SIOCGIFHWADDR = 0x8927
 SOL_PACKET = 263
 PACKET_VNET_HDR = 15
 PACKET_QDISC_BYPASS = 20
@@ -67,8 +69,10 @@ def udp6(dst, port, payload=b"x" * 32, sport=40000):
 
 
 def ethernet(ethertype, payload, dst=HOST_MAC):
-    with open(f"/sys/class/net/{INTERFACE}/address", encoding="ascii") as file:
-        source = bytes.fromhex(file.read().strip().replace(":", ""))
+    # Not from /sys, which may be the view of another namespace.
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        request = struct.pack("256s", INTERFACE.encode())
+        source = fcntl.ioctl(any_socket, SIOCGIFHWADDR, request)[18:24]
     return dst + source + struct.pack(">H", ethertype) + payload
 
 

@@ -6,6 +6,7 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
@@ -15,6 +16,7 @@
 #include <netinet/ip_icmp.h>
 #include <netinet/udp.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -22,6 +24,8 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "wire.h"
 
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103
@@ -42,8 +46,9 @@ static const char help[] =
 	"  marker    a frame of ethertype 0x88b5 out of the interface, to find an end in a "
 	"capture\n"
 	"\n"
+	"  --netns FILE     from in there\n"
 	"  --count N        send so many (1); waits for the last one's answer\n"
-	"  --timeout MS     for an answer (1000)\n"
+	"  --timeout MS     for an answer (1000), times $EG_SLOW where it is slow\n"
 	"  --mark N         SO_MARK\n"
 	"  --bind IFACE     SO_BINDTODEVICE\n"
 	"  --source ADDR    bind to it; with raw, packet, bypass: forge it\n"
@@ -255,25 +260,6 @@ static int probe_stream_or_datagram(struct probe *probe)
 	return status;
 }
 
-/* The internet checksum. */
-static uint32_t sum_add(uint32_t sum, const void *data, size_t len)
-{
-	const uint8_t *bytes = data;
-
-	for (size_t i = 0; i + 1 < len; i += 2)
-		sum += (uint32_t)bytes[i] << 8 | bytes[i + 1];
-	if (len & 1)
-		sum += (uint32_t)bytes[len - 1] << 8;
-	return sum;
-}
-
-static uint16_t sum_end(uint32_t sum)
-{
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	return htons((uint16_t)~sum);
-}
-
 static int probe_icmp(struct probe *probe)
 {
 	bool v4 = probe->family == AF_INET;
@@ -461,8 +447,21 @@ static int send_marker(const struct probe *probe, const char *interface)
 	return status;
 }
 
+/* Cheaper than a process that does it first. */
+static bool enter_netns(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	bool entered = fd >= 0 && setns(fd, CLONE_NEWNET) == 0;
+
+	if (fd >= 0)
+		close(fd);
+	return entered;
+}
+
 static bool take_option(struct probe *probe, const char *name, const char *value)
 {
+	if (!strcmp(name, "--netns"))
+		return enter_netns(value);
 	if (!strcmp(name, "--count"))
 		probe->count = atol(value);
 	else if (!strcmp(name, "--timeout"))
@@ -509,6 +508,8 @@ int main(int argc, char **argv)
 		if (!take_option(&probe, argv[i], argv[i + 1]))
 			return usage("bad option", argv[i]);
 	}
+	if (getenv("EG_SLOW") && atol(getenv("EG_SLOW")) > 1)
+		probe.timeout_ms *= atol(getenv("EG_SLOW"));
 	if (probe.size < 0 || probe.size > (long)sizeof(probe.payload) - 64)
 		return usage("bad --size for", probe.way);
 	memset(probe.payload, 'x', sizeof(probe.payload));

@@ -184,7 +184,7 @@ check_equal 'status: keys' "$(eg status --json | jq -r '.guards[0]|keys_unsorted
 	'name target mode state detail since target_started tunnel tunnels tunnel_state endpoints dns dns_detail holds_against layers notes counters recent policy'
 check_equal 'status: the tunnel is not there' "$(eg status --json | jq -r '.guards[0].tunnel_state')" 'wg0 absent'
 check_equal 'status: what it holds against' "$(eg status --json | jq -r '.guards[0].holds_against')" \
-	'root with NET_ADMIN inside'
+	'processes without NET_ADMIN'
 send 3
 check_equal 'status: recent' \
 	"$(eg status --json | jq -c '.guards[0].recent[]|select(.dport==443)|[.dst,.proto,.reason,.layer,.packets]')" \

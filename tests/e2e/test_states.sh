@@ -1,163 +1,436 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Everything that becomes of a tunnel while it is guarded: something inside talks to the internet all
-# the time, and in no state does a packet of it leave in the clear.
-# time-limit: 240
+# Everything that becomes of a guarded tunnel: a walk through all of tests/e2e/states.table. Somebody
+# inside sends to the internet in every way there is, all the time, and two captures outside look for
+# it: where the internet is, and on the host's bridge for what nobody routes. What left during each
+# event and in each state is compared with the table, and so are the LAN, the tunnel and `status`.
+# scripts/states-doc.py makes doc/states.md of what it prints.
+# $STATES_WALK: `short` for a part of it.
+# time-limit: 300
 
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-# Somebody who does not stop.
-talk_start() {
-	# shellcheck disable=SC2016 # the inner shell's
-	start_in wireguard talk bash -c 'while :; do
-		"$1" udp 203.0.113.7:443 --timeout 5
-		"$1" udp "[2001:db8:7::7]:443" --timeout 5
-		"$1" tcp 203.0.113.7:443 --timeout 5
-		"$1" connected "[2001:db8:7::7]:53" --timeout 5
-		"$1" icmp 203.0.113.7 --timeout 5
-	done' - "$PROBE"
+STATES=$BED_SOURCE/tests/e2e/states.py
+TABLE=$BED_SOURCE/tests/e2e/states.table
+TALK=$BUILD/tests/talk
+SLOW=${EG_SLOW:-1}
+OTHER=203.0.113.10 # the server's other address
+
+# --- the tunnel, by wg-quick -----------------------------------------------------------------------
+
+wg_quick_prepare() {
+	tunnel_server_up
+	bed_address vpn eth0 "$OTHER/24"
+	# For where there is no kernel WireGuard: in the background, but not as a daemon.
+	cat >"$BED/wireguard-go" <<-END
+		#!/bin/sh
+		setsid wireguard-go -f "\$1" >/dev/null 2>&1 </dev/null &
+		echo \$! >"$BED/wireguard-go.pid"
+		until grep -q " 00010000 .*/\$1[.]sock\\$" /proc/net/unix; do sleep 0.02; done
+	END
+	chmod +x "$BED/wireguard-go"
+	export WG_QUICK_USERSPACE_IMPLEMENTATION=$BED/wireguard-go LOG_LEVEL=silent
+	mkdir -m 700 "$BED/good" "$BED/fails" "$BED/killed"
+	wg_quick_config >"$BED/good/wg0.conf"
+	wg_quick_config 'PostUp = echo no such thing; false' >"$BED/fails/wg0.conf"
+	# The routes come after what it has done by then.
+	# shellcheck disable=SC2016 # wg-quick's
+	wg_quick_config 'Table = off' 'PostUp = kill -KILL $$' >"$BED/killed/wg0.conf"
 }
 
-carries() {
-	probe wireguard tcp 203.0.113.7:443 --timeout 2000 | grep -q '^answer: from 10.13.13.2 ' &&
-		probe wireguard udp '[2001:db8:7::7]:443' --timeout 2000 | grep -q '^answer: from fd13::2 '
+wg0_add() {
+	if [ "$BED_WIREGUARD" = kernel ]; then
+		ip -n wireguard link add wg0 type wireguard
+	else
+		in_ns wireguard "$BED/wireguard-go" wg0
+	fi
 }
 
-# Nothing is answered, and that is the guard's doing.
-is_held() {
-	guard_counted wireguard >/dev/null
-	! probe wireguard tcp 203.0.113.7:443 --timeout 200 &&
-		! probe wireguard udp '[2001:db8:7::7]:443' --timeout 200 &&
-		guard_counted wireguard dropped | grep -q '^device public '
+wireguard_go_ends() {
+	[ -e "$BED/wireguard-go.pid" ] || return 0
+	kill -KILL "$(cat "$BED/wireguard-go.pid")" 2>/dev/null
+	wait_until 10 wireguard_go_has_ended
+	rm -f "$BED/wireguard-go.pid" /run/wireguard/wg0.sock
 }
 
-# tunnel_is_held ADDRESS: the tunnel sends to it, and the guard refuses what it sends. Its answers
-# are held back too: they would make the client follow the server back to where it was.
-tunnel_is_held() {
-	local status=0
+# A zombie, which nobody may come to wait for, has no program either.
+wireguard_go_has_ended() {
+	[ ! -e "$BED/wireguard-go.pid" ] || [ ! -e "/proc/$(cat "$BED/wireguard-go.pid")/exe" ]
+}
+
+wg_quick_config() { # LINE...: more of the interface
+	echo '[Interface]'
+	printf '%s\n' "PrivateKey = $(cat "$BED/client.key")" 'Address = 10.13.13.2/32, fd13::2/128' "$@"
+	printf '%s\n' '[Peer]' "PublicKey = $(cat "$BED/server.pub")" \
+		"Endpoint = $BED_ENDPOINT" 'AllowedIPs = 0.0.0.0/0, ::/0'
+}
+
+wg_quick() { # up|down [CONFIGURATION]
+	in_ns wireguard wg-quick "$1" "$BED/${2:-good}/wg0.conf"
+}
+
+# What wg0 leaves to whoever makes it next.
+wg0_tidy() {
+	local family
+	wait_until 10 wireguard_go_has_ended
+	for family in -4 -6; do
+		ip -n wireguard "$family" rule delete table "$BED_WG_PORT" 2>/dev/null
+		ip -n wireguard "$family" rule delete table main suppress_prefixlength 0 2>/dev/null
+	done
+	return 0
+}
+
+peer_at() { # ADDRESS
+	in_ns wireguard wg set wg0 peer "$(cat "$BED/server.pub")" endpoint "$1:$BED_WG_PORT"
+}
+
+# The server hears, and nobody hears it.
+server_is_deaf() {
 	ip -n vpn route add blackhole 172.18.0.0/16
-	move_to "$1:$BED_WG_PORT"
-	! probe wireguard tcp 203.0.113.7:443 --timeout 500 && refused_of_tunnel "$1" || status=1
+}
+server_answers() {
 	ip -n vpn route delete blackhole 172.18.0.0/16
-	return "$status"
 }
 
-refused_of_tunnel() { # ADDRESS
+# --- who talks ---------------------------------------------------------------------------------------
+
+talk_start() { # inside|outside
+	local namespace=wireguard
+	[ "$1" = inside ] || namespace=internet
+	rm -f "$BED/$1.rounds"
+	start_in "$namespace" "talk-$1" "$TALK" "$1" "$BED/$1.records" "$BED/$1.rounds"
+	wait_until 10 test -s "$BED/$1.rounds"
+}
+
+# rounds_read SIDE ARRAY: rounds finished, then the answers of each family that asks.
+rounds_read() {
+	read -r -a "$2" <"$BED/$1.rounds"
+}
+
+exec {NEVER}<> <(:)
+nap() { # SECONDS, without a process
+	read -r -t "$1" -u "$NEVER" _ || true
+}
+
+declare -A MARK=()
+
+# rounds_mark, rounds_pass: waits until all was sent once more, from its begin on, since the mark.
+rounds_mark() {
+	local side now
+	for side in inside outside; do
+		running "talk-$side" || continue
+		rounds_read "$side" now
+		MARK[$side]=${now[*]}
+	done
+}
+rounds_pass() {
+	local side now end=$((SECONDS + 10 * SLOW))
+	for side in inside outside; do
+		running "talk-$side" || continue
+		until rounds_read "$side" now && [ "${now[0]}" -gt $((${MARK[$side]%% *} + 1)) ]; do
+			[ "$SECONDS" -le "$end" ] && running "talk-$side" || return 1
+			nap 0.005
+		done
+	done
+}
+
+# answers_come LAN|TUNNEL: waits until each family that asks there has another answer since the mark.
+answers_come() {
+	local begin now from=1 i end=$((SECONDS + 15 + 2 * SLOW))
+	[ "$1" = LAN ] || from=4
+	read -r -a begin <<<"${MARK[inside]}"
+	for ((i = from; i < from + 3; i++)); do
+		until rounds_read inside now && [ "${now[i]}" -gt "${begin[i]}" ]; do
+			[ "$SECONDS" -le "$end" ] || return 1
+			nap 0.005
+		done
+	done
+}
+
+# --- what happens ------------------------------------------------------------------------------------
+
+attach() { # [OPTION...]
+	attach_at "$BED_ENDPOINT" "$@"
+}
+attach_at() { # ENDPOINT [OPTION...]
+	local endpoint=$1
+	shift
+	eg attach --netns wireguard --dns lan --endpoint "$endpoint" "$@"
+}
+
+# More endpoints than the tables in force have room for: takes a new guard.
+large_policy() {
+	local i
+	ENDPOINTS=$((${ENDPOINTS:-60} * 4))
+	{
+		echo '[WireGuard]'
+		for ((i = 1; i < ENDPOINTS; i++)); do
+			echo "Endpoint = 203.0.113.9:$i"
+		done
+		echo "Endpoint = $BED_ENDPOINT"
+	} >"$BED/large.conf"
+}
+
+event_attach() {
+	attach
+}
+event_attach_again() {
+	attach
+}
+event_replace_in_place() {
+	attach --replace --allow 100.64.0.0/24
+}
+event_replace_beside() {
+	local before
+	before=$(stat -c %i "$EG_PIN_DIR/wireguard/meta")
+	large_policy
+	attach --replace --policy "$BED/large.conf" && [ "$(stat -c %i "$EG_PIN_DIR/wireguard/meta")" != "$before" ]
+}
+event_loader_killed() {
+	local pid status
+	for _ in 1 2; do
+		large_policy
+		# Not by a function: that would be a shell's process, which the command outlives.
+		"$EG" attach --pin-dir "$EG_PIN_DIR" --netns wireguard --dns lan --endpoint "$BED_ENDPOINT" \
+			--replace --policy "$BED/large.conf" &
+		pid=$!
+		until [ -e "$EG_PIN_DIR/_new-wireguard" ] || ! kill -0 "$pid" 2>/dev/null; do
+			:
+		done
+		kill -KILL "$pid" 2>/dev/null || true
+		status=0
+		wait "$pid" || status=$?
+		if [ "$status" = 137 ] && [ -e "$EG_PIN_DIR/_new-wireguard" ]; then
+			return
+		fi
+		echo 'it was faster'
+	done
+	return 1
+}
+event_attach_new() {
+	attach_at "$OTHER:$BED_WG_PORT" --replace && server_answers && peer_at "$OTHER"
+}
+event_attach_old() {
+	attach --replace && server_answers && peer_at 203.0.113.9
+}
+event_detach() {
+	eg detach wireguard
+}
+event_wg_quick_up() {
+	wg_quick up
+}
+event_wg0_made() {
+	ip -n wireguard link show wg0 2>/dev/null && return 1
+	wg0_add && tunnel_configure
+}
+event_wg0_made_deaf() {
+	server_is_deaf && event_wg0_made
+}
+event_server_answers() {
+	server_answers
+}
+event_wg_quick_down() {
+	wg_quick down && wg0_tidy
+}
+event_wg_quick_fails() {
+	! wg_quick up fails && bed_no_link wireguard wg0 && wg0_tidy
+}
+event_wg_quick_killed() {
+	! wg_quick up killed && ip -n wireguard link show wg0
+}
+event_endpoint_lost() {
+	ip -n internet route add unreachable 203.0.113.9/32
+}
+event_endpoint_back() {
+	ip -n internet route delete unreachable 203.0.113.9/32
+}
+event_wg0_down() {
+	ip -n wireguard link set wg0 down
+}
+event_wg0_down_cut() {
+	event_wg0_down && event_endpoint_back
+}
+event_wg0_up() {
+	tunnel_link_up
+}
+event_wg0_deleted() {
+	ip -n wireguard link delete wg0 && wg0_tidy
+}
+event_peer_moves() {
+	server_is_deaf && nap 0.05 && peer_at "$OTHER"
+}
+event_peer_moves_back() {
+	server_is_deaf && nap 0.05 && peer_at 203.0.113.9
+}
+event_bpffs_moved() {
+	mkdir -p "$BED/elsewhere" && mount --move /sys/fs/bpf "$BED/elsewhere"
+}
+event_bpffs_back() {
+	mount --move "$BED/elsewhere" /sys/fs/bpf
+}
+event_bpffs_lost() {
+	umount /sys/fs/bpf && mount -t bpf -o mode=700 bpf /sys/fs/bpf && mkdir "$EG_PIN_DIR"
+}
+# With what clsact's filters would go on to drop, a walk would not see what the next guard lets out.
+event_attach_anew() {
+	in_ns wireguard tc filter delete dev eth0 egress 2>/dev/null
+	in_ns host tc filter delete dev veth-wg ingress 2>/dev/null
+	attach
+}
+event_container_stops() {
+	MAC=$(mac_of wireguard eth0)
+	ip netns delete wireguard
+	wireguard_go_ends
+	stop talk-inside KILL
+	# The kernel takes namespaces away one after the other, for the whole machine.
+	wait_until 60 bed_no_link host veth-wg
+}
+event_container_starts() {
+	bed_container "$MAC" && prepare_inside && talk_start inside
+}
+
+mac_of() { # NAMESPACE INTERFACE
+	ip -n "$1" -br link show "$2" | awk '{ print $3 }'
+}
+
+bed_at_exit() {
+	wireguard_go_ends
+}
+
+prepare_inside() {
+	bed_sysctl wireguard ipv6/icmp/ratelimit=0
+}
+
+# --- what must hold in a state, beside what the table says -------------------------------------------
+
+# refused_of_tunnel ADDRESS: the tunnel sends to it, and the guard refuses what it sends.
+refused_of_tunnel() {
 	eg status wireguard --json | jq -e --arg address "$1" --argjson port "$BED_WG_PORT" \
-		'.guards[0].recent[]|select(.dst==$address and .dport==$port and .reason=="public")'
+		'.guards[0].recent[]|select(.dst==$address and .dport==$port and .proto=="udp" and .reason=="public")' >/dev/null
+}
+state_other_endpoint() {
+	wait_until 15 refused_of_tunnel "$OTHER" || echo 'nothing of the tunnel was refused'
+}
+state_old_endpoint() {
+	wait_until 15 refused_of_tunnel 203.0.113.9 || echo 'nothing of the tunnel was refused'
 }
 
-# The peer of wg0 moves.
-move_to() {
-	in_ns wireguard wg set wg0 peer "$(cat "$BED/server.pub")" endpoint "$1"
+# --- the walk ----------------------------------------------------------------------------------------
+
+declare -A LEAVES=() TUNNEL=() STATUS=() WG0=()
+
+table_read() {
+	local kind name rest
+	while read -r kind name rest; do
+		[ "$kind" != state ] ||
+			read -r LEAVES["$name"] TUNNEL["$name"] _ STATUS["$name"] WG0["$name"] _ <<<"$rest"
+	done <"$TABLE"
 }
 
-carries_to() { # ADDRESS
-	move_to "$1:$BED_WG_PORT"
-	carries
+phase() { # event|state ORIGIN EVENT TARGET
+	echo "${EPOCHREALTIME/,/.} $*" >>"$BED/phases"
 }
 
-lan_works() {
-	probe wireguard tcp 192.168.1.10:80 --timeout 2000 | grep -q '^answer: from 172.18.0.2 '
+# status_is STATE: what is wrong with it. The text: a start of jq takes long in a virtual machine.
+status_is() {
+	local wanted=${STATUS[$1]} said=none wg0='' exit=0 word rest
+	eg status wireguard --check >"$BED/status" 2>/dev/null || exit=$?
+	while read -r word rest; do
+		case $word in
+		wireguard:) said=${rest%%:*} ;; # and a reason
+		tunnel) wg0=$rest ;;
+		layers) echo "${rest##*; }" >"$BED/layer" ;; # of `device`, the first
+		esac
+	done <"$BED/status"
+	[[ "|$wanted|" == *"|$said|"* ]] || echo "status says '$said', not '$wanted'"
+	if [ "$said" = enforcing ]; then
+		[ "$exit" = 0 ] || echo "status --check: exit status $exit"
+	else
+		[ "$exit" = 1 ] || echo "status --check: exit status $exit, not 1"
+	fi
+	case ${WG0[$1]} in
+	absent) [ "$wg0" = 'wg0 absent' ] ;;
+	up | down) [[ $wg0 == "wg0 ("*"WireGuard, ${WG0[$1]})" ]] ;;
+	-) ;;
+	esac || echo "status says of the tunnel '$wg0', not '${WG0[$1]}'"
 }
 
-state() {
-	eg status wireguard --json | jq -r '.guards[0].state'
+# look STATE: what is wrong with it.
+look() {
+	rounds_mark
+	status_is "$1"
+	if declare -F "state_${1//-/_}" >/dev/null; then
+		"state_${1//-/_}"
+	fi
+	rounds_pass || echo 'nobody sends'
+	if [ "${LEAVES[$1]}" != nobody ]; then
+		answers_come LAN || echo 'the LAN does not answer'
+	fi
+	if [ "${TUNNEL[$1]}" = yes ]; then
+		answers_come TUNNEL || echo 'the tunnel does not carry'
+	fi
 }
 
-tunnel_state() {
-	eg status wireguard --json | jq -r '.guards[0].tunnel_state'
+step() { # ORIGIN EVENT TARGET
+	local wrong started=$EPOCHREALTIME between
+	phase event "$@"
+	if ! "event_${2//-/_}" >"$BED/event.log" 2>&1; then
+		fail "$1, $2" 'that failed'
+		sed 's/^/  | /' "$BED/event.log"
+		exit 1
+	fi
+	if [ "${LEAVES[$1]}" = open ]; then
+		# From now on nothing may leave but what was under way.
+		nap "0.0$((SLOW < 10 ? 5 : 50))"
+		phase state "$@"
+	fi
+	between=$EPOCHREALTIME
+	rounds_mark
+	rounds_pass || true
+	[ "${LEAVES[$1]}" = open ] || phase state "$@"
+	wrong=$(look "$3")
+	echo "$2 took $(((${between/[.,]/} - ${started/[.,]/}) / 1000)) ms," \
+		"looking $(((${EPOCHREALTIME/[.,]/} - ${between/[.,]/}) / 1000)) ms"
+	if [ -z "$wrong" ]; then
+		pass "$3 after $2"
+	else
+		fail "$3 after $2" "${wrong//$'\n'/; }"
+		sed 's/^/  | /' "$BED/event.log"
+	fi
 }
 
+if [ -n "${EGRESSGUARD_FORCE_CLSACT:-}" ] &&
+	! env -u EGRESSGUARD_FORCE_CLSACT "$EG" features --json | jq -e .features.tcx.present >/dev/null; then
+	skip 'a walk with clsact' 'this kernel has no tcx, so the whole walk was one'
+	exit
+fi
+table_read
 bed_up
-talk_start
+prepare_inside
+wg_quick_prepare
+"$TALK" families >"$BED/families"
+capture_start internet internet host0 "ether src $(mac_of host wan0)"
+# In this order: what follows `vlan` is looked for behind a tag.
+capture_start host host br0 "not ether src $BED_HOST_MAC and (not (ip or ip6 or arp) or vlan)"
 
-capture_start control internet host0
-sleep 0.3
-check 'no guard, no tunnel: it is answered in the clear' probe wireguard tcp 203.0.113.7:443
-capture_stop control
-check_leaks 'no guard, no tunnel: leaks are seen' control
+STATE=unguarded
+phase state - - "$STATE"
+talk_start inside
+talk_start outside
+wrong=$(look "$STATE")
+check_equal "$STATE" "$wrong" ''
+echo "ready after $SECONDS s"
+mapfile -t walk < <("$STATES" walk "$TABLE" "${STATES_WALK:-}")
+for line in "${walk[@]}"; do
+	# shellcheck disable=SC2086 # three words
+	step $line
+done
+stop talk-inside
+stop talk-outside
+capture_stop internet
+capture_stop host
+echo "walked after $SECONDS s"
 
-attach=(attach --netns wireguard --endpoint "$BED_ENDPOINT" --dns lan)
-check 'attach before there is a tunnel' eg "${attach[@]}"
-capture_start states internet host0
-
-check 'no tunnel yet: held' is_held
-check 'no tunnel yet: the LAN' lan_works
-check_equal 'no tunnel yet: status' "$(state), $(tunnel_state)" 'enforcing, wg0 absent'
-
-tunnel_up
-check 'the tunnel comes: it carries' carries
-check 'the tunnel comes: the LAN' lan_works
-check_equal 'the tunnel comes: status' "$(state)" enforcing
-# What the tunnel's own addresses are is known now.
-check 'the tunnel comes: attach again takes its addresses off the LAN' eg "${attach[@]}"
-check 'the tunnel comes: attach again changes nothing' grep -q 'nothing changed' <(eg "${attach[@]}" 2>&1)
-
-tunnel_down
-check 'wg0 is down: held' is_held
-check 'wg0 is down: the LAN' lan_works
-check_equal 'wg0 is down: status' "$(state)" enforcing
-check 'wg0 is down: status says so' grep -q 'down' <(tunnel_state)
-tunnel_up
-check 'wg0 is up again: it carries' carries
-
-tunnel_delete
-check 'wg0 is deleted: held' is_held
-check 'wg0 is deleted: the LAN' lan_works
-check_equal 'wg0 is deleted: status' "$(state), $(tunnel_state)" 'enforcing, wg0 absent'
-tunnel_up
-check 'wg0 is made again: it carries, without another attach' carries
-check_equal 'wg0 is made again: status' "$(state)" enforcing
-
-# Another server, or the same in another place.
-bed_address vpn eth0 203.0.113.10/24
-check 'another endpoint: held' tunnel_is_held 203.0.113.10
-check_equal 'another endpoint: status' "$(state)" enforcing
-capture_stop states
-check_no_leak 'in no state did a packet leave in the clear' states
-check 'the capture saw WireGuard' test "$(capture_count states "udp port $BED_WG_PORT")" -gt 0
-
-check 'another endpoint: attach --replace' eg attach --netns wireguard --replace \
-	--endpoint "203.0.113.10:$BED_WG_PORT" --dns lan
-check 'another endpoint: it carries' wait_until 10 carries_to 203.0.113.10
-check 'the old endpoint: held' tunnel_is_held 203.0.113.9
-check 'back again: attach --replace' eg "${attach[@]}" --replace
-check 'back again: it carries' wait_until 10 carries_to 203.0.113.9
-
-# Something that is no tunnel takes its name. This version covers the interfaces that are there at the
-# moment of attach: until the next one, what leaves by it is not held, and status does not claim that
-# it is.
-forge() {
-	bed_link wireguard wg0 internet forged
-	bed_address wireguard wg0 10.66.0.2/24
-	bed_address internet forged 10.66.0.1/24
-	ip -n wireguard route replace default via 10.66.0.1 dev wg0 table "$BED_WG_PORT"
-}
-by_forged() { # how many packets leave by it
-	capture_start forged internet forged 'udp and dst host 203.0.113.7'
-	probe wireguard udp 203.0.113.7:443 --bind wg0 --count 5 --timeout 100 >/dev/null || true
-	capture_stop forged
-	capture_count forged
-}
-capture_start eth0 internet host0
-tunnel_delete
-forge
-check_equal 'a forged wg0: status' "$(state)" degraded
-check 'a forged wg0: status says why' grep -q 'wg0 is declared as the tunnel, but is none' <(eg status)
-check_status 'a forged wg0: status --check' 1 eg status wireguard --check
-check 'a forged wg0: what leaves by it is seen' test "$(by_forged)" -ge 5
-check_status 'a forged wg0: attach refuses it' 1 eg "${attach[@]}"
-check 'a forged wg0: and says why' grep -q 'wg0 is not WireGuard but a device of kind veth' \
-	<(eg "${attach[@]}" 2>&1)
-check_equal 'a forged wg0: but has covered it first' "$(by_forged)" 0
-check 'a forged wg0: attach with the real name' eg attach --netns wireguard --replace --tunnel wg1 \
-	--endpoint "$BED_ENDPOINT" --dns lan
-check_equal 'a forged wg0: status then' "$(state)" enforcing
-stop talk
-guard_counted wireguard >/dev/null
-check_equal 'a forged wg0: nothing leaves by it then' "$(by_forged)" 0
-check_equal 'a forged wg0: counted' "$(guard_counted wireguard dropped)" 'device public 5'
-capture_stop eth0
-check_no_leak 'a forged wg0: nothing left by eth0 all the time' eth0
+"$STATES" judge "$BED" "$TABLE" || BED_FAILED=1
+pass "walk: ${#walk[@]} events, Linux $(uname -r), $(cat "$BED/layer"), $BED_WIREGUARD WireGuard"
