@@ -6,7 +6,7 @@
 # event and in each state is compared with the table, and so are the LAN, the tunnel and `status`.
 # scripts/states-doc.py makes doc/states.md of what it prints.
 # $STATES_WALK: `short` for a part of it.
-# time-limit: 300
+# time-limit: 420
 
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -284,7 +284,7 @@ event_container_stops() {
 	wireguard_go_ends
 	stop talk-inside KILL
 	# The kernel takes namespaces away one after the other, for the whole machine.
-	wait_until 60 bed_no_link host veth-wg
+	wait_until 150 bed_no_link host veth-wg
 }
 event_container_starts() {
 	bed_container "$MAC" && prepare_inside && talk_start inside

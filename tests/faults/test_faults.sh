@@ -1,11 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # time-limit: 300
+# run-alone: it fills all processors, and makes and removes namespaces all the time
 # A share of tests/faults/run: system calls of attach, replace, detach and status that fail, or at
-# which the command is killed. Of every kind of call of every command some, at random; the seed is
-# printed, and `tests/faults/run --only CASE` runs a case again. `make faults` runs them all.
+# which the command is killed. Of every kind of call of every command some; `tests/faults/run --only
+# CASE` runs a case again. `make faults` runs them all.
 #
-# EG_FAULTS_SECONDS says how long (100), EG_FAULTS_ONLY which (parts of names, separated by blanks).
+# EG_FAULTS_SECONDS says how long (100), EG_FAULTS_SEED which are drawn (the same ones each time),
+# EG_FAULTS_ONLY of which (parts of names, separated by blanks).
 set -euo pipefail
 
 BUILD=${BUILD:-$(cd "$(dirname "$0")/../.." && pwd)/build}
@@ -21,4 +23,5 @@ arguments=()
 for part in $only; do
 	arguments+=(--only "$part")
 done
-exec "$(dirname "$0")/run" --build "$BUILD" --seconds "$seconds" "${arguments[@]}"
+exec "$(dirname "$0")/run" --build "$BUILD" --seconds "$seconds" \
+	--seed "${EG_FAULTS_SEED:-1}" "${arguments[@]}"
