@@ -19,7 +19,7 @@ watch() {
 	# shellcheck disable=SC2016 # the inner shell's
 	start "$name" sh -c 'err=$1; shift; exec "$@" 2>"$err"' - "$BED/$name.err" \
 		"$EG" events --pin-dir "$EG_PIN_DIR" "$@"
-	sleep 0.3
+	sleep 1
 }
 
 # ended NAME: waits for a viewer to end by itself, and gives its status.
@@ -84,7 +84,7 @@ check_equal '--reason filters' "$(wc -c <"$BED/other.log")" 0
 check 'and says so' said other '0 events shown, 0 lost'
 eg events --pcap - --count 1 2>/dev/null | tcpdump -n -r - >"$BED/piped.log" 2>/dev/null &
 piped=$!
-sleep 0.3
+sleep 1
 send 1
 wait "$piped" || true
 check 'a capture through a pipe' grep -q '203.0.113.7.443: UDP' "$BED/piped.log"
@@ -105,7 +105,7 @@ status=0
 	echo "${PIPESTATUS[0]}" >"$BED/pipe.status"
 ) &
 piped=$!
-sleep 0.3
+sleep 1
 send 1
 wait_until 5 test -s "$BED/pipe.status" || kill "$piped" 2>/dev/null || true
 wait "$piped" || true
@@ -114,7 +114,7 @@ check_equal 'a reader that goes ends it, and nothing has to come for that' \
 
 # shellcheck disable=SC2016 # the inner shell's
 start full sh -c 'exec "$@" >/dev/full' - "$EG" events --pin-dir "$EG_PIN_DIR"
-sleep 0.3
+sleep 1
 send 1
 wait_until 5 not_running full || true
 status=0
