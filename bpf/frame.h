@@ -4,7 +4,10 @@
 #define EG_FRAME_H
 
 #include <linux/bpf.h>
+#include <linux/pkt_cls.h>
 #include <bpf/bpf_helpers.h>
+
+#include "common.h"
 
 #ifdef EG_WITH_BTF
 #include <bpf/bpf_core_read.h>
@@ -14,8 +17,15 @@
 
 #include "eg_abi.h"
 
+/* To pass is TC_ACT_UNSPEC, which is TCX_NEXT: what comes after us in the chain still runs. */
+#define EG_HOOK_PASS TC_ACT_UNSPEC
+#define EG_HOOK_DROP TC_ACT_SHOT
+
+/* What record.h knows a packet by. */
+#define EG_CONTEXT struct __sk_buff
+
 struct eg_frame {
-	struct __sk_buff *skb;
+	EG_CONTEXT *skb;
 	__u32 length;
 	__u32 gso_size;
 	__u64 checksum;
@@ -40,17 +50,6 @@ static inline int eg_frame_ipv6_chain(const struct eg_frame *frame, struct eg_pa
 /* The verifier wants a bound for what is added to a packet pointer; no header of an allowed packet
  * begins beyond this. */
 #define EG_DIRECT_MAX 0x7fff
-
-/*
- * A global function: the verifier follows it once, for any arguments, and goes on where it is
- * called knowing nothing of what it returned. So it keeps the ways through a program from
- * multiplying, and its stack from those that do not call it. Linux 5.10 allows such a function
- * numbers only, beside the context. Weak, so that the compiler takes it as it stands: for an
- * argument that is not used it would pass anything, and 5.10 refuses that.
- */
-#define EG_GLOBAL __attribute__((noinline, weak))
-
-#define EG_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 
 /* The context's 32 bits become a pointer in the load itself: whatever a compiler put in between,
  * the verifier would see a number. */
@@ -272,5 +271,48 @@ EG_INLINE struct eg_frame eg_frame_open(struct __sk_buff *skb, __u8 link_header,
 		.vlan_tags = skb->vlan_present ? 1 : 0,
 	};
 }
+
+/* --- what record.h asks ----------------------------------------------------------------------- */
+
+/* A sender in user space (PACKET_VNET_HDR, a VM's tap) leaves gso_segs zero; the segments are then
+ * counted by the frame's length, its headers included. */
+EG_INLINE __u32 eg_frame_segments(const struct eg_frame *frame)
+{
+	__u32 segs;
+
+	if (!EG_UNLIKELY(frame->gso_size))
+		return 1;
+	segs = frame->skb->gso_segs;
+	return segs ? segs : (frame->length + frame->gso_size - 1) / frame->gso_size;
+}
+
+EG_INLINE __u32 eg_context_length(const EG_CONTEXT *skb)
+{
+	return skb->len;
+}
+
+EG_INLINE __u32 eg_context_ifindex(const EG_CONTEXT *skb)
+{
+	return skb->ifindex;
+}
+
+/* The packet's first bytes, from 1 to EG_SNAP_LEN of them; 0 or negative. */
+EG_INLINE int eg_context_snap(EG_CONTEXT *skb, void *to, __u32 len)
+{
+	return (int)bpf_skb_load_bytes(skb, 0, to, len);
+}
+
+/* A tc hook runs with softirqs off: nobody else is at this CPU's copy. */
+#define EG_COUNT_ADD(counter, n) ((counter) += (n))
+
+/* --- what tables.h asks ----------------------------------------------------------------------- */
+
+/* All of IPv6 is judged in a function of its own (eg_skb_judge_ipv6()). */
+struct eg_config;
+struct eg_tables;
+static inline enum eg_reason eg_judge_ipv6(const struct eg_frame *frame, __u32 offset,
+					   const struct eg_tables *tables)
+	__attribute__((always_inline));
+#define EG_JUDGE_IPV6(frame, offset, config, tables, pkt) eg_judge_ipv6(frame, offset, tables)
 
 #endif /* EG_FRAME_H */

@@ -4,14 +4,53 @@
  *
  * Compiled twice: with EG_WITH_BTF the checksum test reads struct sk_buff by the running kernel's
  * BTF; without it, nothing here needs that kernel to have any.
- *
- * To pass is TC_ACT_UNSPEC, which is TCX_NEXT: what comes after us in the chain still runs.
  */
 #include <linux/bpf.h>
-#include <linux/pkt_cls.h>
 #include <bpf/bpf_helpers.h>
 
+#include "frame.h"
+
 #include "record.h"
+
+/*
+ * All of IPv6 is judged in a function of its own: the verifier follows it once, for any offset, and
+ * the way of IPv4 has none of its long addresses in its registers and on its stack.
+ */
+EG_GLOBAL int eg_skb_judge_ipv6(struct __sk_buff *skb, __u32 offset, __u32 slot, __u64 checksum)
+{
+	struct eg_frame frame = eg_frame_open(skb, 0, checksum);
+	struct eg_tables tables = {.slot = slot};
+	struct eg_packet pkt = {};
+
+	tables.config = bpf_map_lookup_elem(&config, &slot);
+	if (!tables.config)
+		return EG_REASON_MALFORMED;
+	return eg_judge_ip(&frame, offset, EG_FAMILY_IPV6, tables.config, &tables, &pkt);
+}
+
+static inline enum eg_reason eg_judge_ipv6(const struct eg_frame *frame, __u32 offset,
+					   const struct eg_tables *tables)
+{
+	return eg_skb_judge_ipv6(frame->skb, offset, tables->slot, frame->checksum);
+}
+
+/*
+ * As a global function: the verifier follows it once, whatever ways lead here. Linux 5.10 allows
+ * such a function numbers only, beside the context.
+ */
+EG_GLOBAL int eg_skb_blocked(struct __sk_buff *skb, __u32 outcome, __u32 packets,
+			     __u64 active_since_ns)
+{
+	struct eg_frame frame = eg_frame_open(skb, eg_outcome(outcome, EG_OUTCOME_LINK_HEADER), 0);
+
+	return eg_blocked_record(skb, &frame, outcome, packets, active_since_ns);
+}
+
+EG_INLINE int eg_frame_blocked(const struct eg_frame *frame, __u32 outcome, __u32 packets,
+			       __u64 active_since_ns)
+{
+	return eg_skb_blocked(frame->skb, outcome, packets, active_since_ns);
+}
 
 EG_INLINE int eg_guard_frame(struct __sk_buff *skb, enum eg_layer layer, __u8 link_header)
 {
@@ -21,7 +60,7 @@ EG_INLINE int eg_guard_frame(struct __sk_buff *skb, enum eg_layer layer, __u8 li
 	enum eg_reason reason;
 
 	if (eg_tables_open(&tables))
-		return TC_ACT_SHOT;
+		return EG_HOOK_DROP;
 	frame = eg_frame_open(skb, link_header, eg_skb_inspect(skb));
 	reason = eg_judge(&frame, tables.config, &tables, &pkt);
 	if (EG_UNLIKELY(frame.checksum & EG_SKIPS_INGRESS) &&

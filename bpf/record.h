@@ -5,17 +5,10 @@
 
 #include "tables.h"
 
-/* A sender in user space (PACKET_VNET_HDR, a VM's tap) leaves gso_segs zero; the segments are then
- * counted by the frame's length, its headers included. */
-EG_INLINE __u32 eg_packets(const struct eg_frame *frame)
-{
-	__u32 segs;
-
-	if (!EG_UNLIKELY(frame->gso_size))
-		return 1;
-	segs = frame->skb->gso_segs;
-	return segs ? segs : (frame->length + frame->gso_size - 1) / frame->gso_size;
-}
+/* Calls eg_blocked_record(), out of line: the allowed path has none of it in its registers and on
+ * its stack. Each hook has its own. */
+static inline int eg_frame_blocked(const struct eg_frame *frame, __u32 outcome, __u32 packets,
+				   __u64 active_since_ns);
 
 EG_INLINE int eg_count(__u32 index, __u32 packets, __u32 bytes)
 {
@@ -23,9 +16,8 @@ EG_INLINE int eg_count(__u32 index, __u32 packets, __u32 bytes)
 
 	if (!counter)
 		return -1;
-	/* A tc hook runs with softirqs off: nobody else is at this CPU's copy. */
-	counter->packets += packets;
-	counter->bytes += bytes;
+	EG_COUNT_ADD(counter->packets, packets);
+	EG_COUNT_ADD(counter->bytes, bytes);
 	return 0;
 }
 
@@ -41,6 +33,7 @@ struct eg_blocked {
 	__u8 flags; /* enum eg_event_flag */
 };
 
+#ifndef EG_OWNER_BY_HOOK
 /*
  * The owner is told by the packet's socket, never by `current`, which in softirq is whoever was
  * interrupted. bpf_skb_cgroup_id() is zero unless there is a full socket (or a half-open
@@ -68,8 +61,9 @@ EG_INLINE void eg_owner_ask(struct __sk_buff *skb, struct eg_blocked *blocked)
 	blocked->socket_cookie = bpf_get_socket_cookie(skb);
 	blocked->value.uid = bpf_get_socket_uid(skb);
 }
+#endif
 
-EG_INLINE void eg_recent_record(struct __sk_buff *skb, struct eg_blocked *blocked)
+EG_INLINE void eg_recent_record(EG_CONTEXT *skb, struct eg_blocked *blocked)
 {
 	struct eg_recent_value *value = bpf_map_lookup_elem(&recent, &blocked->key);
 
@@ -87,7 +81,7 @@ EG_INLINE void eg_recent_record(struct __sk_buff *skb, struct eg_blocked *blocke
 	value->last_ns = blocked->value.last_ns;
 }
 
-EG_INLINE void eg_event_build(struct __sk_buff *skb, const struct eg_blocked *blocked,
+EG_INLINE void eg_event_build(EG_CONTEXT *skb, const struct eg_blocked *blocked,
 			      struct eg_event *event)
 {
 	const struct eg_packet *pkt = &blocked->pkt;
@@ -100,8 +94,8 @@ EG_INLINE void eg_event_build(struct __sk_buff *skb, const struct eg_blocked *bl
 	event->socket_cookie = blocked->socket_cookie;
 	event->src = pkt->src;
 	event->dst = pkt->dst;
-	event->ifindex = skb->ifindex;
-	event->length = skb->len;
+	event->ifindex = eg_context_ifindex(skb);
+	event->length = eg_context_length(skb);
 	event->uid = blocked->value.uid;
 	event->pid = blocked->value.pid;
 	event->sport_be = pkt->sport_be;
@@ -119,14 +113,14 @@ EG_INLINE void eg_event_build(struct __sk_buff *skb, const struct eg_blocked *bl
 	event->flags = blocked->flags;
 	__builtin_memcpy(event->comm, blocked->value.comm, sizeof(event->comm));
 
-	last = skb->len - 1;
+	last = eg_context_length(skb) - 1;
 	/* In a form in which the verifier of 5.10 sees that the length is from 1 to EG_SNAP_LEN;
 	 * the compiler must not see that the mask changes nothing. */
 	if (last > EG_SNAP_LEN - 1)
 		last = EG_SNAP_LEN - 1;
 	asm volatile("" : "+r"(last));
 	last &= EG_SNAP_LEN - 1;
-	if (bpf_skb_load_bytes(skb, 0, event->snap, last + 1) == 0)
+	if (eg_context_snap(skb, event->snap, last + 1) == 0)
 		event->snap_len = last + 1;
 }
 
@@ -166,7 +160,7 @@ EG_INLINE struct eg_event *eg_viewer_reserve(__u32 viewer)
 }
 
 /* Not inlined: it is called for each of the slots. */
-static __attribute__((noinline)) int eg_viewer_tell(struct __sk_buff *skb, __u32 viewer,
+static __attribute__((noinline)) int eg_viewer_tell(EG_CONTEXT *skb, __u32 viewer,
 						    const struct eg_blocked *blocked)
 {
 	struct eg_event *event = eg_viewer_reserve(viewer);
@@ -189,22 +183,17 @@ EG_INLINE __u8 eg_outcome(__u32 outcome, __u32 member)
 	return (__u8)(outcome >> member);
 }
 
-/*
- * All that follows a drop, as a global function: the verifier follows it once, whatever ways lead
- * here, and the allowed path has none of it in its registers and on its stack. Linux 5.10 allows
- * such a function numbers only, beside the context; so what was dropped is read from the frame
- * again, which is little beside the rest.
- */
-EG_GLOBAL int eg_skb_blocked(struct __sk_buff *skb, __u32 outcome, __u32 packets,
-			     __u64 active_since_ns)
+/* All that follows a drop. What was dropped is read from the frame again, which is little beside
+ * the rest. */
+EG_INLINE int eg_blocked_record(EG_CONTEXT *skb, const struct eg_frame *frame, __u32 outcome,
+				__u32 packets, __u64 active_since_ns)
 {
-	struct eg_frame frame = eg_frame_open(skb, eg_outcome(outcome, EG_OUTCOME_LINK_HEADER), 0);
 	struct eg_blocked blocked = {};
 	const struct eg_viewer_beats *beats;
 	__u32 zero = 0;
 	__u64 now;
 
-	(void)eg_parse(&frame, &blocked.pkt);
+	(void)eg_parse(frame, &blocked.pkt);
 	now = bpf_ktime_get_ns();
 	blocked.verdict = eg_outcome(outcome, EG_OUTCOME_VERDICT);
 	blocked.link_header = eg_outcome(outcome, EG_OUTCOME_LINK_HEADER);
@@ -216,13 +205,13 @@ EG_GLOBAL int eg_skb_blocked(struct __sk_buff *skb, __u32 outcome, __u32 packets
 	blocked.key.layer = eg_outcome(outcome, EG_OUTCOME_LAYER);
 	blocked.key.would = blocked.verdict == EG_VERDICT_WOULD_DROP;
 	blocked.value.packets = packets;
-	blocked.value.bytes = skb->len;
+	blocked.value.bytes = frame->length;
 	blocked.value.first_ns = now;
 	blocked.value.last_ns = now;
 	if (blocked.key.layer == EG_LAYER_PEER && blocked.verdict == EG_VERDICT_DROP &&
 	    now - active_since_ns < EG_TRANSITION_NS) {
 		blocked.flags = EG_EVENT_TRANSITION;
-		eg_count(EG_COUNTER_TRANSITION, packets, skb->len);
+		eg_count(EG_COUNTER_TRANSITION, packets, frame->length);
 	}
 	eg_owner_find(skb, &blocked);
 	eg_recent_record(skb, &blocked);
@@ -245,21 +234,21 @@ EG_INLINE int eg_record(const struct eg_frame *frame, const struct eg_tables *ta
 			enum eg_layer layer, enum eg_reason reason)
 {
 	enum eg_verdict verdict = eg_reason_verdict(reason);
-	__u32 packets = eg_packets(frame);
+	__u32 packets = eg_frame_segments(frame);
 
 	if (EG_UNLIKELY(verdict == EG_VERDICT_DROP) && (tables->config->flags & EG_CONFIG_AUDIT))
 		verdict = EG_VERDICT_WOULD_DROP;
 	if (eg_count(eg_counter_index(layer, verdict == EG_VERDICT_WOULD_DROP, reason), packets,
 		     frame->length))
-		return TC_ACT_SHOT;
+		return EG_HOOK_DROP;
 	if (EG_UNLIKELY(verdict != EG_VERDICT_ALLOW))
-		eg_skb_blocked(frame->skb,
-			       (__u32)reason << EG_OUTCOME_REASON |
-				       (__u32)layer << EG_OUTCOME_LAYER |
-				       (__u32)verdict << EG_OUTCOME_VERDICT |
-				       (__u32)frame->link_header << EG_OUTCOME_LINK_HEADER,
-			       packets, tables->config->active_since_ns);
-	return verdict == EG_VERDICT_DROP ? TC_ACT_SHOT : TC_ACT_UNSPEC;
+		eg_frame_blocked(frame,
+				 (__u32)reason << EG_OUTCOME_REASON |
+					 (__u32)layer << EG_OUTCOME_LAYER |
+					 (__u32)verdict << EG_OUTCOME_VERDICT |
+					 (__u32)frame->link_header << EG_OUTCOME_LINK_HEADER,
+				 packets, tables->config->active_since_ns);
+	return verdict == EG_VERDICT_DROP ? EG_HOOK_DROP : EG_HOOK_PASS;
 }
 
 #endif /* EG_RECORD_H */

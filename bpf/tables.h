@@ -1,16 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The policy's tables in maps, as eg_decide.h asks them. */
+/* The policy's tables in maps, as eg_decide.h asks them. Whoever includes this file has a frame:
+ * frame.h at a tc hook, nf_frame.h at a netfilter hook. */
 #ifndef EG_TABLES_H
 #define EG_TABLES_H
 
-#include "frame.h"
-
-struct eg_config;
-struct eg_tables;
-static inline enum eg_reason eg_judge_ipv6(const struct eg_frame *frame, __u32 offset,
-					   const struct eg_tables *tables)
-	__attribute__((always_inline));
-#define EG_JUDGE_IPV6(frame, offset, config, tables, pkt) eg_judge_ipv6(frame, offset, tables)
+#include "common.h"
 
 #include "eg_decide.h"
 
@@ -173,28 +167,6 @@ static inline int eg_table_rule(const struct eg_tables *tables, __u32 rule_set, 
 				__be16 port_be)
 {
 	return eg_ask_rule(tables->slot, rule_set, proto, port_be);
-}
-
-/*
- * All of IPv6 is judged in a function of its own: the verifier follows it once, for any offset, and
- * the way of IPv4 has none of its long addresses in its registers and on its stack.
- */
-EG_GLOBAL int eg_skb_judge_ipv6(struct __sk_buff *skb, __u32 offset, __u32 slot, __u64 checksum)
-{
-	struct eg_frame frame = eg_frame_open(skb, 0, checksum);
-	struct eg_tables tables = {.slot = slot};
-	struct eg_packet pkt = {};
-
-	tables.config = bpf_map_lookup_elem(&config, &slot);
-	if (!tables.config)
-		return EG_REASON_MALFORMED;
-	return eg_judge_ip(&frame, offset, EG_FAMILY_IPV6, tables.config, &tables, &pkt);
-}
-
-static inline enum eg_reason eg_judge_ipv6(const struct eg_frame *frame, __u32 offset,
-					   const struct eg_tables *tables)
-{
-	return eg_skb_judge_ipv6(frame->skb, offset, tables->slot, frame->checksum);
 }
 
 #endif /* EG_TABLES_H */
