@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Sends one frame that no ordinary socket makes, from the bed's namespace `wireguard`.
+"""Sends frames that no ordinary socket makes, from the bed's namespace `wireguard`.
 
-usage: frames.py [--bypass] KIND
+usage: frames.py [--bypass] KIND...
 
-The addresses are those of tests/e2e/lib.sh. --bypass goes past the qdisc. Exit status: 0 sent, 2
-usage, 3 the kernel refused to send.
+The addresses are those of tests/e2e/lib.sh. --bypass sends the next one past the qdisc. Exit status:
+0 sent, 2 usage, 3 the kernel refused to send one.
 """
 
 import fcntl
@@ -148,31 +148,39 @@ CHECKSUM_KINDS = {
 }
 
 
-def main():
-    arguments = sys.argv[1:]
-    bypass = arguments[:1] == ["--bypass"]
-    if bypass:
-        del arguments[0]
-    if len(arguments) != 1 or arguments[0] not in KINDS | CHECKSUM_KINDS:
-        print(__doc__, "kinds: ", " ".join(KINDS | CHECKSUM_KINDS), file=sys.stderr)
-        return 2
+def send(kind, bypass):
     sender = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
     sender.bind((INTERFACE, 0))
     if bypass:
         sender.setsockopt(SOL_PACKET, PACKET_QDISC_BYPASS, 1)
-    kind = arguments[0]
     if kind in KINDS:
         frame = KINDS[kind]()
     else:
         frame, (start, offset) = CHECKSUM_KINDS[kind]()
         sender.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
         frame = struct.pack("=BBHHHH", VNET_NEEDS_CSUM, 0, 0, 0, start, offset) + frame
-    try:
-        sender.send(frame)
-    except OSError as error:
-        print(f"refused: send: {error}")
-        return 3
-    return 0
+    sender.send(frame)
+
+
+def main():
+    arguments = sys.argv[1:]
+    kinds = [kind for kind in arguments if kind != "--bypass"]
+    if not kinds or not set(kinds) <= (KINDS | CHECKSUM_KINDS).keys():
+        print(__doc__, "kinds: ", " ".join(KINDS | CHECKSUM_KINDS), file=sys.stderr)
+        return 2
+    status = 0
+    bypass = False
+    for argument in arguments:
+        if argument == "--bypass":
+            bypass = True
+            continue
+        try:
+            send(argument, bypass)
+        except OSError as error:
+            print(f"refused: {argument}: {error}")
+            status = 3
+        bypass = False
+    return status
 
 
 if __name__ == "__main__":

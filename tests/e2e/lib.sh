@@ -515,6 +515,17 @@ guard_meta() {
 	bed_bpftool -j map dump pinned "$EG_PIN_DIR/$1/meta" | jq -r ".[0].formatted.value$2"
 }
 
+# viewers GUARD: how many viewers beat, or have been killed and not been missed yet.
+viewers() {
+	bed_bpftool -j map dump pinned "$EG_PIN_DIR/$1/viewer_beats" |
+		jq '[.[0].formatted.value.beat_ns[]|select(. > 0)]|length'
+}
+
+# more_viewers GUARD THAN
+more_viewers() {
+	[ "$(viewers "$1")" -gt "$2" ]
+}
+
 # guards_snapshot: everything that is pinned, by inode, and what each guard says of itself. The same
 # text afterwards: nothing has changed.
 guards_snapshot() {

@@ -178,10 +178,10 @@ names() {
 	clean status eg status wireguard
 	clean 'status --json' eg status wireguard --json
 	clean 'status --format prometheus' eg status wireguard --format prometheus
-	start events "$EG" events --pin-dir "$EG_PIN_DIR" wireguard --duration 1
-	sleep 0.4
+	start events "$EG" events --pin-dir "$EG_PIN_DIR" wireguard --count 1
+	wait_until 5 more_viewers wireguard 0
 	probe wireguard packet 203.0.113.7:53 --interface "$escape" --mac "$BED_HOST_MAC" >/dev/null || true
-	wait "${BED_PIDS[events]}" || true
+	wait_until 5 eval '! running events'
 	check 'names: an event of it was shown' grep -q 'DROP public a' "$BED/events.log"
 	clean events cat "$BED/events.log"
 	ip -n wireguard link delete "$escape"

@@ -30,13 +30,7 @@ watch() { # NAME ARGUMENT...
 	# shellcheck disable=SC2016 # the inner shell's
 	start "$name" sh -c 'err=$1; shift; exec "$@" 2>"$err"' - "$BED/$name.err" \
 		"$EG" events --pin-dir "$EG_PIN_DIR" "$@"
-	wait_until 5 has_viewers $((++viewers))
-}
-
-# How many viewers beat.
-has_viewers() {
-	[ "$(bed_bpftool -j map dump pinned "$EG_PIN_DIR/wireguard/viewer_beats" |
-		jq '[.[0].formatted.value.beat_ns[]|select(. > 0)]|length')" -ge "$1" ]
+	wait_until 5 more_viewers wireguard $((viewers++))
 }
 
 # ended NAME: waits until a viewer ends by itself.

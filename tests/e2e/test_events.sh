@@ -14,12 +14,14 @@ attach() {
 # watch NAME ARGUMENT...: a viewer in the background, once it is there. Output in $BED/NAME.log, what
 # it says on stderr in $BED/NAME.err.
 watch() {
-	local name=$1
+	local name=$1 before
 	shift
+	before=$(viewers wireguard)
 	# shellcheck disable=SC2016 # the inner shell's
 	start "$name" sh -c 'err=$1; shift; exec "$@" 2>"$err"' - "$BED/$name.err" \
 		"$EG" events --pin-dir "$EG_PIN_DIR" "$@"
-	sleep 1
+	# One that takes a dead one's place makes no difference.
+	wait_until 3 more_viewers wireguard "$before" || true
 }
 
 # ended NAME: waits for a viewer to end by itself, and gives its status.

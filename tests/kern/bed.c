@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "kern/features.h"
 #include "util/cleanup.h"
 
 static char mount_dir[] = "/tmp/egressguard-kern-XXXXXX";
@@ -270,12 +271,42 @@ struct looking {
 	enum eg_direction direction;
 };
 
+bool bed_has_tcx(void)
+{
+	static struct eg_features features;
+	static bool probed;
+
+	if (!probed)
+		eg_features_probe(&features);
+	probed = true;
+	return features.tcx;
+}
+
+/* Asked of tc, not of our own reader of filters. */
+static int count_filters(const struct looking *looking)
+{
+	char command[128];
+	FILE *lines;
+	int n = 0;
+
+	snprintf(command, sizeof(command),
+		 "tc filter show dev $(ip -o link | sed -n 's/^%u: \\([^:@]*\\).*/\\1/p') %s",
+		 looking->ifindex, looking->direction == EG_EGRESS ? "egress" : "ingress");
+	lines = popen(command, "r");
+	assert_non_null(lines);
+	for (char line[1024]; fgets(line, sizeof(line), lines);)
+		n += strstr(line, " bpf ") && strstr(line, "handle");
+	assert_int_equal(pclose(lines), 0);
+	return n;
+}
+
 static int count_inside(void *argument)
 {
 	const struct looking *looking = argument;
 	__u32 ids[EG_TCX_MAX];
 
-	return eg_tcx_query(looking->ifindex, looking->direction, ids, NULL);
+	return bed_has_tcx() ? eg_tcx_query(looking->ifindex, looking->direction, ids, NULL)
+			     : count_filters(looking);
 }
 
 bool bed_device_covered(const struct bed_container *container)

@@ -57,7 +57,11 @@ struct eg_guard *bed_guard(struct eg_pins *pins, const char *name,
 			   const struct eg_image *image);
 void bed_cover(struct eg_guard *guard, const struct bed_container *container);
 
-/* Whether any program is in the tcx chain of the container's eth0, and of its peer. */
+/* Whether this kernel has tcx; the guard takes clsact where it has not. */
+bool bed_has_tcx(void);
+
+/* Whether any program is in the tcx chain (any BPF filter in clsact, where there is no tcx) of the
+ * container's eth0, and of its peer. */
 bool bed_device_covered(const struct bed_container *container);
 bool bed_peer_covered(const struct bed_container *container);
 

@@ -11,7 +11,18 @@
 
 #include "util/cleanup.h"
 
-#define MANY 100000
+/* In an emulated machine time says nothing, and a tenth takes long enough. */
+static bool emulated(void)
+{
+	const char *slow = getenv("EG_SLOW");
+
+	return slow && atoi(slow) > 1;
+}
+
+static size_t many(void)
+{
+	return emulated() ? 10000 : 100000;
+}
 
 static void free_image(struct eg_image **image)
 {
@@ -166,10 +177,10 @@ static void test_large(void **state)
 	EG_AUTO_PINS struct eg_pins pins = bed_pins();
 	struct bed_container container = bed_container_start(0);
 	AUTO_BED_IMAGE struct eg_image *small = bed_image(1, lan);
-	AUTO_BED_IMAGE struct eg_image *first = bed_image_many(MANY, 0);
-	AUTO_BED_IMAGE struct eg_image *second = bed_image_many(MANY, 50);
-	EG_AUTO_FREE char *text = long_text(MANY * 25, 'a');
-	EG_AUTO_FREE char *other = long_text(MANY * 24, 'b');
+	AUTO_BED_IMAGE struct eg_image *first = bed_image_many(many(), 0);
+	AUTO_BED_IMAGE struct eg_image *second = bed_image_many(many(), 50);
+	EG_AUTO_FREE char *text = long_text(many() * 25, 'a');
+	EG_AUTO_FREE char *other = long_text(many() * 24, 'b');
 	struct eg_error error = {};
 	struct eg_guard *guard;
 	__u64 begin = eg_monotonic_ns();
@@ -179,7 +190,7 @@ static void test_large(void **state)
 	sort_image(first);
 	sort_image(second);
 	guard = bed_guard(&pins, "large", &container, text, first);
-	print_message("create, cover, commit with %d prefixes: %.3f s\n", MANY,
+	print_message("create, cover, commit with %zu prefixes: %.3f s\n", many(),
 		      seconds_since(begin));
 	assert_holds(guard, first);
 	for (int i = 0; i < 4; i++) {
@@ -189,7 +200,7 @@ static void test_large(void **state)
 		if (eg_guard_replace(guard, i % 2 ? text : other, i % 2 ? first : second, &error))
 			fail_msg("%s", error.message);
 		took = seconds_since(begin);
-		print_message("replacement of %d prefixes: %.3f s\n", MANY, took);
+		print_message("replacement of %zu prefixes: %.3f s\n", many(), took);
 		if (took > worst)
 			worst = took;
 		assert_holds(guard, i % 2 ? first : second);
@@ -201,9 +212,11 @@ static void test_large(void **state)
 	begin = eg_monotonic_ns();
 	assert_int_equal(eg_guard_replace(guard, text, first, &error), 0);
 	assert_int_equal(eg_guard_replace(guard, text, second, &error), 0);
-	print_message("from 1 to %d and then all different: %.3f s\n", MANY, seconds_since(begin));
+	print_message("from 1 to %zu and then all different: %.3f s\n", many(),
+		      seconds_since(begin));
 	assert_holds(guard, second);
-	assert_true(worst < 1.0);
+	if (!emulated())
+		assert_true(worst < 1.0);
 	eg_guard_close(guard);
 	assert_int_equal(eg_guard_remove(&pins, "large", NULL), 0);
 	bed_container_stop(&container);
