@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The programs of the layers `device` and `peer`: unpack, decide, record.
+ * The programs of the layers `device` and `peer`: unpack, decide, record. Those of the layer
+ * `socket` are in socket.h.
  *
  * Compiled twice: with EG_WITH_BTF the checksum test reads struct sk_buff by the running kernel's
  * BTF; without it, nothing here needs that kernel to have any.
@@ -11,6 +12,7 @@
 #include "frame.h"
 
 #include "record.h"
+#include "socket.h"
 
 /*
  * All of IPv6 is judged in a function of its own: the verifier follows it once, for any offset, and

@@ -117,6 +117,23 @@ struct {
 	__type(value, __u64);
 } viewer_lost SEC(".maps");
 
+/* BPF_F_CLONE: what listens passes its owner on to the connections it accepts. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_CLONE);
+	__type(key, int);
+	__type(value, struct eg_maker);
+} owners SEC(".maps");
+
+/* The value holds nothing, as above. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, EG_MAX_UNDERLAYS);
+	__uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_RDONLY_PROG);
+	__type(key, __u32);
+	__type(value, __u8);
+} underlays SEC(".maps");
+
 /* No program reads these two: the guard's identity and its policy's text, kept beside it. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -40,8 +40,8 @@ struct eg_blocked {
  * connection's listener), and uid and cookie are only asked for then: the one would be the overflow
  * uid, 65534, which is also a real user's.
  *
- * pid and comm are not in a socket. The layer `socket` is going to remember them, and this is where
- * they will be looked up.
+ * pid and comm are not in a socket. The layer `socket` remembers them beside it; a half-open
+ * connection has those of its listener.
  */
 EG_INLINE void eg_owner_find(struct __sk_buff *skb, struct eg_blocked *blocked)
 {
@@ -53,39 +53,64 @@ EG_INLINE void eg_owner_find(struct __sk_buff *skb, struct eg_blocked *blocked)
 		blocked->flags |= EG_EVENT_SOCKET;
 }
 
+EG_INLINE const struct eg_maker *eg_owner_look_up(struct __sk_buff *skb)
+{
+	struct bpf_sock *sk = skb->sk;
+	const struct eg_maker *owner;
+
+	if (!sk)
+		return NULL;
+	owner = bpf_sk_storage_get(&owners, sk, NULL, 0);
+	if (owner)
+		return owner;
+	sk = bpf_get_listener_sock(sk);
+	return sk ? bpf_sk_storage_get(&owners, sk, NULL, 0) : NULL;
+}
+
+EG_INLINE void eg_owner_name(const struct eg_maker *owner, struct eg_blocked *blocked)
+{
+	blocked->value.pid = owner->pid;
+	__builtin_memcpy(blocked->value.comm, owner->comm, sizeof(blocked->value.comm));
+	blocked->flags |= EG_EVENT_OWNER;
+}
+
 /* What is not in the key of `recent`, and so rarely needed. */
 EG_INLINE void eg_owner_ask(struct __sk_buff *skb, struct eg_blocked *blocked)
 {
+	const struct eg_maker *owner;
+
 	if (!(blocked->flags & EG_EVENT_SOCKET))
 		return;
 	blocked->socket_cookie = bpf_get_socket_cookie(skb);
 	blocked->value.uid = bpf_get_socket_uid(skb);
+	owner = eg_owner_look_up(skb);
+	if (owner)
+		eg_owner_name(owner, blocked);
 }
 #endif
 
-EG_INLINE void eg_recent_record(EG_CONTEXT *skb, struct eg_blocked *blocked)
+/* To what is there already; -1: nothing is. */
+EG_INLINE int eg_recent_add(const struct eg_blocked *blocked)
 {
 	struct eg_recent_value *value = bpf_map_lookup_elem(&recent, &blocked->key);
 
-	if (!value) {
-		eg_owner_ask(skb, blocked);
-		if (bpf_map_update_elem(&recent, &blocked->key, &blocked->value, BPF_NOEXIST) == 0)
-			return;
-		/* Another CPU was first. */
-		value = bpf_map_lookup_elem(&recent, &blocked->key);
-		if (!value)
-			return;
-	}
+	if (!value)
+		return -1;
 	__sync_fetch_and_add(&value->packets, blocked->value.packets);
 	__sync_fetch_and_add(&value->bytes, blocked->value.bytes);
 	value->last_ns = blocked->value.last_ns;
+	return 0;
 }
 
-EG_INLINE void eg_event_build(EG_CONTEXT *skb, const struct eg_blocked *blocked,
-			      struct eg_event *event)
+EG_INLINE void eg_recent_begin(const struct eg_blocked *blocked)
+{
+	if (bpf_map_update_elem(&recent, &blocked->key, &blocked->value, BPF_NOEXIST))
+		eg_recent_add(blocked); /* another CPU was first */
+}
+
+EG_INLINE void eg_event_fill(const struct eg_blocked *blocked, struct eg_event *event)
 {
 	const struct eg_packet *pkt = &blocked->pkt;
-	__u32 last;
 
 	/* A ring's memory holds what was there before. */
 	__builtin_memset(event, 0, sizeof(*event));
@@ -94,8 +119,6 @@ EG_INLINE void eg_event_build(EG_CONTEXT *skb, const struct eg_blocked *blocked,
 	event->socket_cookie = blocked->socket_cookie;
 	event->src = pkt->src;
 	event->dst = pkt->dst;
-	event->ifindex = eg_context_ifindex(skb);
-	event->length = eg_context_length(skb);
 	event->uid = blocked->value.uid;
 	event->pid = blocked->value.pid;
 	event->sport_be = pkt->sport_be;
@@ -112,6 +135,16 @@ EG_INLINE void eg_event_build(EG_CONTEXT *skb, const struct eg_blocked *blocked,
 	event->link_header = blocked->link_header;
 	event->flags = blocked->flags;
 	__builtin_memcpy(event->comm, blocked->value.comm, sizeof(event->comm));
+}
+
+EG_INLINE void eg_event_build(EG_CONTEXT *skb, const struct eg_blocked *blocked,
+			      struct eg_event *event)
+{
+	__u32 last;
+
+	eg_event_fill(blocked, event);
+	event->ifindex = eg_context_ifindex(skb);
+	event->length = eg_context_length(skb);
 
 	last = eg_context_length(skb) - 1;
 	/* In a form in which the verifier of 5.10 sees that the length is from 1 to EG_SNAP_LEN;
@@ -190,6 +223,7 @@ EG_INLINE int eg_blocked_record(EG_CONTEXT *skb, const struct eg_frame *frame, _
 {
 	struct eg_blocked blocked = {};
 	const struct eg_viewer_beats *beats;
+	int is_new, is_watched;
 	__u32 zero = 0;
 	__u64 now;
 
@@ -213,15 +247,19 @@ EG_INLINE int eg_blocked_record(EG_CONTEXT *skb, const struct eg_frame *frame, _
 		blocked.flags = EG_EVENT_TRANSITION;
 		eg_count(EG_COUNTER_TRANSITION, packets, frame->length);
 	}
-	eg_owner_find(skb, &blocked);
-	eg_recent_record(skb, &blocked);
-
 	beats = bpf_map_lookup_elem(&viewer_beats, &zero);
 	if (!beats)
 		return -1;
-	if (!EG_UNLIKELY(eg_viewers_any(beats)))
+	eg_owner_find(skb, &blocked);
+	is_new = eg_recent_add(&blocked);
+	is_watched = eg_viewers_any(beats);
+	if (!is_new && !EG_UNLIKELY(is_watched))
 		return 0;
 	eg_owner_ask(skb, &blocked);
+	if (is_new)
+		eg_recent_begin(&blocked);
+	if (!is_watched)
+		return 0;
 	EG_UNROLL
 	for (__u32 i = 0; i < EG_VIEWERS; i++)
 		if (EG_UNLIKELY(eg_viewer_is_live(beats->beat_ns[i], now)))

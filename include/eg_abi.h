@@ -19,7 +19,7 @@
 
 /* Raised whenever a layout below changes. A guard of another version is never reinterpreted: it is
  * replaced as a whole, the new one beside the old one (kern/guard.h). */
-#define EG_ABI_VERSION 1
+#define EG_ABI_VERSION 2
 #define EG_ABI_MAGIC   0x65677264 /* "egrd" */
 
 #define EG_INLINE static inline __attribute__((always_inline, unused))
@@ -347,7 +347,48 @@ enum eg_meta_flag {
 	EG_META_ACCEPT_DEVICE_ONLY = 1 << 0,
 	EG_META_HOST = 1 << 1,             /* the initial namespace, --host */
 	EG_META_NO_CHECKSUM_TEST = 1 << 2, /* loaded without kernel BTF, see bpf/ */
+	EG_META_NO_SOCKET = 1 << 3, /* the layer `socket` could not be had when it was made */
 };
+
+/* --- sockets -------------------------------------------------------------------------------- */
+
+/* Socket storage: which process made a socket, or, where that was before the guard, connected it
+ * first. As the initial namespaces see it. */
+struct eg_maker {
+	__u64 cgroup_id;
+	__u32 pid; /* of the process, not of the thread */
+	__u32 uid;
+	char comm[EG_COMM_LEN];
+};
+_Static_assert(sizeof(struct eg_maker) == 32, "ABI");
+
+/* Underlays by interface index in the guarded namespace: what is bound to one leaves through it,
+ * whatever the routes say. */
+#define EG_MAX_UNDERLAYS 1024
+
+/*
+ * What all guards of a pin directory share, in _shared/: programs at the root of the cgroup
+ * hierarchy, and the way from them to a guard's own programs, by the cookie of the socket's network
+ * namespace. Raised whenever a layout of these changes; it has nothing to do with the version of a
+ * guard, whose own maps nobody else reads.
+ */
+#define EG_SHARED_VERSION 1
+
+struct eg_shared_meta {
+	__u32 magic; /* EG_ABI_MAGIC */
+	__u32 version;
+	__u32 next; /* where to look for a free index first, so that none is used again soon */
+	__u32 pad;
+};
+_Static_assert(sizeof(struct eg_shared_meta) == 16, "ABI");
+
+#define EG_SHARED_GUARDS 4096
+
+struct eg_shared_entry {
+	__u32 index;   /* of the guard's programs in the tables of calls */
+	__u32 prog_id; /* of its program for sock_create: whose entry this is */
+};
+_Static_assert(sizeof(struct eg_shared_entry) == 8, "ABI");
 
 /* The policy's text in pieces (map `policy`), so that a short policy takes little memory. */
 #define EG_POLICY_CHUNK 4000

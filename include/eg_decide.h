@@ -178,19 +178,14 @@ EG_INLINE int eg_is_dns(const struct eg_packet *pkt)
 
 /* --- the table -------------------------------------------------------------------------------- */
 
-EG_INLINE enum eg_reason eg_decide(const struct eg_packet *pkt, const struct eg_config *config,
-				   const struct eg_tables *tables)
+/* Rows 7 to 17. `dst`: what the policy says of the destination; `control`: whether the packet is
+ * of row 10. */
+EG_INLINE enum eg_reason eg_decide_destination(const struct eg_packet *pkt,
+					       const struct eg_config *config,
+					       const struct eg_tables *tables,
+					       struct eg_addr_value dst, int control)
 {
-	struct eg_addr_value src = eg_table_addr(tables, pkt->family, &pkt->src);
-	struct eg_addr_value dst = eg_table_addr(tables, pkt->family, &pkt->dst);
-	int control = eg_is_control(pkt, config, dst.flags);
 	int matches;
-
-	/* row 6 */
-	if (!(src.flags & (EG_ADDR_LAN | EG_ADDR_RULE | EG_ADDR_SOURCE)) &&
-	    !eg_addr_is_link_local(pkt->family, &pkt->src) &&
-	    !(control && eg_addr_is_unspecified(pkt->family, &pkt->src)))
-		return EG_REASON_SOURCE;
 
 	/* rows 7, 8 */
 	if ((dst.flags & EG_ADDR_ENDPOINT) && pkt->proto == EG_PROTO_UDP) {
@@ -236,6 +231,21 @@ EG_INLINE enum eg_reason eg_decide(const struct eg_packet *pkt, const struct eg_
 	if (eg_addr_is_private(pkt->family, &pkt->dst))
 		return EG_REASON_PRIVATE;
 	return EG_REASON_PUBLIC;
+}
+
+EG_INLINE enum eg_reason eg_decide(const struct eg_packet *pkt, const struct eg_config *config,
+				   const struct eg_tables *tables)
+{
+	struct eg_addr_value src = eg_table_addr(tables, pkt->family, &pkt->src);
+	struct eg_addr_value dst = eg_table_addr(tables, pkt->family, &pkt->dst);
+	int control = eg_is_control(pkt, config, dst.flags);
+
+	/* row 6 */
+	if (!(src.flags & (EG_ADDR_LAN | EG_ADDR_RULE | EG_ADDR_SOURCE)) &&
+	    !eg_addr_is_link_local(pkt->family, &pkt->src) &&
+	    !(control && eg_addr_is_unspecified(pkt->family, &pkt->src)))
+		return EG_REASON_SOURCE;
+	return eg_decide_destination(pkt, config, tables, dst, control);
 }
 
 /* Rows 4 to 17, of an IP packet at `offset`. */

@@ -11,7 +11,6 @@
 #include "kern/guard.h"
 #include "net/target.h"
 #include "reap.h"
-#include "strays.h"
 #include "util/cleanup.h"
 
 /* Longer than a command takes whose namespace does its best to be slow. */
@@ -125,8 +124,7 @@ static int refuse_second_guard(struct attach *attach, struct eg_error *error)
 			continue;
 		opened = eg_guard_open(&attach->pins, *name, &guard, error);
 		/* One that is gone, another version's, or none at all has no say. */
-		if (opened == -ENOENT || opened == -EPROTO || opened == -EBADF ||
-		    opened == -ENODATA) {
+		if (opened == -ENOENT || opened == -EPROTO || opened == -EBADF) {
 			*error = (struct eg_error){};
 			continue;
 		}
@@ -149,7 +147,7 @@ static int refuse_second_guard(struct attach *attach, struct eg_error *error)
 
 static int learn(struct attach *attach, struct eg_error *error)
 {
-	int result = eg_derive_tunnels(&attach->target.netns, attach->in_force, attach->policy,
+	int result = eg_derive_tunnels(&attach->target.netns, attach->policy,
 				       &attach->result->warnings, error);
 
 	if (result == 0)
@@ -162,23 +160,6 @@ static int learn(struct attach *attach, struct eg_error *error)
 				   attach->request->replace ? NULL : attach->in_force,
 				   attach->policy, &attach->result->warnings, error);
 	return result;
-}
-
-/* A guard whose pins are out of reach is one all the same, and cannot be asked what it lets out. */
-static int refuse_stray(struct attach *attach, const struct eg_guard *guard, struct eg_error *error)
-{
-	EG_AUTO_TEXT struct eg_text lines = {};
-
-	eg_strays_on_tell(&attach->pins, attach->request->pin_dir, &attach->target.netns,
-			  &attach->survey, &lines);
-	if (lines.len && !lines.failed)
-		eg_text_add(&attach->result->warnings, lines.data, lines.len);
-	if (!lines.len || guard || attach->request->replace)
-		return 0;
-	return eg_error_set(error, EG_EXIT_FAILED, EBUSY,
-			    "another guard, which is not in %s, is on this namespace's interfaces: "
-			    "find it first; --replace puts this one beside it, and both judge",
-			    attach->pins.path);
 }
 
 static int compile(struct attach *attach, struct eg_error *error)
@@ -262,6 +243,39 @@ static int check_strength(struct attach *attach, const struct eg_guard *guard,
 	return 0;
 }
 
+static bool has_sockets(const struct eg_guard *guard)
+{
+	return guard && !(eg_guard_meta(guard)->flags & EG_META_NO_SOCKET);
+}
+
+/* The layer `socket` holds nothing back that the others would not: without it a guard is as tight.
+ * So a machine that cannot have it gets a guard without, but none loses it in silence. */
+static int cover_sockets(struct attach *attach, struct eg_guard *guard, bool had,
+			 struct eg_error *error)
+{
+	struct eg_error why = {};
+	int result = eg_guard_cover_sockets(guard, &attach->target.netns, &why);
+	bool has = result == 0;
+
+	if (result == -EOPNOTSUPP && !had) {
+		eg_text_printf(&attach->result->warnings,
+			       "%s: events cannot name processes, and a forbidden connect is not "
+			       "refused at once\n",
+			       why.message);
+		result = 0;
+	}
+	if (result < 0) {
+		*error = why;
+		return result;
+	}
+	result = eg_guard_note_sockets(guard, has);
+	if (result < 0)
+		return eg_error_set(error, EG_EXIT_FAILED, -result,
+				    "cannot write the guard's notes on its layers: %s",
+				    strerror(-result));
+	return 0;
+}
+
 /* `replaced`: the guard in whose place it comes, NULL: none. `since`: when the namespace's guarding
  * began. */
 static int create(struct attach *attach, const struct eg_guard *replaced, __u64 since,
@@ -279,6 +293,8 @@ static int create(struct attach *attach, const struct eg_guard *replaced, __u64 
 	if (result == 0)
 		result = eg_cover_all(guard, &attach->target.netns, attach->policy,
 				      attach->accept_device_only, error);
+	if (result == 0)
+		result = cover_sockets(attach, guard, has_sockets(replaced), error);
 	if (result == 0)
 		result = eg_guard_commit(guard, error);
 	if (result < 0)
@@ -367,29 +383,6 @@ static int replace(struct attach *attach, struct eg_guard *guard, struct eg_erro
 	return result;
 }
 
-/* Tables that are not what the policy in force makes of them are filled anew. */
-static int check_tables(struct attach *attach, struct eg_guard *guard, struct eg_error *error)
-{
-	EG_AUTO_IMAGE struct eg_image *image = NULL;
-	const char *what = NULL;
-	int result = eg_image_compile(attach->in_force, &image, error);
-
-	if (result < 0)
-		return result;
-	result = eg_guard_check(guard, image, &what);
-	if (result < 0)
-		return eg_error_set(error, EG_EXIT_FAILED, -result,
-				    "cannot look at the guard's tables: %s", strerror(-result));
-	if (result > 0)
-		return 0;
-	eg_text_printf(&attach->result->warnings,
-		       "the guard's table of %s was not what its policy makes of it; it is again, "
-		       "but something on this machine has written to it\n",
-		       what);
-	attach->result->outcome = EG_ATTACH_REPLACED;
-	return 0;
-}
-
 /* The new policy into the guard in force; or, where that cannot take it or does not come first any
  * more, a new guard beside it, which then takes its place. */
 static int put_in_force(struct attach *attach, struct eg_guard *guard, struct eg_error *error)
@@ -408,6 +401,8 @@ static int put_in_force(struct attach *attach, struct eg_guard *guard, struct eg
 	}
 	result = eg_cover_all(guard, &attach->target.netns, attach->policy,
 			      attach->accept_device_only, error);
+	if (result == 0)
+		result = cover_sockets(attach, guard, has_sockets(guard), error);
 	if (result < 0)
 		return result;
 	result = replace(attach, guard, error);
@@ -432,8 +427,7 @@ static int update(struct attach *attach, struct eg_guard *guard, struct eg_error
 		return result;
 	attach->result->outcome =
 		attach->result->diff.same ? EG_ATTACH_UNCHANGED : EG_ATTACH_REPLACED;
-	result = check_tables(attach, guard, error);
-	return result < 0 ? result : put_in_force(attach, guard, error);
+	return put_in_force(attach, guard, error);
 }
 
 /* A guard of this name that holds another namespace, which is still in use, is not given up in
@@ -476,8 +470,7 @@ static int find_guard(struct attach *attach, struct eg_guard **ret_guard, struct
 	EG_AUTO_GUARD struct eg_guard *guard = NULL;
 	int result = eg_guard_open(&attach->pins, attach->result->name, &guard, error);
 
-	if (result == -ENOENT ||
-	    ((result == -EPROTO || result == -ENODATA) && attach->request->replace)) {
+	if (result == -ENOENT || (result == -EPROTO && attach->request->replace)) {
 		*error = (struct eg_error){};
 		return 0;
 	}
@@ -527,8 +520,6 @@ static int attach_run(struct attach *attach, struct eg_error *error)
 		result = find_guard(attach, &guard, error);
 	if (result == 0)
 		result = learn(attach, error);
-	if (result == 0)
-		result = refuse_stray(attach, guard, error);
 	if (result == 0)
 		result = compile(attach, error);
 	if (result == 0)

@@ -8,7 +8,6 @@
 #include "options.h"
 #include "reap.h"
 #include "select.h"
-#include "strays.h"
 #include "util/text.h"
 
 #define LOCK_WAIT_MS 30000
@@ -99,12 +98,17 @@ static int detach(const struct eg_common *common, bool all, struct eg_error *err
 
 	if (result == -ENOENT && all)
 		return 0;
+	if (result == -ENOENT)
+		return eg_error_set(error, EG_EXIT_NO_SUCH, ENOENT, "there are no guards");
 	if (result == 0)
 		result = eg_pins_lock(&pins, LOCK_WAIT_MS, error);
 	if (result == 0)
 		result = eg_select_guards(&pins, common, &names, error);
 	if (result == -ENOENT && detach_half_made(&pins, common))
 		return 0;
+	/* Of a detach that was killed there may be something left all the same. */
+	if (result == -ENOENT)
+		eg_sweep(&pins, NULL);
 	if (result == 0)
 		result = detach_all_of(&pins, names, error);
 	eg_names_free(names);
@@ -118,7 +122,6 @@ int cmd_detach(int argc, char **argv)
 	struct eg_common common = {};
 	struct eg_error error = {};
 	bool all = false;
-	int exit = EG_EXIT_OK;
 	int result = read_options(argc, argv, &common, &all, &error);
 
 	if (result == 0 && common.help) {
@@ -127,9 +130,5 @@ int cmd_detach(int argc, char **argv)
 	}
 	if (result == 0)
 		result = detach(&common, all, &error);
-	if (result < 0)
-		exit = eg_log_error("detach", result, &error);
-	if (result == -ENOENT || (result == 0 && all))
-		eg_strays_warn("detach", &common);
-	return exit;
+	return result < 0 ? eg_log_error("detach", result, &error) : EG_EXIT_OK;
 }

@@ -67,8 +67,12 @@ static void read_names(struct eg_ifnames *ifnames)
 const char *eg_ifname_get(struct eg_ifnames *ifnames, enum eg_layer layer, __u32 ifindex,
 			  __u64 now_ns)
 {
-	const struct eg_ifname *known = find(ifnames, layer, ifindex);
+	const struct eg_ifname *known;
 
+	/* What a socket is bound to is named as inside, too. */
+	if (layer == EG_LAYER_SOCKET)
+		layer = EG_LAYER_DEVICE;
+	known = find(ifnames, layer, ifindex);
 	if (!known && (!ifnames->read_at_ns || now_ns >= ifnames->read_at_ns + READ_EVERY_NS)) {
 		read_names(ifnames);
 		ifnames->read_at_ns = now_ns;

@@ -526,6 +526,12 @@ more_viewers() {
 	[ "$(viewers "$1")" -gt "$2" ]
 }
 
+# guard_places: the places of guards, half-made and half-removed ones too. What guards share is there
+# as long as one of them is.
+guard_places() {
+	ls -I _shared "$EG_PIN_DIR"
+}
+
 # guards_snapshot: everything that is pinned, by inode, and what each guard says of itself. The same
 # text afterwards: nothing has changed.
 guards_snapshot() {

@@ -294,7 +294,7 @@ rmdir "$EG_PIN_DIR/elsewhere"
 mkdir "$EG_PIN_DIR/a"
 check 'attach beside what is not ours' attach
 check_status 'detach --all beside it fails' 1 eg detach --all
-check_equal 'and takes the guard away all the same' "$(ls "$EG_PIN_DIR")" a
+check_equal 'and takes the guard away all the same' "$(guard_places)" a
 rmdir "$EG_PIN_DIR/a"
 
 # --- a guard of another version ---------------------------------------------------------------------------
@@ -318,7 +318,7 @@ check_status 'status --check of another version' 1 eg status --check
 refused 'policy show of another version' 1 'another version.*999' eg policy --pin-dir "$EG_PIN_DIR" show wireguard
 check 'another version is replaced' attach --replace
 check_equal 'by a whole guard' "$(eg status --json | jq -r '.guards[0].state')" enforcing
-check_equal 'and nothing is left of it' "$(ls "$EG_PIN_DIR")" wireguard
+check_equal 'and nothing is left of it' "$(guard_places)" wireguard
 check 'detach' eg detach wireguard
 other_version
 check 'another version can be detached' eg detach wireguard

@@ -59,7 +59,7 @@ probe wireguard icmp 203.0.113.7 --timeout 50 >/dev/null || true
 check 'events --count ends' ended text
 check 'events --json --count ends' ended json
 time_re='^[0-2][0-9]:[0-5][0-9]:[0-6][0-9]\.[0-9]\{6\}'
-sender='(sender unknown), layer device$'
+sender='probe\[[1-9][0-9]*\], layer device$'
 check 'a line: IPv4, UDP' grep -q \
 	"$time_re DROP public eth0 172\.18\.0\.2\.[0-9]* > 203\.0\.113\.7\.443: udp, length 102, $sender" "$BED/text.log"
 check 'a line: IPv6, TCP' grep -q \

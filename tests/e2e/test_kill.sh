@@ -85,6 +85,7 @@ conclude() { # NAME
 pins_are() { # NAME...: and nothing else
 	local there
 	there=$(ls "$EG_PIN_DIR")
+	[ $# = 0 ] || there=$(guard_places)
 	[ "$there" = "$*" ] || wrong "pins: $there"
 }
 

@@ -217,7 +217,7 @@ capture_stop grown
 check_no_leak 'no gap' grown
 check 'it is a new guard' test "$before" != "$(stat -c %i "$EG_PIN_DIR/wireguard/addr4")"
 check_equal 'guarded since' "$(guard_meta wireguard .guarded_since_realtime_ns)" "$since"
-check_equal 'nothing is left of the old one' "$(ls "$EG_PIN_DIR")" wireguard
+check_equal 'nothing is left of the old one' "$(guard_places)" wireguard
 check 'the new policy is in force' grep -q '^ALLOW rule' <(eg explain wireguard tcp 100.65.3.7:80)
 check_equal 'it enforces' "$(state wireguard)" enforcing
 check 'back to the small one' attach_to wireguard --policy "$BED/small.conf"
@@ -260,7 +260,7 @@ if "$EG" features --json | jq -e .features.tcx.present >/dev/null; then
 			grep -q 'another program was attached in front' <(attach_to wireguard 2>&1)
 		check_equal "in front of ${where[2]}: the guard is in front again" "$(state wireguard)" enforcing
 		check "in front of ${where[2]}: and enforces" blocked wireguard 203.0.113.7
-		check_equal "in front of ${where[2]}: nothing is left" "$(ls "$EG_PIN_DIR")" wireguard
+		check_equal "in front of ${where[2]}: nothing is left" "$(guard_places)" wireguard
 		stop intruder
 	done
 else
@@ -318,7 +318,7 @@ mv "$EG_PIN_DIR/wireguard" "$EG_PIN_DIR/_new-wireguard"
 check_equal 'status lists what is half-made' \
 	"$(eg status --json | jq -r '.guards[] | .name + " " + .state')" 'wireguard degraded'
 check 'attach again' attach_to wireguard
-check_equal 'nothing half-made is left' "$(ls "$EG_PIN_DIR")" wireguard
+check_equal 'nothing half-made is left' "$(guard_places)" wireguard
 check 'detach it' eg detach wireguard
 
 # --- namespaces come and go -------------------------------------------------------------------------------
@@ -354,7 +354,7 @@ come_and_go() { # PREFIX of the tests' names
 	check "$layer: attach guards it" attach_to again
 	check_equal "$layer: status says so" "$(state again)" enforcing
 	check "$layer: it holds again" blocked again 203.0.113.7
-	check_equal "$layer: nothing is left of the old" "$(ls "$EG_PIN_DIR")" $'again\nother'
+	check_equal "$layer: nothing is left of the old" "$(guard_places)" $'again\nother'
 
 	# Made again under its name while a process keeps the old one.
 	start_in again keeper sleep 1000

@@ -85,7 +85,7 @@ const struct eg_meta *eg_guard_meta(const struct eg_guard *guard)
 
 int eg_guard_set_meta(struct eg_guard *guard, const struct eg_meta *meta)
 {
-	const __u32 own_flags = EG_META_NO_CHECKSUM_TEST;
+	const __u32 own_flags = EG_META_NO_CHECKSUM_TEST | EG_META_NO_SOCKET;
 	struct eg_meta before = guard->meta;
 	int err;
 
@@ -282,6 +282,7 @@ void eg_guard_abort(struct eg_guard *guard)
 		return;
 	guard->made = false;
 	eg_place_remove(guard->root_fd, guard->root_path, EG_PLACE_NEW, 0, guard->name, NULL);
+	eg_shared_end(guard->root_fd);
 }
 
 /* --- opening -------------------------------------------------------------------------------- */
@@ -365,14 +366,12 @@ static int open_failed(struct eg_guard *guard, int err, const char *entry, const
 	if (err != -ENOENT && err != -EBADF)
 		return eg_error_set(error, EG_EXIT_FAILED, -err, "cannot open '%s/%s/%s': %s",
 				    guard->root_path, entry, pin, strerror(-err));
-	if (err == -ENOENT)
-		return eg_error_set(error, EG_EXIT_FAILED, ENODATA,
-				    "the guard in '%s/%s' is incomplete (it has no pin '%s'): put "
-				    "a new one beside it, and then take it away, with `egressguard "
-				    "attach --replace`",
-				    guard->root_path, entry, pin);
 	return eg_error_set(error, EG_EXIT_FAILED, EBADF,
-			    "'%s/%s/%s' is not what egressguard pinned there: nothing was touched",
+			    err == -ENOENT
+				    ? "the guard in '%s/%s' is incomplete (it has no pin '%s'): "
+				      "take it away with `egressguard detach`"
+				    : "'%s/%s/%s' is not what egressguard pinned there: nothing "
+				      "was touched",
 			    guard->root_path, entry, pin);
 }
 
@@ -421,7 +420,7 @@ int eg_guard_open(struct eg_pins *pins, const char *name, struct eg_guard **ret_
 		return err;
 	for (int attempt = 0; attempt < 3; attempt++) {
 		err = try_open(pins, name, ret_guard, error);
-		if (err != -ENOENT && err != -EBADF && err != -ENODATA)
+		if (err != -ENOENT && err != -EBADF)
 			return err;
 	}
 	if (err == -ENOENT)
@@ -443,8 +442,13 @@ int eg_guard_remove(struct eg_pins *pins, const char *name, struct eg_error *err
 	if (leftovers < 0)
 		return leftovers;
 	err = eg_place_remove(pins->dir_fd, pins->path, EG_PLACE_NAME, 0, name, error);
-	if (err != -ENOENT || leftovers)
-		return err == -ENOENT ? 0 : err;
+	if (err == -ENOENT && leftovers)
+		err = 0;
+	/* What is left of it is for the next sweep. */
+	if (!err)
+		eg_shared_end(pins->dir_fd);
+	if (err != -ENOENT)
+		return err;
 	return eg_error_set(error, EG_EXIT_NO_SUCH, ENOENT, "there is no guard '%s' in '%s'",
 			    eg_escape(escaped, sizeof(escaped), name, strlen(name)), pins->path);
 }
@@ -517,37 +521,6 @@ int eg_guard_policy(struct eg_guard *guard, char **ret_text, size_t *ret_len)
 	return -EAGAIN;
 }
 
-/*
- * Two ways in which what decides may not be what the last command put in force: tables that
- * something else has written to, and a switch to the other slot, whose tables and text are those of
- * an earlier policy. Each switch of ours flips the slot and counts one generation.
- */
-int eg_guard_check(struct eg_guard *guard, const struct eg_image *image, const char **ret_what)
-{
-	const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
-
-	for (int attempt = 0; attempt < 10; attempt++) {
-		__u32 slot = 0, slot_after = 0;
-		int result = guard->other_abi ? -EPROTO : get_slot(guard, &slot);
-		int read;
-
-		if (result)
-			return result;
-		result = eg_guard_check_tables(guard, slot, image, ret_what);
-		read = read_meta(guard);
-		if (read || get_slot(guard, &slot_after))
-			return read ? read : -EIO;
-		if (slot != slot_after)
-			continue;
-		if (result <= 0 || guard->meta.generation % EG_SLOTS == slot)
-			return result;
-		/* A switch counts itself a moment later. */
-		nanosleep(&pause, NULL);
-	}
-	*ret_what = eg_maps[EG_MAP_CONTROL].what;
-	return 0;
-}
-
 /* Packets in flight may still be judged by the slot that was in use before the last switch. */
 static int wait_for_grace(const struct eg_guard *guard, __u32 slot)
 {
@@ -606,10 +579,7 @@ int eg_guard_replace(struct eg_guard *guard, const char *policy_text, const stru
 		err = flip(guard, next);
 	if (err)
 		return write_failed(err, error);
-	/* Its parity is the slot's; a command that was killed right here has left it behind. */
-	do
-		guard->meta.generation++;
-	while (guard->meta.generation % EG_SLOTS != next);
+	guard->meta.generation++;
 	guard->meta.replaced_realtime_ns = eg_realtime_ns();
 	/* The new policy is in force: that its number is not is no failure. */
 	(void)eg_guard_write_meta(guard);

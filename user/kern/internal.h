@@ -30,7 +30,9 @@
 	  "viewers' heartbeats")                                                                   \
 	X(VIEWER_LOST, viewer_lost, BPF_MAP_TYPE_ARRAY, __u32, __u64, "events lost")               \
 	X(POLICY, policy, BPF_MAP_TYPE_HASH, struct eg_policy_key, struct eg_policy_chunk,         \
-	  "text of the policy")
+	  "text of the policy")                                                                    \
+	X(OWNERS, owners, BPF_MAP_TYPE_SK_STORAGE, int, struct eg_maker, "owners of sockets")      \
+	X(UNDERLAYS, underlays, BPF_MAP_TYPE_HASH, __u32, __u8, "underlays")
 
 /* The identity comes first: whatever directory has pins of ours has it too. */
 enum eg_map {
@@ -54,7 +56,10 @@ extern const struct eg_map_info eg_maps[EG_MAP_COUNT];
 #define EG_PROGS(X)                                                                                \
 	X(DEVICE, "eg_device", "prog_device", NOW)                                                 \
 	X(DEVICE_L3, "eg_device_l3", "prog_device_l3", LATER)                                      \
-	X(PEER, "eg_peer", "prog_peer", NOW)
+	X(PEER, "eg_peer", "prog_peer", NOW)                                                       \
+	X(SOCK_CREATE, "eg_sock_create", "prog_sock_create", LATER)                                \
+	X(CONNECT4, "eg_connect4", "prog_connect4", LATER)                                         \
+	X(CONNECT6, "eg_connect6", "prog_connect6", LATER)
 
 enum eg_prog {
 #define X(id, function, pin, when) EG_PROG_##id,
@@ -174,15 +179,19 @@ int eg_guard_load(struct eg_guard *guard, const struct eg_image *image, size_t p
  * as the guard's others, with the checksum test or without, or it is none at all. */
 int eg_guard_need(struct eg_guard *guard, enum eg_prog prog, struct eg_error *error);
 
+/* The same for several, a bit for each. */
+int eg_guard_need_some(struct eg_guard *guard, unsigned int progs, struct eg_error *error);
+
+/* Whether it is this kernel that cannot load, and not this moment that does not let us. To be asked
+ * at once. */
+bool eg_load_is_lasting(int err);
+
 /* Lets go of maps and programs; what is pinned stays. */
 void eg_guard_unload(struct eg_guard *guard);
 
 /* Makes the tables of a slot that is not in use hold exactly this image. */
 int eg_guard_fill(struct eg_guard *guard, __u32 slot, const struct eg_image *image,
 		  struct eg_error *error);
-/* 1 if a slot's tables hold exactly this image, 0 if not (*ret_what: which one), -errno. */
-int eg_guard_check_tables(struct eg_guard *guard, __u32 slot, const struct eg_image *image,
-			  const char **ret_what);
 int eg_guard_fill_policy(struct eg_guard *guard, __u32 slot, const char *text, size_t len,
 			 struct eg_error *error);
 int eg_guard_write_meta(struct eg_guard *guard);
@@ -221,14 +230,22 @@ int eg_clsact_attach(const struct eg_netns *netns, int prog_fd, __u32 ifindex,
 		     enum eg_direction direction);
 int eg_clsact_state(const struct eg_netns *netns, __u32 ifindex, enum eg_direction direction,
 		    const __u32 *prog_ids, size_t n, enum eg_cover_state *ret_state);
-/* Ids of the programs of an interface's BPF filters; returns how many. */
-int eg_clsact_progs(const struct eg_netns *netns, __u32 ifindex, enum eg_direction direction,
-		    __u32 ids[EG_TCX_MAX]);
 /* Removes filters with these programs; ifindex 0: from every interface. */
 int eg_clsact_detach(const struct eg_netns *netns, __u32 ifindex, const __u32 *prog_ids, size_t n);
 
 /* Detaches the filters of a guard's directory, wherever they are; ifindex 0: of every underlay. */
 int eg_filters_detach(int dir_fd, struct eg_error *error);
+
+/* --- what all guards share ------------------------------------------------------------------ */
+
+/* Takes the socket programs of a guard's directory out of the shared set. */
+int eg_shared_forget(int root_fd, int dir_fd, const char *root_path, struct eg_error *error);
+
+/* Takes the set away once it serves no guard. */
+int eg_shared_end(int root_fd);
+
+/* Forgets the programs of directories that are not there any more, then as above. */
+int eg_shared_sweep(int root_fd);
 
 /* --- libbpf's own words --------------------------------------------------------------------- */
 

@@ -94,9 +94,6 @@ static int take_prog(struct bpf_object *object, struct eg_guard *guard, enum eg_
 	if (err)
 		return err;
 	guard->prog_ids[prog] = eg_prog_id(guard->progs[prog]);
-	/* So that a program tells whose it is when its pins are out of reach (strays.h). It is none
-	 * the worse without. */
-	(void)bpf_prog_bind_map(guard->progs[prog], guard->maps[EG_MAP_META], NULL);
 	return guard->prog_ids[prog] ? 0 : -EBADF;
 }
 
@@ -174,7 +171,8 @@ static int load_object(struct eg_guard *guard, bool with_btf, const struct eg_im
 	return err;
 }
 
-static int load_one(struct eg_guard *guard, enum eg_prog prog)
+/* Those of these programs (a bit for each) that are not loaded yet. */
+static int load_some(struct eg_guard *guard, unsigned int progs)
 {
 	EG_AUTO(close_object)
 	struct bpf_object *object = open_object(!(guard->meta.flags & EG_META_NO_CHECKSUM_TEST));
@@ -182,7 +180,7 @@ static int load_one(struct eg_guard *guard, enum eg_prog prog)
 
 	if (!object)
 		return -errno;
-	err = choose(object, 1U << prog);
+	err = choose(object, progs);
 	for (enum eg_map map = 0; map < EG_MAP_COUNT && !err; map++) {
 		struct bpf_map *found = bpf_object__find_map_by_name(object, eg_maps[map].name);
 
@@ -190,7 +188,10 @@ static int load_one(struct eg_guard *guard, enum eg_prog prog)
 	}
 	if (!err)
 		err = bpf_object__load(object);
-	return err ? err : take_prog(object, guard, prog);
+	for (enum eg_prog prog = 0; prog < EG_PROG_COUNT && !err; prog++)
+		if (progs >> prog & 1)
+			err = take_prog(object, guard, prog);
+	return err;
 }
 
 /* --- which object --------------------------------------------------------------------------- */
@@ -243,7 +244,7 @@ static int can_read_kernel(struct eg_guard *guard)
 
 /* Whether it is this kernel that cannot, and not this moment that does not let us: a guard must not
  * become weaker because memory was short. */
-static bool is_lasting(int err)
+bool eg_load_is_lasting(int err)
 {
 	if (eg_libbpf_verifier_refused())
 		return true;
@@ -267,16 +268,16 @@ static int load_with_btf(struct eg_guard *guard, const struct eg_image *image, s
 	int err;
 
 	if (access("/sys/kernel/btf/vmlinux", R_OK) < 0)
-		return is_lasting(-errno) ? 0 : -errno;
+		return eg_load_is_lasting(-errno) ? 0 : -errno;
 	err = load_object(guard, true, image, policy_len);
 	/* libbpf says of a BTF that it could not read that there is none: once more, to be sure. */
-	if (err && is_lasting(err) && !eg_libbpf_verifier_refused()) {
+	if (err && eg_load_is_lasting(err) && !eg_libbpf_verifier_refused()) {
 		eg_guard_unload(guard);
 		err = load_object(guard, true, image, policy_len);
 	}
 	if (!err)
 		err = can_read_kernel(guard);
-	else if (is_lasting(err))
+	else if (eg_load_is_lasting(err))
 		err = 0;
 	if (err <= 0)
 		eg_guard_unload(guard);
@@ -303,19 +304,34 @@ int eg_guard_load(struct eg_guard *guard, const struct eg_image *image, size_t p
 	return 0;
 }
 
-int eg_guard_need(struct eg_guard *guard, enum eg_prog prog, struct eg_error *error)
+int eg_guard_need_some(struct eg_guard *guard, unsigned int progs, struct eg_error *error)
 {
+	unsigned int missing = 0;
 	int err;
 
-	if (guard->progs[prog] >= 0)
+	for (enum eg_prog prog = 0; prog < EG_PROG_COUNT; prog++)
+		if (progs >> prog & 1 && guard->progs[prog] < 0)
+			missing |= 1U << prog;
+	if (!missing)
 		return 0;
 	eg_libbpf_capture();
-	err = load_one(guard, prog);
+	eg_libbpf_forget();
+	err = load_some(guard, missing);
 	if (err)
 		load_failed(err, error);
-	else
-		err = eg_pin_make(guard, guard->progs[prog], eg_progs[prog].pin, error);
-	if (err)
+	for (enum eg_prog prog = 0; prog < EG_PROG_COUNT && !err; prog++)
+		if (missing >> prog & 1)
+			err = eg_pin_make(guard, guard->progs[prog], eg_progs[prog].pin, error);
+	for (enum eg_prog prog = 0; prog < EG_PROG_COUNT && err; prog++) {
+		if (!(missing >> prog & 1))
+			continue;
 		drop_prog(guard, prog);
+		eg_pin_unlink(guard->dir_fd, eg_progs[prog].pin);
+	}
 	return err;
+}
+
+int eg_guard_need(struct eg_guard *guard, enum eg_prog prog, struct eg_error *error)
+{
+	return eg_guard_need_some(guard, 1U << prog, error);
 }

@@ -469,5 +469,7 @@ int eg_pins_sweep(struct eg_pins *pins)
 {
 	int err = for_each(pins, false, settle);
 
-	return err ? err : for_each(pins, true, clear);
+	if (!err)
+		err = for_each(pins, true, clear);
+	return err ? err : eg_shared_sweep(pins->dir_fd);
 }

@@ -441,11 +441,14 @@ static bool is_anything(const char *entry)
 }
 
 /* What enforces goes first, what tells whose directory it is goes last. */
-static int empty_dir(int dir_fd, const char *root_path, const char *entry, struct eg_error *error)
+static int empty_dir(int root_fd, int dir_fd, const char *root_path, const char *entry,
+		     struct eg_error *error)
 {
 	bool (*const passes[])(const char *) = {hangs_on_something, is_not_meta, is_anything};
-	int err = eg_filters_detach(dir_fd, error);
+	int err = eg_shared_forget(root_fd, dir_fd, root_path, error);
 
+	if (!err)
+		err = eg_filters_detach(dir_fd, error);
 	if (err)
 		return err;
 	for (size_t i = 0; i < sizeof(passes) / sizeof(*passes); i++) {
@@ -473,7 +476,7 @@ static int remove_gone(int root_fd, const char *root_path, const char *name, str
 		return kind;
 	if (kind == EG_DIR_NONE)
 		return -ENOENT;
-	err = empty_dir(dir_fd, root_path, entry, error);
+	err = empty_dir(root_fd, dir_fd, root_path, entry, error);
 	if (err)
 		return err;
 	if (unlinkat(root_fd, entry, AT_REMOVEDIR) < 0)

@@ -6,7 +6,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <string.h>
+#include <sys/vfs.h>
 
 #include "net/parse.h"
 #include "util/cleanup.h"
@@ -204,6 +206,46 @@ int eg_cgroup_path(__u64 cgroup_id, char **ret_path)
 
 		if (mount_point)
 			result = path_below(mount_point, cgroup_id, ret_path);
+	}
+	return result;
+}
+
+/* --- the root ------------------------------------------------------------------------------ */
+
+/* What a mount shows may be a part of the hierarchy though it looks whole, from inside a cgroup
+ * namespace. Only the root itself has no such file. */
+static bool is_root_cgroup(int fd)
+{
+	return faccessat(fd, "cgroup.events", F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT;
+}
+
+int eg_cgroup_root_open(int *ret_fd)
+{
+	EG_AUTO_FREE char *text = NULL;
+	char *lines, *line;
+	size_t len;
+	int result = eg_file_read(AT_FDCWD, "/proc/self/mountinfo", MOUNTINFO_MAX, &text, &len);
+
+	if (result < 0)
+		return result;
+	lines = text;
+	result = -ENOENT;
+	while ((line = strsep(&lines, "\n"))) {
+		const char *mount_point = cgroup2_mount_point(line);
+		EG_AUTO_CLOSE int fd = -1;
+		struct statfs fs;
+
+		if (!mount_point)
+			continue;
+		fd = open(mount_point, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		/* Another file system may be mounted over it. */
+		if (fd < 0 || fstatfs(fd, &fs) < 0 || (__u32)fs.f_type != CGROUP2_SUPER_MAGIC)
+			continue;
+		if (is_root_cgroup(fd)) {
+			*ret_fd = EG_TAKE_FD(fd);
+			return 0;
+		}
+		result = -EXDEV;
 	}
 	return result;
 }

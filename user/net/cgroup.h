@@ -8,4 +8,8 @@
 /* Whether this machine's process `pid` is in the container, by its cgroups. */
 bool eg_cgroup_holds(pid_t pid, const char *container_id);
 
+/* Opens the root of the cgroup v2 hierarchy. -ENOENT: it is mounted nowhere here. -EXDEV: only a
+ * part of it is, as in a container. */
+int eg_cgroup_root_open(int *ret_fd);
+
 #endif /* EG_CGROUP_H */

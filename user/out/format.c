@@ -226,6 +226,19 @@ bool eg_event_is_bypass(const struct eg_event *event)
 	       !(event->flags & EG_EVENT_TRANSITION);
 }
 
+bool eg_event_is_connect(const struct eg_event *event)
+{
+	return event->layer == EG_LAYER_SOCKET;
+}
+
+bool eg_event_has_source(const struct eg_event *event)
+{
+	static const union eg_addr unspecified;
+
+	return !eg_event_is_connect(event) ||
+	       memcmp(&event->src, &unspecified, sizeof(unspecified)) != 0;
+}
+
 /* --- strangers' strings ---------------------------------------------------------------------- */
 
 void eg_put_utf8(struct eg_text *line, const char *string)

@@ -37,6 +37,10 @@ bool eg_event_has_ports(const struct eg_event *event);
 bool eg_event_has_icmp(const struct eg_event *event);
 /* A drop at `peer` that no switch of policy explains: something got past `device`. */
 bool eg_event_is_bypass(const struct eg_event *event);
+/* A connect that was refused: there is no packet yet, so no length, no flags. */
+bool eg_event_is_connect(const struct eg_event *event);
+/* A socket that connects may have no address of its own yet. */
+bool eg_event_has_source(const struct eg_event *event);
 
 /* `string` with what is not UTF-8 as \xNN. */
 void eg_put_utf8(struct eg_text *line, const char *string);

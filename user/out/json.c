@@ -119,6 +119,7 @@ static const char *family_name(__u8 family)
 static void put_packet(struct eg_text *line, const struct eg_event *event)
 {
 	bool ip = event->family != EG_FAMILY_NONE, ports = eg_event_has_ports(event);
+	bool connect = eg_event_is_connect(event);
 
 	put_string_or_null(line, KEY("family"), family_name(event->family));
 	eg_put(line, KEY("proto"));
@@ -129,13 +130,15 @@ static void put_packet(struct eg_text *line, const struct eg_event *event)
 	} else {
 		eg_put(line, "null");
 	}
-	put_address(line, KEY("src"), event->family, &event->src);
-	put_number_or_null(line, KEY("sport"), ports, EG_FROM_BE16(event->sport_be));
+	put_address(line, KEY("src"), eg_event_has_source(event) ? event->family : EG_FAMILY_NONE,
+		    &event->src);
+	put_number_or_null(line, KEY("sport"), ports && (event->sport_be || !connect),
+			   EG_FROM_BE16(event->sport_be));
 	put_address(line, KEY("dst"), event->family, &event->dst);
 	put_number_or_null(line, KEY("dport"), ports, EG_FROM_BE16(event->dport_be));
-	put_number_or_null(line, KEY("length"), true, event->length);
+	put_number_or_null(line, KEY("length"), !connect, event->length);
 	eg_put(line, KEY("tcp_flags"));
-	if (ports && event->proto == EG_PROTO_TCP) {
+	if (ports && !connect && event->proto == EG_PROTO_TCP) {
 		eg_text_add(line, "\"", 1);
 		eg_put_tcp_flags(line, event->tcp_flags);
 		eg_text_add(line, "\"", 1);
@@ -158,7 +161,7 @@ static void put_owner(struct eg_text *line, const struct eg_event_view *view)
 	put_string_or_null(line, KEY("cgroup"), view->cgroup);
 	put_string_or_null(line, KEY("container"), view->container);
 	put_string_or_null(line, KEY("container_id"), view->container_id);
-	put_string_or_null(line, KEY("attribution"), known ? "socket" : "none");
+	put_string_or_null(line, KEY("attribution"), owner ? "socket" : "none");
 }
 
 static int json_event(const struct eg_event_view *view, FILE *to)
@@ -486,7 +489,6 @@ static int json_status(const struct eg_status_view *status, FILE *to)
 		}
 	}
 	set(&object, "version", string_of(status->version));
-	set(&object, "pin_dir", string_of(status->pin_dir));
 	set(&object, "guards", guards);
 	return dump(object, to);
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "eg_packet.h"
+#include "out/format.h"
 #include "out/render.h"
 
 #define BLOCK_SECTION   0x0a0d0d0aU
@@ -126,6 +127,8 @@ int eg_pcap_event(const struct eg_event_view *view, FILE *to)
 	};
 	size_t at = sizeof(block);
 
+	if (eg_event_is_connect(event))
+		return 0; /* no packet was made yet */
 	block.captured = (__u32)copy_frame(event, bytes + at);
 	if (block.original < block.captured)
 		block.original = block.captured;

@@ -92,10 +92,13 @@ static void put_frame(struct eg_text *line, const struct eg_event *event)
 
 static void put_packet(struct eg_text *line, const struct eg_event *event)
 {
-	bool ports = eg_event_has_ports(event);
+	bool ports = eg_event_has_ports(event), connect = eg_event_is_connect(event);
 
-	eg_put_address(line, event->family, &event->src);
-	if (ports)
+	if (eg_event_has_source(event))
+		eg_put_address(line, event->family, &event->src);
+	else
+		eg_put(line, "*");
+	if (ports && (event->sport_be || !connect))
 		put_port(line, event->sport_be);
 	eg_put(line, " > ");
 	eg_put_address(line, event->family, &event->dst);
@@ -106,7 +109,9 @@ static void put_packet(struct eg_text *line, const struct eg_event *event)
 	if (!eg_proto_name(event->proto))
 		eg_put(line, "proto ");
 	eg_put_proto(line, event->proto);
-	if (event->proto == EG_PROTO_TCP && ports) {
+	if (connect) {
+		eg_put(line, " connect");
+	} else if (event->proto == EG_PROTO_TCP && ports) {
 		eg_text_add(line, " ", 1);
 		eg_put_tcp_flags(line, event->tcp_flags);
 	} else if (eg_event_has_icmp(event)) {
@@ -165,8 +170,10 @@ static int text_event(const struct eg_event_view *view, FILE *to)
 		put_frame(line, event);
 	else
 		put_packet(line, event);
-	eg_put(line, ", length ");
-	eg_put_number(line, event->length);
+	if (!eg_event_is_connect(event)) {
+		eg_put(line, ", length ");
+		eg_put_number(line, event->length);
+	}
 	eg_put(line, ", ");
 	put_owner(line, view);
 	eg_put(line, ", layer ");
@@ -476,7 +483,7 @@ static int text_status(const struct eg_status_view *status, FILE *to)
 	bool colored = eg_color(to);
 
 	if (!status->n_guards)
-		eg_text_printf(text, "no guards in %s\n", status->pin_dir);
+		eg_put(text, "no guards\n");
 	for (size_t i = 0; i < status->n_guards; i++) {
 		if (i)
 			eg_put(text, "\n");
