@@ -138,6 +138,23 @@ void fixture_count(struct fixture *fixture, struct fixture_counters *ret_counter
 	assert_int_equal(eg_guard_counters(fixture->guard, ret_counters->all), 0);
 }
 
+void fixture_count_layer(struct fixture *fixture, enum eg_layer layer,
+			 struct fixture_counters *ret_counters)
+{
+	struct eg_counter per_cpu[libbpf_num_possible_cpus()];
+	__u32 first = eg_counter_index(layer, 0, 0);
+
+	memset(ret_counters, 0, sizeof(*ret_counters));
+	for (__u32 i = first; i < first + EG_REASON_COUNT; i++) {
+		assert_int_equal(
+			bpf_map_lookup_elem(fixture->guard->maps[EG_MAP_COUNTERS], &i, per_cpu), 0);
+		for (int cpu = 0; cpu < libbpf_num_possible_cpus(); cpu++) {
+			ret_counters->all[i].packets += per_cpu[cpu].packets;
+			ret_counters->all[i].bytes += per_cpu[cpu].bytes;
+		}
+	}
+}
+
 struct eg_counter fixture_counted(const struct fixture_counters *before,
 				  const struct fixture_counters *after, __u32 index)
 {

@@ -248,7 +248,7 @@ static enum eg_reason reason_since(const struct fixture_counters *before, enum e
 	for (int i = 0; i < 10000; i++) {
 		int found = -1;
 
-		fixture_count(&fixture, &after);
+		fixture_count_layer(&fixture, layer, &after);
 		for (enum eg_reason reason = 0; reason < EG_REASON_COUNT; reason++) {
 			__u64 n =
 				fixture_counted(before, &after, eg_counter_index(layer, 0, reason))
@@ -284,7 +284,7 @@ static bool send_and_check(int fd, bool header, const struct eg_host_frame *host
 	struct fixture_counters before;
 	enum eg_reason expected = fixture_judge(&fixture, host, NULL), reason;
 
-	fixture_count(&fixture, &before);
+	fixture_count_layer(&fixture, layer, &before);
 	if (send_bytes(fd, host, header) < 0)
 		return false;
 	reason = reason_since(&before, layer);
@@ -391,7 +391,7 @@ static void ring_check(struct ring *ring, const struct eg_host_frame *host)
 	enum eg_reason expected = fixture_judge(&fixture, host, NULL), reason;
 	struct fixture_counters before;
 
-	fixture_count(&fixture, &before);
+	fixture_count_layer(&fixture, EG_LAYER_DEVICE, &before);
 	ring_send(ring, host);
 	reason = reason_since(&before, EG_LAYER_DEVICE);
 	if (reason != expected) {

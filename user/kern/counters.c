@@ -7,28 +7,51 @@
 #include "kern/internal.h"
 #include "util/cleanup.h"
 
+/* All of them with one system call, where the kernel has that for such maps (5.13). */
+static int read_batch(int map_fd, void *per_cpu)
+{
+	__u32 keys[EG_COUNTERS_ALL], next, n = EG_COUNTERS_ALL;
+	LIBBPF_OPTS(bpf_map_batch_opts, opts);
+
+	if (bpf_map_lookup_batch(map_fd, NULL, &next, keys, per_cpu, &n, &opts) < 0 &&
+	    errno != ENOENT)
+		return -errno;
+	/* An array is read from its first entry on. */
+	return n == EG_COUNTERS_ALL && keys[n - 1] == n - 1 ? 0 : -EINVAL;
+}
+
+static int read_each(int map_fd, struct eg_counter *per_cpu, size_t cpus)
+{
+	for (__u32 i = 0; i < EG_COUNTERS_ALL; i++)
+		if (bpf_map_lookup_elem(map_fd, &i, per_cpu + i * cpus) < 0)
+			return -errno;
+	return 0;
+}
+
 int eg_guard_counters(struct eg_guard *guard, struct eg_counter ret_counters[EG_COUNTERS_ALL])
 {
-	EG_AUTO_FREE struct eg_counter *sums = calloc(EG_COUNTERS_ALL, sizeof(*sums));
 	EG_AUTO_FREE struct eg_counter *per_cpu = NULL;
+	int map_fd = guard->maps[EG_MAP_COUNTERS];
 	int cpus = libbpf_num_possible_cpus();
+	int err;
 
 	if (guard->other_abi)
 		return -EPROTO;
 	if (cpus < 0)
 		return cpus;
-	per_cpu = calloc((size_t)cpus, sizeof(*per_cpu));
-	if (!sums || !per_cpu)
+	per_cpu = calloc((size_t)cpus * EG_COUNTERS_ALL, sizeof(*per_cpu));
+	if (!per_cpu)
 		return -ENOMEM;
-	for (__u32 i = 0; i < EG_COUNTERS_ALL; i++) {
-		if (bpf_map_lookup_elem(guard->maps[EG_MAP_COUNTERS], &i, per_cpu) < 0)
-			return -errno;
-		for (int cpu = 0; cpu < cpus; cpu++) {
-			sums[i].packets += per_cpu[cpu].packets;
-			sums[i].bytes += per_cpu[cpu].bytes;
-		}
+	err = read_batch(map_fd, per_cpu);
+	if (err)
+		err = read_each(map_fd, per_cpu, (size_t)cpus);
+	if (err)
+		return err;
+	memset(ret_counters, 0, EG_COUNTERS_ALL * sizeof(*ret_counters));
+	for (size_t i = 0; i < EG_COUNTERS_ALL * (size_t)cpus; i++) {
+		ret_counters[i / (size_t)cpus].packets += per_cpu[i].packets;
+		ret_counters[i / (size_t)cpus].bytes += per_cpu[i].bytes;
 	}
-	memcpy(ret_counters, sums, EG_COUNTERS_ALL * sizeof(*sums));
 	return 0;
 }
 
