@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The reader of wg-quick's format, for what a guard takes from it. PURE. Never keeps a key. */
+/* What a guard takes from wg0.conf. PURE. Never keeps a key. */
 #ifndef EG_WGCONF_H
 #define EG_WGCONF_H
 
 #include "policy/policy.h"
+#include "policy/wgfile.h"
 
-#define EG_WGCONF_MAX (1U << 20)
+#define EG_WGCONF_MAX EG_WGFILE_MAX
 
 /* Owns what it points to. */
 struct eg_wgconf {
