@@ -47,7 +47,7 @@ _egressguard_value() { # OPTION CURRENT
 	--on-block) words=drop ;;
 	--endpoint-shape) words='wireguard any' ;;
 	--format) words='text json prometheus' ;;
-	--pin-dir)
+	--pin-dir | --root)
 		mapfile -t COMPREPLY < <(compgen -d -- "$2")
 		return 0
 		;;
@@ -137,6 +137,14 @@ _egressguard() {
 			return
 		else
 			words=$(_egressguard_guards "$pin_dir")
+		fi
+		;;
+	wgconf,*)
+		if [ "$COMP_CWORD" -eq 2 ]; then
+			words=check
+		else
+			mapfile -t COMPREPLY < <(compgen -f -- "$current")
+			return
 		fi
 		;;
 	explain,*) words=$(_egressguard_explain "$pin_dir") ;;

@@ -120,6 +120,14 @@ check_completion() {
 		problem 'doc/egressguard.bash: its reasons are not those of include/eg_abi.h'
 }
 
+# The manual lists each finding of the check of wg0.conf, with its severity.
+check_findings() {
+	diff <(tr -d '\\\n' <user/policy/wgcheck.h | grep -oE 'X\([A-Z0-9_]+,[[:space:]]*"[a-z0-9-]+",[[:space:]]*[A-Z]+' |
+		sed -E 's/.*"(.*)",[[:space:]]*(.*)/\1 \L\2/') \
+		<(sed -nE 's/^\.It Cm ([a-z0-9-]+) Pq (error|warning|note)$/\1 \2/p' doc/egressguard-wgconf.8) ||
+		problem 'doc/egressguard-wgconf.8: its findings are not those of user/policy/wgcheck.h'
+}
+
 # What people read of the state table is what the test walks through.
 check_states() {
 	local output
@@ -134,6 +142,7 @@ check_manual
 check_license
 check_layers
 check_completion
+check_findings
 check_states
 [ "$failed" != 0 ] || echo 'check: nothing to complain about'
 exit "$failed"

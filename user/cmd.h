@@ -20,5 +20,6 @@ int cmd_events(int argc, char **argv);
 int cmd_explain(int argc, char **argv);
 int cmd_policy(int argc, char **argv);
 int cmd_features(int argc, char **argv);
+int cmd_wgconf(int argc, char **argv);
 
 #endif /* EG_CMD_H */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The wg0.conf reader. Whatever it takes from a text, written as a plain wg0.conf, reads back as
+ * The wg0.conf reader, and the check of such a file: it finishes, tells no key, and says of each
+ * finding what to do. Whatever it takes from a text, written as a plain wg0.conf, reads back as
  * the same; whatever it refuses has a message that is safe to print and holds no private key.
  */
 #include <stddef.h>
@@ -9,6 +10,7 @@
 #include <string.h>
 
 #include "policy/address.h"
+#include "policy/wgcheck.h"
 #include "policy/wgconf.h"
 #include "util/cleanup.h"
 #include "util/text.h"
@@ -88,11 +90,41 @@ static void check_conf(const struct eg_wgconf *conf)
 	require(text_again && strcmp(text, text_again) == 0);
 }
 
+static void check_finding(const struct eg_wgfile *file, const struct eg_wgfinding *finding,
+			  bool has_key)
+{
+	require(finding->what && finding->fix && *finding->what && *finding->fix);
+	require(finding->line <= file->n_lines);
+	for (const char *c = finding->what; *c; c++)
+		require((unsigned char)*c >= 0x20 && *c != 0x7f);
+	if (!has_key)
+		return;
+	for (size_t at = 0; at + 12 <= strlen(KEY); at++) {
+		require(!memmem(finding->what, strlen(finding->what), &KEY[at], 12));
+		require(!memmem(finding->fix, strlen(finding->fix), &KEY[at], 12));
+	}
+}
+
+static void check_lint(const char *text, size_t len)
+{
+	EG_AUTO_WGFILE struct eg_wgfile *file = NULL;
+	EG_AUTO_WGREPORT struct eg_wgreport *report = NULL;
+	struct eg_wgfacts facts = {.ifname = "wg0"};
+	bool has_key = memmem(text, len, KEY, strlen(KEY));
+
+	if (eg_wgfile_parse(text, len, &file, NULL) < 0)
+		return;
+	require(eg_wgcheck(file, &facts, &report) == 0);
+	for (size_t i = 0; i < report->n_findings; i++)
+		check_finding(file, &report->findings[i], has_key);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	EG_AUTO_WGCONF struct eg_wgconf *conf = NULL;
 	struct eg_error error = {};
 
+	check_lint((const char *)data, size);
 	if (eg_wgconf_parse((const char *)data, size, &conf, &error) == 0) {
 		check_conf(conf);
 	} else {

@@ -528,6 +528,39 @@ static int json_features(const struct eg_feature_view *features, size_t n, FILE 
 	return dump(object, to);
 }
 
+static json_t *wgfinding_of(const struct eg_wgfinding *finding)
+{
+	const struct eg_wgfinding_info *info = &eg_wgfinding_infos[finding->id];
+	json_t *object = json_object();
+
+	set(&object, "id", json_string(info->id));
+	set(&object, "severity", json_string(eg_wgseverity_names[info->severity]));
+	set(&object, "line", finding->line ? number_of(finding->line) : json_null());
+	set(&object, "column", finding->line ? number_of(finding->column) : json_null());
+	set(&object, "what", string_of(finding->what));
+	set(&object, "why", string_of(info->why));
+	set(&object, "fix", string_of(finding->fix));
+	return object;
+}
+
+static int json_wgreport(const char *path, const struct eg_wgreport *report, FILE *to)
+{
+	json_t *object = json_object(), *findings = json_array();
+
+	for (size_t i = 0; findings && i < report->n_findings; i++) {
+		if (json_array_append_new(findings, wgfinding_of(&report->findings[i])) < 0) {
+			json_decref(findings);
+			findings = NULL;
+		}
+	}
+	set(&object, "file", string_of(path));
+	set(&object, "errors", number_of(report->counts[EG_WGSEVERITY_ERROR]));
+	set(&object, "warnings", number_of(report->counts[EG_WGSEVERITY_WARNING]));
+	set(&object, "notes", number_of(report->counts[EG_WGSEVERITY_NOTE]));
+	set(&object, "findings", findings);
+	return dump(object, to);
+}
+
 const struct eg_renderer eg_render_json = {
 	.status = json_status,
 	.event = json_event,
@@ -535,4 +568,5 @@ const struct eg_renderer eg_render_json = {
 	.state = json_state_line,
 	.explanation = json_explanation,
 	.features = json_features,
+	.wgreport = json_wgreport,
 };

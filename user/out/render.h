@@ -10,6 +10,7 @@
 
 #include "out/model.h"
 #include "policy/explain.h"
+#include "policy/wgcheck.h"
 
 /* Each returns 0 or -errno (a closed pipe, a full disk). */
 struct eg_renderer {
@@ -23,6 +24,7 @@ struct eg_renderer {
 	int (*explanation)(const struct eg_question *question,
 			   const struct eg_explanation *explanation, FILE *to);
 	int (*features)(const struct eg_feature_view *features, size_t n, FILE *to);
+	int (*wgreport)(const char *path, const struct eg_wgreport *report, FILE *to);
 };
 extern const struct eg_renderer eg_render_text;
 extern const struct eg_renderer eg_render_json;

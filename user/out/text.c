@@ -556,6 +556,48 @@ static int text_features(const struct eg_feature_view *features, size_t n, FILE 
 	return eg_line_end(text, to);
 }
 
+static void put_place(struct eg_text *text, const char *path, const struct eg_wgfinding *finding)
+{
+	eg_put_safe(text, path);
+	if (finding->line)
+		eg_text_printf(text, ":%u:%u", finding->line, finding->column);
+	eg_put(text, ": ");
+}
+
+static void put_counts(struct eg_text *text, const struct eg_wgreport *report)
+{
+	for (int i = EG_WGSEVERITY_ERROR; i <= EG_WGSEVERITY_NOTE; i++)
+		eg_text_printf(text, "%s%u %s%s", i ? ", " : "", report->counts[i],
+			       eg_wgseverity_names[i], report->counts[i] == 1 ? "" : "s");
+}
+
+static int text_wgreport(const char *path, const struct eg_wgreport *report, FILE *to)
+{
+	static const char *const colors[] = {RED, YELLOW, BOLD};
+	struct eg_text *text = eg_line_start();
+	bool colored = eg_color(to);
+
+	for (size_t i = 0; i < report->n_findings; i++) {
+		const struct eg_wgfinding *finding = &report->findings[i];
+		const struct eg_wgfinding_info *info = &eg_wgfinding_infos[finding->id];
+
+		put_place(text, path, finding);
+		put_colored(text, colored, colors[info->severity],
+			    eg_wgseverity_names[info->severity]);
+		eg_text_printf(text, ": %s [%s]\n  why  %s\n", finding->what, info->id, info->why);
+		if (finding->fix)
+			eg_text_printf(text, "  fix  %s\n", finding->fix);
+	}
+	eg_put_safe(text, path);
+	eg_put(text, ": ");
+	if (report->n_findings)
+		put_counts(text, report);
+	else
+		eg_put(text, "ok");
+	eg_put(text, "\n");
+	return eg_line_end(text, to);
+}
+
 const struct eg_renderer eg_render_text = {
 	.status = text_status,
 	.event = text_event,
@@ -563,4 +605,5 @@ const struct eg_renderer eg_render_text = {
 	.state = text_state,
 	.explanation = text_explanation,
 	.features = text_features,
+	.wgreport = text_wgreport,
 };

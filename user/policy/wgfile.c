@@ -228,8 +228,10 @@ static int read_lines(struct eg_wgfile *file, struct eg_error *error)
 	int result;
 
 	while ((result = eg_lines_next(&lines, &line, error)) > 0) {
-		for (; done + 1 < line.number; done++)
+		for (; done + 1 < line.number && done < file->n_lines; done++)
 			file->lines[done].section = section;
+		if (done == file->n_lines) /* never: both split at the same places */
+			return -EINVAL;
 		take_line(&file->lines[done], &line, &section);
 		file->lines[done++].section = section;
 	}
