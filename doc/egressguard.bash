@@ -44,6 +44,7 @@ _egressguard_value() { # OPTION CURRENT
 	--tunnel) words=wg0 ;;
 	--reason) words=$reasons ;;
 	--dns) words='auto lan tunnel' ;;
+	--kill-switch) words='iptables egressguard both' ;;
 	--on-block) words=drop ;;
 	--endpoint-shape) words='wireguard any' ;;
 	--format) words='text json prometheus' ;;
@@ -141,7 +142,7 @@ _egressguard() {
 		;;
 	wgconf,*)
 		if [ "$COMP_CWORD" -eq 2 ]; then
-			words=check
+			words='check render'
 		else
 			mapfile -t COMPREPLY < <(compgen -f -- "$current")
 			return

@@ -11,15 +11,19 @@
 #include "options.h"
 #include "out/render.h"
 #include "policy/wgcheck.h"
+#include "policy/wgrender.h"
 #include "util/cleanup.h"
 #include "util/file.h"
 #include "util/text.h"
 
 #define PATH_LEN   4096
+#define BACKUP_LEN (PATH_LEN + 16)
 #define IFNAME_MAX 15
 
 enum {
 	OPTION_ROOT = EG_OPTION_OWN,
+	OPTION_KILL_SWITCH,
+	OPTION_IN_PLACE,
 };
 
 static const struct eg_option option_table[] = {
@@ -27,15 +31,22 @@ static const struct eg_option option_table[] = {
 	{OPTION_ROOT, "--root", "DIR",
 	 "check: look under DIR (a container's root, such as /proc/PID/root) for the programs that "
 	 "the file runs"},
+	{OPTION_KILL_SWITCH, "--kill-switch", "iptables|egressguard|both",
+	 "render: iptables rules; routes alone, for a guard to enforce; both (the default): the "
+	 "rules hold while no guard is there"},
+	{OPTION_IN_PLACE, "--in-place", NULL,
+	 "render: replace FILE, and keep the old one beside it as FILE.bak"},
 	{},
 };
 
 static const struct eg_help help = {
 	.command = "wgconf",
-	.usage = "check FILE [--root DIR] [--json]",
+	.usage = "check FILE [--root DIR] [--json]\n"
+		 "render FILE [--kill-switch iptables|egressguard|both] [--in-place]",
 	.summary = "check: say what is wrong with a wg0.conf whose namespace other containers "
-		   "share, why it matters, and how to put it right. FILE - is standard input. Keys "
-		   "are never shown.",
+		   "share, why it matters, and how to put it right; no key is shown. render: print "
+		   "the file, keys and all, with its routes and its kill switch made right. FILE - "
+		   "is standard input.",
 	.options = option_table,
 	.example = "egressguard wgconf check config/wg_confs/wg0.conf",
 };
@@ -45,6 +56,9 @@ struct request {
 	const char *verb;
 	const char *file;
 	const char *root;
+	enum eg_wgkill kill;
+	bool kill_given;
+	bool in_place;
 };
 
 /* A file and what is known of it besides. */
@@ -188,6 +202,149 @@ static int check(const struct request *request, const struct source *source, str
 	return report->counts[EG_WGSEVERITY_ERROR] ? EG_EXIT_USAGE : EG_EXIT_OK;
 }
 
+/* --- render -------------------------------------------------------------------------------------
+ */
+
+#define BACKUPS_MAX 100
+
+static int write_all(int fd, const char *text, size_t len)
+{
+	while (len) {
+		ssize_t n = write(fd, text, len);
+
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (n > 0) {
+			text += n;
+			len -= (size_t)n;
+		}
+	}
+	return fsync(fd) < 0 ? -errno : 0;
+}
+
+/* A new file with the old one's mode and owner. Nobody else may read it before it has them. */
+static int write_new(const char *path, const struct stat *info, const char *text, size_t len)
+{
+	EG_AUTO_CLOSE int fd =
+		open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int result = fd < 0 ? -errno : 0;
+
+	if (fd < 0)
+		return result;
+	if (fchown(fd, info->st_uid, info->st_gid) < 0 || fchmod(fd, info->st_mode & 07777) < 0)
+		result = -errno;
+	if (result == 0)
+		result = write_all(fd, text, len);
+	if (result < 0)
+		unlink(path);
+	return result;
+}
+
+/* FILE.bak, or FILE.bak2 and so on: no backup is ever overwritten. */
+static int write_backup(const char *path, const struct stat *info, const struct source *source,
+			char backup[BACKUP_LEN])
+{
+	int result = -EEXIST;
+
+	for (int i = 1; i < BACKUPS_MAX && result == -EEXIST; i++) {
+		if (i == 1)
+			snprintf(backup, BACKUP_LEN, "%s.bak", path);
+		else
+			snprintf(backup, BACKUP_LEN, "%s.bak%d", path, i);
+		result = write_new(backup, info, source->text, source->len);
+	}
+	return result;
+}
+
+static void sync_directory(const char *path)
+{
+	char dir[PATH_LEN];
+	char *slash;
+	EG_AUTO_CLOSE int fd = -1;
+
+	snprintf(dir, sizeof(dir), "%s", path);
+	slash = strrchr(dir, '/');
+	if (slash)
+		slash[slash == dir] = '\0';
+	fd = open(slash ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd >= 0)
+		(void)fsync(fd);
+}
+
+static int replace_file(const char *path, const struct source *source, const char *text,
+			struct eg_error *error)
+{
+	char real[PATH_LEN], new[PATH_LEN], backup[BACKUP_LEN], safe[PATH_LEN];
+	struct stat info;
+	int result = 0;
+
+	if (!realpath(path, real) || stat(real, &info) < 0)
+		return eg_error_set(error, EG_EXIT_FAILED, errno, "%s: %s", source->safe,
+				    strerror(errno));
+	if ((size_t)snprintf(new, sizeof(new), "%s.new.%d", real, (int)getpid()) + 16 > sizeof(new))
+		return eg_error_set(error, EG_EXIT_FAILED, ENAMETOOLONG, "%s: the name is too long",
+				    source->safe);
+	result = write_new(new, &info, text, strlen(text));
+	if (result == 0) {
+		result = write_backup(real, &info, source, backup);
+		if (result == 0 && rename(new, real) < 0) {
+			result = -errno;
+			unlink(backup);
+		}
+		if (result < 0)
+			unlink(new);
+	}
+	if (result < 0)
+		return eg_error_set(error, EG_EXIT_FAILED, -result,
+				    "%s: cannot be replaced: %s; nothing changed", source->safe,
+				    strerror(-result));
+	sync_directory(real);
+	eg_log_note("wgconf",
+		    "%s is written; the old one is %s. Restart the WireGuard container, "
+		    "then the containers that share its namespace",
+		    source->safe, eg_escape(safe, sizeof(safe), backup, strlen(backup)));
+	return 0;
+}
+
+/* Errors that are left are the user's to put right: nothing is written then. */
+static int refuse(const struct request *request, const struct eg_wgreport *report,
+		  struct eg_error *error)
+{
+	eg_render_text.wgreport("(rendered)", report, stderr);
+	return eg_error_set(
+		error, EG_EXIT_USAGE, EINVAL,
+		"%s has %u error%s that render cannot put right: lines are those of the "
+		"rendered file; `egressguard wgconf check` tells where they are in "
+		"yours. Nothing is written",
+		strcmp(request->file, "-") == 0 ? "the file" : "FILE",
+		report->counts[EG_WGSEVERITY_ERROR],
+		report->counts[EG_WGSEVERITY_ERROR] == 1 ? "" : "s");
+}
+
+static int render(const struct request *request, const struct source *source,
+		  struct eg_error *error)
+{
+	EG_AUTO_WGREPORT struct eg_wgreport *report = NULL;
+	EG_AUTO_FREE char *text = NULL;
+	int result = eg_wgrender(source->file, &source->facts, request->kill, &text, &report);
+
+	if (result < 0)
+		return eg_error_set(error, EG_EXIT_FAILED, -result, "out of memory");
+	if (report->counts[EG_WGSEVERITY_ERROR])
+		return refuse(request, report, error);
+	if (request->in_place && source->text && strlen(text) == source->len &&
+	    memcmp(text, source->text, source->len) == 0) {
+		eg_log_note("wgconf", "%s is as it should be: nothing to write", source->safe);
+		return EG_EXIT_OK;
+	}
+	if (request->in_place)
+		return replace_file(request->file, source, text, error);
+	if (fputs(text, stdout) < 0 || fflush(stdout) != 0)
+		return eg_error_set(error, EG_EXIT_FAILED, errno, "cannot write: %s",
+				    strerror(errno));
+	return EG_EXIT_OK;
+}
+
 /* --- the command --------------------------------------------------------------------------------
  */
 
@@ -205,6 +362,22 @@ static int take_operand(struct request *request, const char *value, struct eg_er
 	return 0;
 }
 
+static int take_kill(struct request *request, const char *value, struct eg_error *error)
+{
+	char safe[256];
+
+	for (int i = 0; i < 3; i++) {
+		if (strcmp(value, eg_wgkill_names[i]) == 0) {
+			request->kill = (enum eg_wgkill)i;
+			request->kill_given = true;
+			return 0;
+		}
+	}
+	return eg_error_set(error, EG_EXIT_USAGE, EINVAL,
+			    "--kill-switch '%s': write iptables, egressguard or both",
+			    eg_escape(safe, sizeof(safe), value, strlen(value)));
+}
+
 static int read_options(int argc, char **argv, struct request *request, struct eg_error *error)
 {
 	struct eg_options options = {.help = &help, .argc = argc, .argv = argv};
@@ -216,6 +389,10 @@ static int read_options(int argc, char **argv, struct request *request, struct e
 			result = take_operand(request, value, error);
 		else if (id == OPTION_ROOT)
 			request->root = value;
+		else if (id == OPTION_IN_PLACE)
+			request->in_place = true;
+		else if (id == OPTION_KILL_SWITCH)
+			result = take_kill(request, value, error);
 		else
 			result = eg_common_take(&request->common, id, value, error);
 		if (result < 0)
@@ -224,23 +401,45 @@ static int read_options(int argc, char **argv, struct request *request, struct e
 	return result;
 }
 
+/* What goes with the one and not with the other. */
+static int check_options(const struct request *request, bool renders, struct eg_error *error)
+{
+	if (renders && (request->common.json || request->root))
+		return eg_error_set(error, EG_EXIT_USAGE, EINVAL,
+				    "--json and --root are for check, not for render");
+	if (!renders && (request->kill_given || request->in_place))
+		return eg_error_set(error, EG_EXIT_USAGE, EINVAL,
+				    "--kill-switch and --in-place are for render, not for check");
+	if (request->in_place && strcmp(request->file, "-") == 0)
+		return eg_error_set(error, EG_EXIT_USAGE, EINVAL,
+				    "--in-place needs a FILE, not standard input");
+	return 0;
+}
+
 static int run(const struct request *request, struct eg_error *error)
 {
 	EG_AUTO(source_free) struct source source = {};
 	char safe[256];
+	bool renders;
 	int result;
 
 	if (!request->verb)
-		return eg_error_set(error, EG_EXIT_USAGE, EINVAL, "needs check FILE");
-	if (strcmp(request->verb, "check") != 0)
+		return eg_error_set(error, EG_EXIT_USAGE, EINVAL,
+				    "needs check FILE, or render FILE");
+	renders = strcmp(request->verb, "render") == 0;
+	if (!renders && strcmp(request->verb, "check") != 0)
 		return eg_error_set(
-			error, EG_EXIT_USAGE, EINVAL, "'%s' is not check",
+			error, EG_EXIT_USAGE, EINVAL, "'%s' is neither check nor render",
 			eg_escape(safe, sizeof(safe), request->verb, strlen(request->verb)));
 	if (!request->file)
 		return eg_error_set(error, EG_EXIT_USAGE, EINVAL,
 				    "%s needs a FILE, or - for standard input", request->verb);
-	result = read_source(request, &source, error);
-	return result < 0 ? result : check(request, &source, error);
+	result = check_options(request, renders, error);
+	if (result == 0)
+		result = read_source(request, &source, error);
+	if (result < 0)
+		return result;
+	return renders ? render(request, &source, error) : check(request, &source, error);
 }
 
 int cmd_wgconf(int argc, char **argv)

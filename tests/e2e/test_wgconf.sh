@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# wgconf check as a command: exit status, places, JSON, standard input, modes, --root, and that no key
-# is ever shown.
+# wgconf as a command: exit status, places, JSON, standard input, modes, --root, that the check shows no
+# key, and that render --in-place replaces a file and nothing else.
 # time-limit: 120
 
 # shellcheck source=tests/e2e/lib.sh
@@ -70,3 +70,41 @@ check_status 'a directory' 2 "$EG" wgconf check "$BED"
 check_status 'no file' 2 "$EG" wgconf check
 check_status 'no verb' 2 "$EG" wgconf
 check_status 'another verb' 2 "$EG" wgconf chek "$conf"
+check_status "check does not render" 2 "$EG" wgconf check --in-place "$conf"
+check_status "render has no JSON" 2 "$EG" wgconf render --json "$conf"
+
+# --- render --in-place ---------------------------------------------------------------------------
+
+write_conf '# mine'
+chmod 640 "$conf"
+chown 12:34 "$conf"
+cp -p "$conf" "$BED/as-it-was"
+ln -s wg0.conf "$BED/link.conf"
+"$EG" wgconf render "$conf" >"$BED/wanted"
+check 'in place, by a link' "$EG" wgconf render --in-place "$BED/link.conf"
+check 'it is what render prints' cmp "$conf" "$BED/wanted"
+check 'the link is still one' test -L "$BED/link.conf"
+check_equal 'mode and owner stay' "$(stat -c '%a %u %g' "$conf")" '640 12 34'
+check_equal 'the backup is what was there' "$(stat -c '%a %u %g' "$conf.bak") $(cmp "$conf.bak" "$BED/as-it-was" && echo same)" '640 12 34 same'
+inode=$(stat -c %i "$conf")
+check 'once more' "$EG" wgconf render --in-place "$conf"
+check_equal 'once more: nothing is written' "$(stat -c %i "$conf") $(find "$BED" -name "*.bak*" | wc -l)" "$inode 1"
+check 'for a guard' "$EG" wgconf render --kill-switch egressguard --in-place "$conf"
+check_equal 'a second backup' "$(cmp "$conf.bak2" "$BED/wanted" && echo same)" same
+check_equal 'no new file is left' "$(find "$BED" -name '*.new.*' | wc -l)" 0
+check_equal 'no rule is in it' "$(grep -c '^PostUp.*tables' "$conf")" 0
+check_equal 'the note of the check' "$(ids "$conf" | tr ' ' '\n' | grep -c guard-enforces)" 1
+
+write_conf 'PostUp = echo "never closed'
+cp -p "$conf" "$BED/as-it-was"
+check_status 'what it cannot put right: refused' 2 "$EG" wgconf render --in-place "$conf"
+check 'what it cannot put right: nothing is written' cmp "$conf" "$BED/as-it-was"
+check_equal 'what it cannot put right: nothing on standard output' "$("$EG" wgconf render "$conf" 2>"$BED/err" | wc -c)" 0
+check_equal 'what it cannot put right: no key on standard error' "$(grep -c "${KEY:0:10}" "$BED/err")" 0
+write_conf 'MTU = 1420'
+check_status 'standard input is no place' 2 "$EG" wgconf render --in-place - <"$conf"
+check_status 'another kill switch' 2 "$EG" wgconf render --kill-switch nft "$conf"
+mount --bind "$conf" "$conf"
+check_status 'a file that cannot be replaced, such as a mount' 1 "$EG" wgconf render --in-place "$conf"
+umount "$conf"
+check_equal 'nothing is left of the attempt' "$(find "$BED" -name 'wg0.conf.new*' | wc -l) $(find "$BED" -name '*.bak*' | wc -l)" '0 2'

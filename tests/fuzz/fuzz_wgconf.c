@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "policy/address.h"
-#include "policy/wgcheck.h"
 #include "policy/wgconf.h"
+#include "policy/wgrender.h"
 #include "util/cleanup.h"
 #include "util/text.h"
 
@@ -105,6 +105,23 @@ static void check_finding(const struct eg_wgfile *file, const struct eg_wgfindin
 	}
 }
 
+/* What is rendered, and not refused, is rendered to the same again. */
+static void check_render(const struct eg_wgfile *file, const struct eg_wgfacts *facts)
+{
+	EG_AUTO_WGFILE struct eg_wgfile *once = NULL;
+	EG_AUTO_WGREPORT struct eg_wgreport *report = NULL;
+	EG_AUTO_WGREPORT struct eg_wgreport *report_again = NULL;
+	EG_AUTO_FREE char *text = NULL;
+	EG_AUTO_FREE char *again = NULL;
+
+	require(eg_wgrender(file, facts, EG_WGKILL_BOTH, &text, &report) == 0);
+	if (report->counts[EG_WGSEVERITY_ERROR])
+		return;
+	require(eg_wgfile_parse(text, strlen(text), &once, NULL) == 0);
+	require(eg_wgrender(once, facts, EG_WGKILL_BOTH, &again, &report_again) == 0);
+	require(strcmp(text, again) == 0);
+}
+
 static void check_lint(const char *text, size_t len)
 {
 	EG_AUTO_WGFILE struct eg_wgfile *file = NULL;
@@ -117,6 +134,7 @@ static void check_lint(const char *text, size_t len)
 	require(eg_wgcheck(file, &facts, &report) == 0);
 	for (size_t i = 0; i < report->n_findings; i++)
 		check_finding(file, &report->findings[i], has_key);
+	check_render(file, &facts);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

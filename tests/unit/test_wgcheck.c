@@ -17,7 +17,7 @@
 #include <dirent.h>
 #include <errno.h>
 
-#include "policy/wgcheck.h"
+#include "policy/wgrender.h"
 #include "util/cleanup.h"
 #include "util/text.h"
 
@@ -193,6 +193,100 @@ static void golden_files(void **state)
 	assert_true(check_dir("shape") >= 12);
 }
 
+/* --- render ----------------------------------------------------------------------------------- */
+
+static char *render(const char *text, size_t len, enum eg_wgkill kill,
+		    struct eg_wgreport **ret_report)
+{
+	EG_AUTO_WGFILE struct eg_wgfile *file = NULL;
+	struct eg_wgfacts facts = {.ifname = "wg0"};
+	EG_AUTO_FREE char *exact = malloc(len ? len : 1);
+	char *rendered = NULL;
+
+	assert_non_null(exact);
+	memcpy(exact, text, len);
+	assert_int_equal(eg_wgfile_parse(exact, len, &file, NULL), 0);
+	assert_int_equal(eg_wgrender(file, &facts, kill, &rendered, ret_report), 0);
+	return rendered;
+}
+
+static void compare_golden(const char *path, const char *found)
+{
+	EG_AUTO_FREE char *wanted = NULL;
+	size_t len;
+
+	if (getenv("EG_GOLDEN_WRITE")) {
+		EG_AUTO_FCLOSE FILE *file = fopen(path, "w");
+
+		assert_non_null(file);
+		fputs(found, file);
+		return;
+	}
+	wanted = read_file(path, &len);
+	if (!wanted || strcmp(found, wanted) != 0)
+		fail_msg("%s: found\n%sand not\n%s", path, found, wanted ? wanted : "(nothing)\n");
+}
+
+/* Whatever it was rendered for before: the same as if at once. */
+static void renders_again(const char *rendered)
+{
+	for (int kill = EG_WGKILL_BOTH; kill <= EG_WGKILL_EGRESSGUARD; kill++) {
+		EG_AUTO_WGREPORT struct eg_wgreport *report = NULL;
+		EG_AUTO_WGREPORT struct eg_wgreport *back_report = NULL;
+		EG_AUTO_FREE char *other =
+			render(rendered, strlen(rendered), (enum eg_wgkill)kill, &report);
+		EG_AUTO_FREE char *back =
+			render(other, strlen(other), EG_WGKILL_BOTH, &back_report);
+
+		assert_int_equal(report->counts[EG_WGSEVERITY_ERROR], 0);
+		assert_string_equal(back, rendered);
+	}
+}
+
+static void renders_shape(const char *dir, const char *name)
+{
+	EG_AUTO_WGREPORT struct eg_wgreport *report = NULL;
+	EG_AUTO_FREE char *text = NULL;
+	EG_AUTO_FREE char *rendered = NULL;
+	EG_AUTO_FREE char *left = NULL;
+	char path[1024];
+	size_t len;
+
+	snprintf(path, sizeof(path), "%s/%s.conf", dir, name);
+	text = read_file(path, &len);
+	assert_non_null(text);
+	rendered = render(text, len, EG_WGKILL_BOTH, &report);
+	if (report->counts[EG_WGSEVERITY_ERROR]) {
+		left = summary(report);
+		snprintf(path, sizeof(path), "%s/%s.refused", dir, name);
+		compare_golden(path, left);
+		return;
+	}
+	snprintf(path, sizeof(path), "%s/%s.rendered", dir, name);
+	compare_golden(path, rendered);
+	renders_again(rendered);
+}
+
+static void renders_shapes(void **state)
+{
+	EG_AUTO_CLOSEDIR DIR *dir = NULL;
+	struct dirent *entry;
+	char path[512];
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/wgconf/shape", golden_dir());
+	dir = opendir(path);
+	assert_non_null(dir);
+	while ((entry = readdir(dir))) {
+		char *dot = strrchr(entry->d_name, '.');
+
+		if (!dot || strcmp(dot, ".conf") != 0)
+			continue;
+		*dot = '\0';
+		renders_shape(path, entry->d_name);
+	}
+}
+
 /* Where a key stands in the wrong place, nothing tells it. */
 static const char *const misplaced[] = {
 	"[Interface]\nPrivateKey = " KEY " x\n",
@@ -239,6 +333,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_finding_right_and_wrong),
 		cmocka_unit_test(golden_files),
+		cmocka_unit_test(renders_shapes),
 		cmocka_unit_test(never_tells_a_key),
 	};
 

@@ -760,6 +760,8 @@ static bool take_reserved(struct parser *parser, const struct word *word)
 	} else if (is_any(word, closes)) {
 		if (parser->conditions)
 			parser->conditions--;
+		else
+			opaque(parser, "the end of an 'if' or a loop that never began");
 	} else if (is(word, "case") || is(word, "function")) {
 		opaque(parser, "a 'case' or a function");
 		parser->at = parser->len;
