@@ -82,17 +82,20 @@ static void source_free(struct source *source)
 /* --- reading ------------------------------------------------------------------------------------
  */
 
-/* wg-quick names the interface after the file. */
+/* wg-quick names the interface after the file. A file without such a name, and standard input, are
+ * taken for wg0's. */
 static void find_ifname(const char *path, struct source *source)
 {
 	const char *slash = strrchr(path, '/');
 	const char *name = slash ? slash + 1 : path;
 	size_t len = strlen(name);
 
+	snprintf(source->ifname, sizeof(source->ifname), "wg0");
+	source->facts.ifname = source->ifname;
 	if (len <= 5 || len - 5 > IFNAME_MAX || strcmp(name + len - 5, ".conf") != 0)
 		return;
 	memcpy(source->ifname, name, len - 5);
-	source->facts.ifname = source->ifname;
+	source->ifname[len - 5] = '\0';
 }
 
 static void find_modes(int fd, const char *path, struct source *source)
@@ -164,10 +167,9 @@ static int read_source(const struct request *request, struct source *source, str
 	if (result < 0)
 		return eg_error_set(error, EG_EXIT_USAGE, -result, "%s: %s", source->safe,
 				    strerror(-result));
-	if (!is_stdin) {
-		find_ifname(path, source);
+	find_ifname(path, source);
+	if (!is_stdin)
 		find_modes(fd, path, source);
-	}
 	if (request->root) {
 		result = find_programs(request->root, source, error);
 		if (result < 0)

@@ -152,6 +152,23 @@ bool eg_wgrule_is_kill_switch(const struct eg_wgrule *rule)
 	       !rule->out_other;
 }
 
+bool eg_wgrule_is_named_kill_switch(const struct eg_wgrule *rule)
+{
+	return rule->verdict == EG_WGVERDICT_DROP && rule->out_other && !rule->narrow &&
+	       !rule->mark && !rule->established && !rule->local && !rule->dst_unknown &&
+	       (rule->n_dst == 0 || rule->dst_not);
+}
+
+int eg_wgrule_read(const struct eg_wghooks *hooks, const struct eg_wgop *op, const char *ifname,
+		   struct eg_wgrule *ret_rule)
+{
+	struct reader reader = {.hooks = hooks, .ifname = ifname};
+
+	*ret_rule = (struct eg_wgrule){};
+	read_rule(&reader, op, ret_rule);
+	return reader.failed ? -ENOMEM : 0;
+}
+
 /* --- the chain -------------------------------------------------------------------------------- */
 
 /* The rules of one chain as they stand, by the operations that made them. */

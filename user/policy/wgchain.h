@@ -50,8 +50,14 @@ int eg_wgchain_read(const struct eg_wghooks *hooks, __u8 family, const char *ifn
 void eg_wgchain_free(struct eg_wgchain *chain);
 #define EG_AUTO_WGCHAIN __attribute__((cleanup(eg_wgchain_free)))
 
+/* One rule, as `op` adds or removes it. 0 or -ENOMEM; the caller frees ret_rule->dst. */
+int eg_wgrule_read(const struct eg_wghooks *hooks, const struct eg_wgop *op, const char *ifname,
+		   struct eg_wgrule *ret_rule);
+
 /* Whether the rule drops whatever is not let out on purpose: neither for one protocol, nor for one
  * destination alone. */
 bool eg_wgrule_is_kill_switch(const struct eg_wgrule *rule);
+/* Whether it does so for one interface that it names: `-o eth0 -j DROP`. */
+bool eg_wgrule_is_named_kill_switch(const struct eg_wgrule *rule);
 
 #endif /* EG_WGCHAIN_H */

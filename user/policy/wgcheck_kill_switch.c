@@ -310,8 +310,7 @@ static const struct eg_wgrule *find_named(const struct eg_wgchain *chain)
 	for (size_t i = 0; chain->rules && i < chain->n_rules; i++) {
 		const struct eg_wgrule *rule = &chain->rules[i];
 
-		if (rule->verdict == EG_WGVERDICT_DROP && rule->out_other && !rule->narrow &&
-		    !rule->mark && (rule->n_dst == 0 || rule->dst_not))
+		if (eg_wgrule_is_named_kill_switch(rule))
 			return rule;
 	}
 	return NULL;

@@ -135,6 +135,9 @@ static bool has_word(const struct eg_wgmodel *model, const struct eg_wgop *op, c
 /* A rule of a kill switch: one that accepts, or that drops all. A user's other rules are his. */
 static bool is_kill_switch_rule(const struct eg_wgmodel *model, const struct eg_wgop *op)
 {
+	struct eg_wgrule rule = {};
+	bool is_one = false;
+
 	if (strcmp(op->table_name, "filter") != 0 || !op->chain)
 		return false;
 	if (strncmp(op->chain, "EGRESSGUARD", strlen("EGRESSGUARD")) == 0 ||
@@ -144,10 +147,10 @@ static bool is_kill_switch_rule(const struct eg_wgmodel *model, const struct eg_
 		return false;
 	if (op->verb == 'P' || op->verb == 'F' || has_word(model, op, "ACCEPT"))
 		return true;
-	if (!has_word(model, op, "REJECT") && !has_word(model, op, "DROP"))
-		return false;
-	return has_word(model, op, "!") || has_word(model, op, "-o") ||
-	       op->first_word + 2 == eg_wgop_command(model->hooks, op)->n_words;
+	if (eg_wgrule_read(model->hooks, op, model->facts->ifname, &rule) == 0)
+		is_one = eg_wgrule_is_kill_switch(&rule) || eg_wgrule_is_named_kill_switch(&rule);
+	free(rule.dst);
+	return is_one;
 }
 
 /* Whether this is one of the pattern's edits, which render makes itself. */
