@@ -11,6 +11,7 @@
 #include "kern/guard.h"
 #include "net/target.h"
 #include "reap.h"
+#include "strays.h"
 #include "util/cleanup.h"
 
 /* Longer than a command takes whose namespace does its best to be slow. */
@@ -124,7 +125,8 @@ static int refuse_second_guard(struct attach *attach, struct eg_error *error)
 			continue;
 		opened = eg_guard_open(&attach->pins, *name, &guard, error);
 		/* One that is gone, another version's, or none at all has no say. */
-		if (opened == -ENOENT || opened == -EPROTO || opened == -EBADF) {
+		if (opened == -ENOENT || opened == -EPROTO || opened == -EBADF ||
+		    opened == -ENODATA) {
 			*error = (struct eg_error){};
 			continue;
 		}
@@ -147,7 +149,7 @@ static int refuse_second_guard(struct attach *attach, struct eg_error *error)
 
 static int learn(struct attach *attach, struct eg_error *error)
 {
-	int result = eg_derive_tunnels(&attach->target.netns, attach->policy,
+	int result = eg_derive_tunnels(&attach->target.netns, attach->in_force, attach->policy,
 				       &attach->result->warnings, error);
 
 	if (result == 0)
@@ -160,6 +162,23 @@ static int learn(struct attach *attach, struct eg_error *error)
 				   attach->request->replace ? NULL : attach->in_force,
 				   attach->policy, &attach->result->warnings, error);
 	return result;
+}
+
+/* A guard whose pins are out of reach is one all the same, and cannot be asked what it lets out. */
+static int refuse_stray(struct attach *attach, const struct eg_guard *guard, struct eg_error *error)
+{
+	EG_AUTO_TEXT struct eg_text lines = {};
+
+	eg_strays_on_tell(&attach->pins, attach->request->pin_dir, &attach->target.netns,
+			  &attach->survey, &lines);
+	if (lines.len && !lines.failed)
+		eg_text_add(&attach->result->warnings, lines.data, lines.len);
+	if (!lines.len || guard || attach->request->replace)
+		return 0;
+	return eg_error_set(error, EG_EXIT_FAILED, EBUSY,
+			    "another guard, which is not in %s, is on this namespace's interfaces: "
+			    "find it first; --replace puts this one beside it, and both judge",
+			    attach->pins.path);
 }
 
 static int compile(struct attach *attach, struct eg_error *error)
@@ -383,6 +402,29 @@ static int replace(struct attach *attach, struct eg_guard *guard, struct eg_erro
 	return result;
 }
 
+/* Tables that are not what the policy in force makes of them are filled anew. */
+static int check_tables(struct attach *attach, struct eg_guard *guard, struct eg_error *error)
+{
+	EG_AUTO_IMAGE struct eg_image *image = NULL;
+	const char *what = NULL;
+	int result = eg_image_compile(attach->in_force, &image, error);
+
+	if (result < 0)
+		return result;
+	result = eg_guard_check(guard, image, &what);
+	if (result < 0)
+		return eg_error_set(error, EG_EXIT_FAILED, -result,
+				    "cannot look at the guard's tables: %s", strerror(-result));
+	if (result > 0)
+		return 0;
+	eg_text_printf(&attach->result->warnings,
+		       "the guard's table of %s was not what its policy makes of it; it is again, "
+		       "but something on this machine has written to it\n",
+		       what);
+	attach->result->outcome = EG_ATTACH_REPLACED;
+	return 0;
+}
+
 /* The new policy into the guard in force; or, where that cannot take it or does not come first any
  * more, a new guard beside it, which then takes its place. */
 static int put_in_force(struct attach *attach, struct eg_guard *guard, struct eg_error *error)
@@ -427,7 +469,8 @@ static int update(struct attach *attach, struct eg_guard *guard, struct eg_error
 		return result;
 	attach->result->outcome =
 		attach->result->diff.same ? EG_ATTACH_UNCHANGED : EG_ATTACH_REPLACED;
-	return put_in_force(attach, guard, error);
+	result = check_tables(attach, guard, error);
+	return result < 0 ? result : put_in_force(attach, guard, error);
 }
 
 /* A guard of this name that holds another namespace, which is still in use, is not given up in
@@ -470,7 +513,8 @@ static int find_guard(struct attach *attach, struct eg_guard **ret_guard, struct
 	EG_AUTO_GUARD struct eg_guard *guard = NULL;
 	int result = eg_guard_open(&attach->pins, attach->result->name, &guard, error);
 
-	if (result == -ENOENT || (result == -EPROTO && attach->request->replace)) {
+	if (result == -ENOENT ||
+	    ((result == -EPROTO || result == -ENODATA) && attach->request->replace)) {
 		*error = (struct eg_error){};
 		return 0;
 	}
@@ -520,6 +564,8 @@ static int attach_run(struct attach *attach, struct eg_error *error)
 		result = find_guard(attach, &guard, error);
 	if (result == 0)
 		result = learn(attach, error);
+	if (result == 0)
+		result = refuse_stray(attach, guard, error);
 	if (result == 0)
 		result = compile(attach, error);
 	if (result == 0)

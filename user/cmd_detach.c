@@ -8,6 +8,7 @@
 #include "options.h"
 #include "reap.h"
 #include "select.h"
+#include "strays.h"
 #include "util/text.h"
 
 #define LOCK_WAIT_MS 30000
@@ -98,8 +99,6 @@ static int detach(const struct eg_common *common, bool all, struct eg_error *err
 
 	if (result == -ENOENT && all)
 		return 0;
-	if (result == -ENOENT)
-		return eg_error_set(error, EG_EXIT_NO_SUCH, ENOENT, "there are no guards");
 	if (result == 0)
 		result = eg_pins_lock(&pins, LOCK_WAIT_MS, error);
 	if (result == 0)
@@ -122,6 +121,7 @@ int cmd_detach(int argc, char **argv)
 	struct eg_common common = {};
 	struct eg_error error = {};
 	bool all = false;
+	int exit = EG_EXIT_OK;
 	int result = read_options(argc, argv, &common, &all, &error);
 
 	if (result == 0 && common.help) {
@@ -130,5 +130,9 @@ int cmd_detach(int argc, char **argv)
 	}
 	if (result == 0)
 		result = detach(&common, all, &error);
-	return result < 0 ? eg_log_error("detach", result, &error) : EG_EXIT_OK;
+	if (result < 0)
+		exit = eg_log_error("detach", result, &error);
+	if (result == -ENOENT || (result == 0 && all))
+		eg_strays_warn("detach", &common);
+	return exit;
 }

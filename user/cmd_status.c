@@ -7,6 +7,7 @@
 #include "log.h"
 #include "options.h"
 #include "out/render.h"
+#include "strays.h"
 #include "util/cleanup.h"
 
 enum own_option {
@@ -120,8 +121,13 @@ int cmd_status(int argc, char **argv)
 	}
 	if (result == 0)
 		result = show(&request, &enforcing, &error);
+	if (result == 0 && !request.common.guard && !request.common.netns)
+		eg_strays_warn("status", &request.common);
 	if (result < 0) {
 		int exit = eg_log_error("status", result, &error);
+
+		if (result == -ENOENT)
+			eg_strays_warn("status", &request.common);
 
 		/* A health check knows 0 and 1; a command line that is wrong is neither. */
 		return request.check && exit != EG_EXIT_USAGE ? EG_EXIT_FAILED : exit;

@@ -191,6 +191,27 @@ static void collect_policy(struct collection *c)
 			    "(--endpoint-shape any): weaker");
 }
 
+/* Whether the tables that decide still say what the policy says. */
+static void collect_tables(struct collection *c)
+{
+	EG_AUTO_IMAGE struct eg_image *image = NULL;
+	const char *what = NULL;
+	int same;
+
+	if (!c->policy || eg_image_compile(c->policy, &image, NULL) < 0)
+		return;
+	same = eg_guard_check(c->guard, image, &what);
+	if (same < 0)
+		add_problem(c, "whether its tables are as they were made is not known: %s",
+			    strerror(-same));
+	else if (!same)
+		add_problem(
+			c,
+			"its table of %s is not what the policy in force makes of it: something "
+			"else has written to it: attach again",
+			what);
+}
+
 static void collect_recent_one(struct collection *c, const struct eg_recent *from,
 			       struct eg_recent_view *to, __s64 offset)
 {
@@ -289,6 +310,16 @@ static bool may_move(const char *text)
 	return strncmp(text, "pid:", 4) != 0 && strncmp(text, "/proc/", 6) != 0;
 }
 
+/*
+ * Where a kernel (before 5.14) gives a namespace no cookie, the next one may have the inode of one
+ * that is gone. Nothing of the guard is in force in there then; nor is it where root inside has
+ * taken everything off, which comes to the same.
+ */
+static bool is_another_of_that_number(struct collection *c)
+{
+	return !c->meta->netns_cookie && c->found && eg_guard_is_dead(c->guard);
+}
+
 static void find_target(struct collection *c)
 {
 	EG_AUTO_TARGET struct eg_target target = {.netns = EG_NETNS_NONE};
@@ -311,7 +342,8 @@ static void find_target(struct collection *c)
 				    why.message);
 		return;
 	}
-	c->moved = target.kind != EG_TARGET_PID && !eg_netns_same(&target.netns, &guarded);
+	c->moved = target.kind != EG_TARGET_PID &&
+		   (!eg_netns_same(&target.netns, &guarded) || is_another_of_that_number(c));
 }
 
 static void take_survey(struct collection *c)
@@ -418,6 +450,13 @@ static void count_cover(struct collection *c, struct coverage *coverage, const c
 		add_problem(c, "another program runs before `%s` on %s", layer, name);
 		add_part(&coverage->detail, "; ", "behind another program on %s", name);
 		break;
+	case EG_COVER_UNPINNED:
+		add_problem(c,
+			    "`%s` on %s has lost its pin, so nothing keeps it in force: attach "
+			    "again",
+			    layer, name);
+		add_part(&coverage->detail, "; ", "not pinned on %s", name);
+		break;
 	case EG_COVER_ATTACHED:
 		coverage->covered++;
 		break;
@@ -455,6 +494,7 @@ static void add_coverage(struct collection *c, struct coverage *coverage)
 static void collect_device(struct collection *c)
 {
 	struct coverage coverage = {.layer = EG_LAYER_DEVICE};
+	size_t ways_out = 0;
 
 	for (size_t i = 0; i < c->survey.n_underlays; i++) {
 		const struct eg_link *link = &c->survey.underlays[i].link;
@@ -462,10 +502,11 @@ static void collect_device(struct collection *c)
 		enum eg_cover_state state = eg_guard_device_state(c->guard, &c->netns, link, &tcx);
 
 		count_cover(c, &coverage, link->name, state, tcx);
+		ways_out += !c->survey.underlays[i].by_others;
 	}
-	if (!coverage.wanted) {
+	if (!ways_out) {
 		add_part(&coverage.detail, "; ", "there is no underlay");
-		add_problem(c, "it has no interface but loopback and tunnels, so nothing is "
+		add_problem(c, "it has no interface that leads out but tunnels, so nothing is "
 			       "covered: when one appears, attach again");
 	}
 	c->device_is_tcx = coverage.tcx && !coverage.clsact;
@@ -494,6 +535,9 @@ static void collect_peer(struct collection *c)
 		bool tcx = false;
 		enum eg_cover_state state;
 
+		/* What it sends comes by an underlay that has one. */
+		if (underlay->by_others)
+			continue;
 		if (!underlay->has_peer) {
 			without++;
 			add_part(&coverage.detail, "; ", "%s has no peer in reach",
@@ -732,6 +776,7 @@ static void collect_open_guard(struct collection *c)
 	c->meta = eg_guard_meta(c->guard);
 	collect_meta(c);
 	collect_policy(c);
+	collect_tables(c);
 	find_target(c);
 	take_survey(c);
 	collect_tunnels(c);
@@ -850,14 +895,16 @@ int eg_collect_status(const struct eg_common *common, struct eg_status_view *ret
 		      struct eg_error *error)
 {
 	EG_AUTO_PINS struct eg_pins pins = {.dir_fd = -1, .lock_fd = -1};
-	EG_AUTO(eg_status_view_free) struct eg_status_view status = {.version = EG_VERSION};
+	EG_AUTO(eg_status_view_free)
+	struct eg_status_view status = {
+		.version = EG_VERSION,
+		.pin_dir = common->pin_dir ? common->pin_dir : EG_PIN_ROOT,
+	};
 	char **names = NULL;
 	int result = eg_pins_open(common->pin_dir, false, &pins, error);
 
 	if (result == -ENOENT && !common->guard && !common->netns)
 		result = 0;
-	else if (result == -ENOENT)
-		return eg_error_set(error, EG_EXIT_NO_SUCH, ENOENT, "there are no guards");
 	else if (result == 0)
 		result = eg_select_guards(&pins, common, &names, error);
 	if (result < 0)

@@ -25,7 +25,7 @@ int eg_cover_check(const struct eg_survey *survey, bool accept_device_only, stru
 		const struct eg_link *link = &survey->underlays[i].link;
 		char name[IFNAMSIZ * 4];
 
-		if (survey->underlays[i].has_peer)
+		if (survey->underlays[i].has_peer || survey->underlays[i].by_others)
 			continue;
 		eg_escape(name, sizeof(name), link->name, sizeof(link->name));
 		eg_text_printf(&names, "%s%s (%s)", names.len ? ", " : "", name, why_no_peer(link));
@@ -53,15 +53,21 @@ static int cover_underlay(struct eg_guard *guard, const struct eg_netns *netns,
 	return result == -ENODEV ? 0 : result;
 }
 
+/* One that came to be behind another is for a new guard to put right. */
+static bool is_on(enum eg_cover_state state)
+{
+	return state == EG_COVER_ATTACHED || state == EG_COVER_BEHIND;
+}
+
 static bool is_covered(struct eg_guard *guard, const struct eg_netns *netns,
 		       const struct eg_underlay *underlay)
 {
 	bool tcx;
 
-	if (eg_guard_device_state(guard, netns, &underlay->link, &tcx) == EG_COVER_NONE)
+	if (!is_on(eg_guard_device_state(guard, netns, &underlay->link, &tcx)))
 		return false;
 	return !underlay->has_peer ||
-	       eg_guard_peer_state(guard, &underlay->link, &underlay->peer, &tcx) != EG_COVER_NONE;
+	       is_on(eg_guard_peer_state(guard, &underlay->link, &underlay->peer, &tcx));
 }
 
 int eg_cover_all(struct eg_guard *guard, const struct eg_netns *netns,

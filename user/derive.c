@@ -50,6 +50,41 @@ static bool is_plain_name(const char *name)
 	       '\0';
 }
 
+/* Nobody named the tunnel this time: it stays what it was. A WireGuard device that has come since,
+ * while that one is away, may have been made inside, and would be free from then on. */
+static int keep_tunnels(const struct eg_netns *netns, const struct eg_link *links, size_t n,
+			const struct eg_policy *in_force, struct eg_policy *policy,
+			struct eg_error *error)
+{
+	const struct eg_link *other = NULL;
+	char name[ESCAPED_IFNAME_LEN];
+	bool there = false;
+	int result = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		enum eg_tunnel_kind kind = eg_tunnel_kind(netns, &links[i]);
+
+		if (kind != EG_TUNNEL_KERNEL && kind != EG_TUNNEL_USERSPACE)
+			continue;
+		if (eg_policy_has_tunnel(in_force, links[i].name))
+			there = true;
+		else
+			other = &links[i];
+	}
+	if (other && !there)
+		return eg_error_set(
+			error, EG_EXIT_USAGE, EINVAL,
+			"the guard in force has the tunnel %s, which is not there; %s is "
+			"WireGuard too, but nobody named it, and whoever is root inside "
+			"can make one: if it is the tunnel now, --tunnel %s; if not, "
+			"--tunnel %s",
+			in_force->tunnels[0], escaped_name(name, other), name,
+			in_force->tunnels[0]);
+	for (size_t i = 0; result == 0 && i < in_force->n_tunnels; i++)
+		result = add_tunnel(policy, in_force->tunnels[i], error);
+	return result;
+}
+
 static int choose_tunnel(const struct eg_netns *netns, const struct eg_link *links, size_t n,
 			 struct eg_policy *policy, struct eg_error *error)
 {
@@ -126,8 +161,8 @@ static void warn_undeclared(const struct eg_netns *netns, const struct eg_link *
 		       name, policy->tunnels[0], name, name);
 }
 
-int eg_derive_tunnels(const struct eg_netns *netns, struct eg_policy *policy,
-		      struct eg_text *warnings, struct eg_error *error)
+int eg_derive_tunnels(const struct eg_netns *netns, const struct eg_policy *in_force,
+		      struct eg_policy *policy, struct eg_text *warnings, struct eg_error *error)
 {
 	EG_AUTO_FREE struct eg_link *links = NULL;
 	size_t n = 0;
@@ -138,7 +173,9 @@ int eg_derive_tunnels(const struct eg_netns *netns, struct eg_policy *policy,
 				    "cannot list the namespace's interfaces: %s",
 				    strerror(-result));
 	if (policy->n_tunnels == 0) {
-		result = choose_tunnel(netns, links, n, policy, error);
+		result = in_force && in_force->n_tunnels
+				 ? keep_tunnels(netns, links, n, in_force, policy, error)
+				 : choose_tunnel(netns, links, n, policy, error);
 		if (result < 0)
 			return result;
 	}
@@ -534,9 +571,35 @@ static bool is_link_local(const struct eg_link_addr *addr)
 	return addr->addr.bytes[0] == 0xfe && (addr->addr.bytes[1] & 0xc0) == 0x80;
 }
 
+/* Whether some other end on the host leads to an address: it may be a bridge's in the namespace,
+ * with the veth as a port. */
+static bool known_by_peers(const struct eg_survey *survey, const struct eg_link_addr *addr,
+			   struct eg_prefix *ret_subnet)
+{
+	for (size_t i = 0; i < survey->n_underlays; i++) {
+		const struct eg_underlay *underlay = &survey->underlays[i];
+
+		if (underlay->has_peer &&
+		    eg_peer_route(&underlay->peer, addr->family, &addr->addr, ret_subnet) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Whether something leaves by an interface that nobody outside can be asked about. */
+static bool is_device_only(const struct eg_survey *survey)
+{
+	for (size_t i = 0; i < survey->n_underlays; i++) {
+		if (!survey->underlays[i].has_peer && !survey->underlays[i].by_others)
+			return true;
+	}
+	return false;
+}
+
 /* The subnet of an underlay's address as something outside the namespace knows it. */
-static bool known_outside(const struct eg_target *target, const struct eg_underlay *underlay,
-			  const struct eg_link_addr *addr, struct eg_prefix *ret_subnet)
+static bool known_outside(const struct eg_target *target, const struct eg_survey *survey,
+			  const struct eg_underlay *underlay, const struct eg_link_addr *addr,
+			  struct eg_prefix *ret_subnet)
 {
 	for (size_t i = 0; i < target->container.n_subnets; i++) {
 		if (eg_prefix_contains(&target->container.subnets[i], addr->family, &addr->addr)) {
@@ -544,6 +607,10 @@ static bool known_outside(const struct eg_target *target, const struct eg_underl
 			return true;
 		}
 	}
+	if (underlay->by_others && known_by_peers(survey, addr, ret_subnet))
+		return true;
+	if (underlay->by_others && !is_device_only(survey))
+		return false;
 	if (underlay->has_peer)
 		return eg_peer_route(&underlay->peer, addr->family, &addr->addr, ret_subnet) == 0;
 	/* Nothing outside can be asked. Such a guard holds against processes without NET_ADMIN
@@ -552,9 +619,9 @@ static bool known_outside(const struct eg_target *target, const struct eg_underl
 	return true;
 }
 
-static int take_underlay_addr(const struct eg_target *target, const struct eg_underlay *underlay,
-			      const struct eg_link_addr *addr, struct eg_policy *policy,
-			      struct eg_text *warnings)
+static int take_underlay_addr(const struct eg_target *target, const struct eg_survey *survey,
+			      const struct eg_underlay *underlay, const struct eg_link_addr *addr,
+			      struct eg_policy *policy, struct eg_text *warnings)
 {
 	struct eg_prefix own = host_prefix(addr);
 	char text[EG_ADDRESS_TEXT_LEN];
@@ -564,7 +631,7 @@ static int take_underlay_addr(const struct eg_target *target, const struct eg_un
 
 	if (is_link_local(addr))
 		return 0;
-	if (!known_outside(target, underlay, addr, &subnet)) {
+	if (!known_outside(target, survey, underlay, addr, &subnet)) {
 		if (policy->lan && eg_addr_is_lan(addr->family, &addr->addr))
 			return 0;
 		eg_text_printf(warnings,
@@ -594,7 +661,7 @@ static int take_addresses(const struct eg_target *target, const struct eg_survey
 	for (size_t i = 0; result == 0 && i < n; i++) {
 		for (size_t j = 0; result == 0 && j < survey->n_underlays; j++) {
 			if (survey->underlays[j].link.ifindex == addrs[i].ifindex)
-				result = take_underlay_addr(target, &survey->underlays[j],
+				result = take_underlay_addr(target, survey, &survey->underlays[j],
 							    &addrs[i], policy, warnings);
 		}
 		for (size_t j = 0; result == 0 && j < survey->n_tunnels; j++) {

@@ -13,12 +13,13 @@
 #include "policy/policy.h"
 
 /*
- * Where the policy names no tunnel: the one WireGuard interface that the namespace has, or `wg0` if
- * it has none yet. Fails if there are two, or if a named one is something else; warns of WireGuard
- * that nobody declared.
+ * Where the policy names no tunnel: that of the policy in force (NULL: none); else the one
+ * WireGuard interface that the namespace has, or `wg0` if it has none yet. Fails if there are two,
+ * if the one in force is away and another one is there, or if a named one is something else; warns
+ * of WireGuard that nobody declared.
  */
-int eg_derive_tunnels(const struct eg_netns *netns, struct eg_policy *policy,
-		      struct eg_text *warnings, struct eg_error *error);
+int eg_derive_tunnels(const struct eg_netns *netns, const struct eg_policy *in_force,
+		      struct eg_policy *policy, struct eg_text *warnings, struct eg_error *error);
 
 /*
  * Fills policy->derived. `in_force` is the policy that this namespace's guard enforces now, or

@@ -4,10 +4,12 @@
 
 usage: bpf.py without ERRNO COMMAND...
        bpf.py in-front INTERFACE egress|ingress READY-FILE
+       bpf.py hold PIN READY-FILE
 
 `without` runs a command for which bpf(2) fails with ENOSYS, as on a kernel that lacks it, or with
 EPERM, as in a container that forbids it. `in-front` puts a program that passes everything before all
-others of an interface (tcx), makes READY-FILE, and holds it there until it is killed.
+others of an interface (tcx), makes READY-FILE, and holds it there until it is killed. `hold` opens
+what is pinned, removes the pin, makes READY-FILE, and keeps it open until it is killed.
 """
 
 import ctypes
@@ -57,7 +59,7 @@ def without(name, *command):
 
 # --- in front ------------------------------------------------------------------------------------------
 
-PROG_LOAD, LINK_CREATE = 5, 28
+PROG_LOAD, OBJ_GET, LINK_CREATE = 5, 7, 28
 SCHED_CLS = 3
 TCX = {"ingress": 46, "egress": 47}
 BEFORE = 1 << 3
@@ -83,5 +85,13 @@ def in_front(interface, direction, ready):
     signal.pause()
 
 
+def hold(pin, ready):
+    path = ctypes.create_string_buffer(os.fsencode(pin))
+    bpf(OBJ_GET, struct.pack("QII", ctypes.addressof(path), 0, 0))
+    os.unlink(pin)
+    pathlib.Path(ready).touch()
+    signal.pause()
+
+
 if __name__ == "__main__":
-    {"without": without, "in-front": in_front}[sys.argv[1]](*sys.argv[2:])
+    {"without": without, "in-front": in_front, "hold": hold}[sys.argv[1]](*sys.argv[2:])

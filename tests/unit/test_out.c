@@ -752,15 +752,16 @@ static void test_status_audit(void **state)
 
 static void test_status_none(void **state)
 {
-	struct eg_status_view status = {.version = "1.2"};
+	struct eg_status_view status = {.version = "1.2", .pin_dir = "/somewhere"};
 	struct output output;
 
 	(void)state;
 	assert_int_equal(eg_render_text.status(&status, output_open(&output)), 0);
-	assert_string_equal(output_text(&output), "no guards\n");
+	assert_string_equal(output_text(&output), "no guards in /somewhere\n");
 	output_free(&output);
 	assert_int_equal(eg_render_json.status(&status, output_open(&output)), 0);
-	assert_string_equal(output_text(&output), "{\"version\":\"1.2\",\"guards\":[]}\n");
+	assert_string_equal(output_text(&output),
+			    "{\"version\":\"1.2\",\"pin_dir\":\"/somewhere\",\"guards\":[]}\n");
 	output_free(&output);
 	eg_status_view_free(&status);
 }

@@ -37,6 +37,7 @@ struct cover {
 	size_t n_ids;
 	enum eg_cover_state state;
 	bool tcx;
+	__u32 link_id; /* of the tcx link that is on it */
 	struct eg_error error;
 };
 
@@ -79,6 +80,73 @@ static struct cover cover_peer(struct eg_guard *guard, const struct eg_link *lin
 	};
 }
 
+/* --- pins of what is on an interface ---------------------------------------------------------- */
+
+#define COVER_PIN_LEN 128
+
+static void link_pin(char to[COVER_PIN_LEN], const struct cover *cover)
+{
+	snprintf(to, COVER_PIN_LEN, "link_%s_%u", cover->layer, cover->underlay);
+}
+
+static void filter_pin(char to[COVER_PIN_LEN], const struct cover *cover)
+{
+	snprintf(to, COVER_PIN_LEN, "filter_%s_%u_%llu_%u", cover->layer, cover->underlay,
+		 (unsigned long long)cover->netns->inode, cover->ifindex);
+}
+
+/* The beginning of struct bpf_link_info, with the part for tcx that older headers lack. */
+struct tcx_link_info {
+	__u32 type;
+	__u32 id;
+	__u32 prog_id;
+	__u32 pad;
+	__u32 ifindex; /* 0: the interface is gone */
+	__u32 attach_type;
+};
+
+/* A link's own words; ifindex stays 0 where its interface is gone. */
+static int ask_link(int dir_fd, const char *pin, struct tcx_link_info *ret_info)
+{
+	char path[EG_PIN_PATH_LEN];
+	EG_AUTO_CLOSE int link_fd = bpf_obj_get(eg_pin_path(path, dir_fd, pin));
+	__u32 len = sizeof(*ret_info);
+
+	*ret_info = (struct tcx_link_info){};
+	if (link_fd < 0 || bpf_obj_get_info_by_fd(link_fd, ret_info, &len) < 0)
+		return -errno;
+	return 0;
+}
+
+static int is_pin_of_link(const char *entry, void *argument)
+{
+	const struct cover *cover = argument;
+	struct tcx_link_info info;
+
+	return strncmp(entry, "link_", 5) == 0 &&
+	       ask_link(cover->guard->dir_fd, entry, &info) == 0 && info.id == cover->link_id;
+}
+
+/* Without a pin a link ends with whoever has it open. It may have another name than its own: an
+ * interface that went away and came back. */
+static bool is_link_pinned(struct cover *cover)
+{
+	char pin[COVER_PIN_LEN];
+
+	link_pin(pin, cover);
+	return is_pin_of_link(pin, cover) ||
+	       eg_dir_visit(cover->guard->dir_fd, is_pin_of_link, cover) != 0;
+}
+
+/* A filter holds by itself; without the pin nobody finds it again to take it away. */
+static bool is_filter_pinned(const struct cover *cover)
+{
+	char pin[COVER_PIN_LEN];
+
+	filter_pin(pin, cover);
+	return faccessat(cover->guard->dir_fd, pin, F_OK, 0) == 0;
+}
+
 /* --- state ---------------------------------------------------------------------------------- */
 
 static bool is_ours(const struct cover *cover, __u32 id)
@@ -93,8 +161,8 @@ static bool is_ours(const struct cover *cover, __u32 id)
 static int look_at_state(void *argument)
 {
 	struct cover *cover = argument;
-	__u32 ids[EG_TCX_MAX] = {};
-	int n = eg_tcx_query(cover->ifindex, cover->direction, ids, NULL), err;
+	__u32 ids[EG_TCX_MAX] = {}, link_ids[EG_TCX_MAX] = {};
+	int n = eg_tcx_query(cover->ifindex, cover->direction, ids, link_ids), err;
 
 	cover->state = EG_COVER_NONE;
 	cover->tcx = false;
@@ -105,6 +173,9 @@ static int look_at_state(void *argument)
 			continue;
 		cover->state = i ? EG_COVER_BEHIND : EG_COVER_ATTACHED;
 		cover->tcx = true;
+		cover->link_id = link_ids[i];
+		if (!i && !is_link_pinned(cover))
+			cover->state = EG_COVER_UNPINNED;
 		return 0;
 	}
 	err = eg_clsact_state(cover->netns, cover->ifindex, cover->direction, cover->ids,
@@ -114,6 +185,8 @@ static int look_at_state(void *argument)
 	/* All of tcx runs before clsact, and may end the matter. */
 	if (cover->state == EG_COVER_ATTACHED && n > 0)
 		cover->state = EG_COVER_BEHIND;
+	if (cover->state == EG_COVER_ATTACHED && !is_filter_pinned(cover))
+		cover->state = EG_COVER_UNPINNED;
 	return 0;
 }
 
@@ -165,29 +238,6 @@ static int cover_failed(struct cover *cover, int err, const char *what)
 			    name, what, strerror(-err));
 }
 
-/* The beginning of struct bpf_link_info, with the part for tcx that older headers lack. */
-struct tcx_link_info {
-	__u32 type;
-	__u32 id;
-	__u32 prog_id;
-	__u32 pad;
-	__u32 ifindex; /* 0: the interface is gone */
-	__u32 attach_type;
-};
-
-/* A link's own words; ifindex stays 0 where its interface is gone. */
-static int ask_link(int dir_fd, const char *pin, struct tcx_link_info *ret_info)
-{
-	char path[EG_PIN_PATH_LEN];
-	EG_AUTO_CLOSE int link_fd = bpf_obj_get(eg_pin_path(path, dir_fd, pin));
-	__u32 len = sizeof(*ret_info);
-
-	*ret_info = (struct tcx_link_info){};
-	if (link_fd < 0 || bpf_obj_get_info_by_fd(link_fd, ret_info, &len) < 0)
-		return -errno;
-	return 0;
-}
-
 /*
  * Frees the name of a pin. What has it holds a link that is not on this interface: one whose
  * interface is gone, or, since an index may be used again, one whose interface was moved to another
@@ -196,7 +246,7 @@ static int ask_link(int dir_fd, const char *pin, struct tcx_link_info *ret_info)
 static int free_pin(int dir_fd, const char *pin)
 {
 	struct tcx_link_info info;
-	char kept[96];
+	char kept[COVER_PIN_LEN + 32];
 	int err = ask_link(dir_fd, pin, &info);
 
 	if (err == -ENOENT)
@@ -209,16 +259,12 @@ static int free_pin(int dir_fd, const char *pin)
 	return renameat(dir_fd, pin, dir_fd, kept) < 0 ? -errno : 0;
 }
 
-static int cover_by_tcx(struct cover *cover)
+static int pin_link(struct cover *cover, int link_fd)
 {
-	EG_AUTO_CLOSE int link_fd = -1;
-	char pin[64], path[EG_PIN_PATH_LEN];
+	char pin[COVER_PIN_LEN], path[EG_PIN_PATH_LEN];
 	int err;
 
-	link_fd = eg_tcx_attach(cover->guard->progs[cover->prog], cover->ifindex, cover->direction);
-	if (link_fd < 0)
-		return link_fd == -EINVAL ? -EINVAL : cover_failed(cover, link_fd, "tcx");
-	snprintf(pin, sizeof(pin), "link_%s_%u", cover->layer, cover->underlay);
+	link_pin(pin, cover);
 	err = free_pin(cover->guard->dir_fd, pin);
 	if (err)
 		return cover_failed(cover, err, "moving an old pin away");
@@ -227,17 +273,50 @@ static int cover_by_tcx(struct cover *cover)
 	return 0;
 }
 
+static int cover_by_tcx(struct cover *cover)
+{
+	EG_AUTO_CLOSE int link_fd =
+		eg_tcx_attach(cover->guard->progs[cover->prog], cover->ifindex, cover->direction);
+
+	if (link_fd < 0)
+		return link_fd == -EINVAL ? -EINVAL : cover_failed(cover, link_fd, "tcx");
+	return pin_link(cover, link_fd);
+}
+
+static int pin_filter(struct cover *cover)
+{
+	char pin[COVER_PIN_LEN], path[EG_PIN_PATH_LEN];
+
+	filter_pin(pin, cover);
+	if (bpf_obj_pin(cover->guard->progs[cover->prog],
+			eg_pin_path(path, cover->guard->dir_fd, pin)) < 0 &&
+	    errno != EEXIST)
+		return cover_failed(cover, -errno, "pinning its program");
+	return 0;
+}
+
+/* What is on the interface, and has lost its pin. */
+static int pin_again(struct cover *cover)
+{
+	EG_AUTO_CLOSE int link_fd = -1;
+
+	if (!cover->tcx)
+		return pin_filter(cover);
+	link_fd = bpf_link_get_fd_by_id(cover->link_id);
+	if (link_fd < 0)
+		return cover_failed(cover, -errno, "opening its link again");
+	return pin_link(cover, link_fd);
+}
+
 static int cover_by_clsact(struct cover *cover)
 {
 	int prog_fd = cover->guard->progs[cover->prog];
-	char pin[128], path[EG_PIN_PATH_LEN], what[640];
-	int err;
+	char pin[COVER_PIN_LEN], what[640];
+	int err = pin_filter(cover);
 
-	snprintf(pin, sizeof(pin), "filter_%s_%u_%llu_%u", cover->layer, cover->underlay,
-		 (unsigned long long)cover->netns->inode, cover->ifindex);
-	if (bpf_obj_pin(prog_fd, eg_pin_path(path, cover->guard->dir_fd, pin)) < 0 &&
-	    errno != EEXIST)
-		return cover_failed(cover, -errno, "pinning its program");
+	if (err)
+		return err;
+	filter_pin(pin, cover);
 	eg_libbpf_forget();
 	err = eg_clsact_attach(cover->netns, prog_fd, cover->ifindex, cover->direction);
 	if (err) {
@@ -259,6 +338,8 @@ static int put_on(void *argument)
 
 	if (err)
 		return cover_failed(cover, err, "looking at what is on it");
+	if (cover->state == EG_COVER_UNPINNED)
+		return pin_again(cover);
 	if (cover->state != EG_COVER_NONE)
 		return 0;
 	err = -EINVAL;

@@ -176,6 +176,20 @@ int eg_clsact_state(const struct eg_netns *netns, __u32 ifindex, enum eg_directi
 	return 0;
 }
 
+int eg_clsact_progs(const struct eg_netns *netns, __u32 ifindex, enum eg_direction direction,
+		    __u32 ids[EG_TCX_MAX])
+{
+	struct filters filters;
+	int n = 0, err = get_filters(netns, ifindex, direction, &filters);
+
+	if (err)
+		return err;
+	for (size_t i = 0; i < filters.n && n < EG_TCX_MAX; i++)
+		if (filters.list[i].prog_id)
+			ids[n++] = filters.list[i].prog_id;
+	return n;
+}
+
 /* --- changes -------------------------------------------------------------------------------- */
 
 static struct bpf_tc_hook hook_of(__u32 ifindex, enum eg_direction direction)

@@ -158,105 +158,166 @@ static struct rows rows_of(enum eg_map map, size_t slot_offset, __u32 slot)
 
 /* --- the tables of an image ------------------------------------------------------------------ */
 
-static int fill_addr4(struct eg_guard *guard, __u32 slot, const struct eg_image *image,
-		      struct eg_error *error)
+static int rows_of_addr4(const struct eg_image *image, struct rows *rows)
 {
-	AUTO_ROWS struct rows rows =
-		rows_of(EG_MAP_ADDR4, offsetof(struct eg_addr4_key, slot), slot);
-
 	for (size_t i = 0; i < image->n_addrs; i++) {
 		const struct eg_image_addr *addr = &image->addrs[i];
 		struct eg_addr4_key key = {
 			.prefix_len = EG_SLOT_PREFIX_LEN + addr->prefix.len,
-			.slot = slot,
+			.slot = rows->slot,
 			.addr_be = addr->prefix.addr.v4_be,
 		};
 
-		if (addr->prefix.family == EG_FAMILY_IPV4 && rows_add(&rows, &key, &addr->value))
+		if (addr->prefix.family == EG_FAMILY_IPV4 && rows_add(rows, &key, &addr->value))
 			return -ENOMEM;
 	}
-	return table_fill(guard, EG_MAP_ADDR4, &rows, error);
+	return 0;
 }
 
-static int fill_addr6(struct eg_guard *guard, __u32 slot, const struct eg_image *image,
-		      struct eg_error *error)
+static int rows_of_addr6(const struct eg_image *image, struct rows *rows)
 {
-	AUTO_ROWS struct rows rows =
-		rows_of(EG_MAP_ADDR6, offsetof(struct eg_addr6_key, slot), slot);
-
 	for (size_t i = 0; i < image->n_addrs; i++) {
 		const struct eg_image_addr *addr = &image->addrs[i];
 		struct eg_addr6_key key = {
 			.prefix_len = EG_SLOT_PREFIX_LEN + addr->prefix.len,
-			.slot = slot,
+			.slot = rows->slot,
 		};
 
 		memcpy(key.addr, addr->prefix.addr.bytes, sizeof(key.addr));
-		if (addr->prefix.family == EG_FAMILY_IPV6 && rows_add(&rows, &key, &addr->value))
+		if (addr->prefix.family == EG_FAMILY_IPV6 && rows_add(rows, &key, &addr->value))
 			return -ENOMEM;
 	}
-	return table_fill(guard, EG_MAP_ADDR6, &rows, error);
+	return 0;
 }
 
-static int fill_endpoints(struct eg_guard *guard, __u32 slot, const struct eg_image *image,
-			  struct eg_error *error)
+static int rows_of_endpoints(const struct eg_image *image, struct rows *rows)
 {
-	AUTO_ROWS struct rows rows =
-		rows_of(EG_MAP_ENDPOINTS, offsetof(struct eg_endpoint_key, slot), slot);
 	const __u8 there = 1;
 
 	for (size_t i = 0; i < image->n_endpoints; i++) {
 		const struct eg_image_endpoint *endpoint = &image->endpoints[i];
 		struct eg_endpoint_key key = {
 			.addr = endpoint->addr,
-			.slot = slot,
+			.slot = rows->slot,
 			.port_be = htobe16(endpoint->port),
 			.family = endpoint->family,
 		};
 
-		if (rows_add(&rows, &key, &there))
+		if (rows_add(rows, &key, &there))
 			return -ENOMEM;
 	}
-	return table_fill(guard, EG_MAP_ENDPOINTS, &rows, error);
+	return 0;
 }
 
-static int fill_rules(struct eg_guard *guard, __u32 slot, const struct eg_image *image,
-		      struct eg_error *error)
+static int rows_of_rules(const struct eg_image *image, struct rows *rows)
 {
-	AUTO_ROWS struct rows rows =
-		rows_of(EG_MAP_RULES, offsetof(struct eg_rule_key, slot), slot);
 	const __u8 there = 1;
 
 	for (size_t i = 0; i < image->n_rules; i++) {
 		const struct eg_image_rule *rule = &image->rules[i];
 		struct eg_rule_key key = {
-			.slot = slot,
+			.slot = rows->slot,
 			.rule_set = rule->rule_set,
 			.port_be = htobe16(rule->port),
 			.proto = rule->proto,
 		};
 
-		if (rows_add(&rows, &key, &there))
+		if (rows_add(rows, &key, &there))
 			return -ENOMEM;
 	}
-	return table_fill(guard, EG_MAP_RULES, &rows, error);
+	return 0;
 }
+
+/* Every table but the overview, which is one value. */
+static const struct table {
+	enum eg_map map;
+	size_t slot_offset;
+	int (*rows)(const struct eg_image *image, struct rows *rows);
+} tables[] = {
+	{EG_MAP_ADDR4, offsetof(struct eg_addr4_key, slot), rows_of_addr4},
+	{EG_MAP_ADDR6, offsetof(struct eg_addr6_key, slot), rows_of_addr6},
+	{EG_MAP_ENDPOINTS, offsetof(struct eg_endpoint_key, slot), rows_of_endpoints},
+	{EG_MAP_RULES, offsetof(struct eg_rule_key, slot), rows_of_rules},
+};
+#define N_TABLES (sizeof(tables) / sizeof(tables[0]))
 
 int eg_guard_fill(struct eg_guard *guard, __u32 slot, const struct eg_image *image,
 		  struct eg_error *error)
 {
-	int err;
+	int err = 0;
 
 	if (bpf_map_update_elem(guard->maps[EG_MAP_FRONT4], &slot, image->front4, BPF_ANY) < 0)
 		return table_error(-errno, EG_MAP_FRONT4, EG_SLOTS, error);
-	err = fill_addr4(guard, slot, image, error);
-	if (!err)
-		err = fill_addr6(guard, slot, image, error);
-	if (!err)
-		err = fill_endpoints(guard, slot, image, error);
-	if (!err)
-		err = fill_rules(guard, slot, image, error);
+	for (size_t i = 0; i < N_TABLES && !err; i++) {
+		AUTO_ROWS struct rows rows = rows_of(tables[i].map, tables[i].slot_offset, slot);
+
+		err = tables[i].rows(image, &rows);
+		if (!err)
+			err = table_fill(guard, tables[i].map, &rows, error);
+	}
 	return err;
+}
+
+/* --- whether they are still what was filled in -------------------------------------------------
+ */
+
+/* 1 or 0. */
+static int table_is_same(struct eg_guard *guard, const struct table *table, __u32 slot,
+			 const struct eg_image *image)
+{
+	AUTO_ROWS struct rows there = rows_of(table->map, table->slot_offset, slot);
+	AUTO_ROWS struct rows wanted = rows_of(table->map, table->slot_offset, slot);
+	int err = table->rows(image, &wanted);
+
+	if (!err)
+		err = eg_map_visit(guard->maps[table->map], there.key_size, there.value_size,
+				   collect_row, &there);
+	if (err)
+		return err;
+	rows_sort(&there);
+	rows_sort(&wanted);
+	return there.n == wanted.n &&
+	       (!there.n || memcmp(there.data, wanted.data, there.n * row_size(&there)) == 0);
+}
+
+/* 1 or 0. */
+static int settings_are_same(struct eg_guard *guard, __u32 slot, const struct eg_image *image)
+{
+	struct eg_config config;
+
+	if (bpf_map_lookup_elem(guard->maps[EG_MAP_CONFIG], &slot, &config) < 0)
+		return -errno;
+	return config.flags == image->config.flags &&
+	       config.source_port_be == image->config.source_port_be;
+}
+
+/* 1 or 0. */
+static int overview_is_same(struct eg_guard *guard, __u32 slot, const struct eg_image *image)
+{
+	EG_AUTO_FREE struct eg_front4 *front4 = malloc(sizeof(*front4));
+
+	if (!front4)
+		return -ENOMEM;
+	if (bpf_map_lookup_elem(guard->maps[EG_MAP_FRONT4], &slot, front4) < 0)
+		return -errno;
+	return memcmp(front4, image->front4, sizeof(*front4)) == 0;
+}
+
+int eg_guard_check_tables(struct eg_guard *guard, __u32 slot, const struct eg_image *image,
+			  const char **ret_what)
+{
+	int same = settings_are_same(guard, slot, image);
+
+	*ret_what = eg_maps[EG_MAP_CONFIG].what;
+	if (same <= 0)
+		return same;
+	same = overview_is_same(guard, slot, image);
+	*ret_what = eg_maps[EG_MAP_FRONT4].what;
+	for (size_t i = 0; i < N_TABLES && same > 0; i++) {
+		same = table_is_same(guard, &tables[i], slot, image);
+		*ret_what = eg_maps[tables[i].map].what;
+	}
+	return same;
 }
 
 /* --- the policy's text ----------------------------------------------------------------------- */

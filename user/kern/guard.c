@@ -366,12 +366,14 @@ static int open_failed(struct eg_guard *guard, int err, const char *entry, const
 	if (err != -ENOENT && err != -EBADF)
 		return eg_error_set(error, EG_EXIT_FAILED, -err, "cannot open '%s/%s/%s': %s",
 				    guard->root_path, entry, pin, strerror(-err));
+	if (err == -ENOENT)
+		return eg_error_set(error, EG_EXIT_FAILED, ENODATA,
+				    "the guard in '%s/%s' is incomplete (it has no pin '%s'): put "
+				    "a new one beside it, and then take it away, with `egressguard "
+				    "attach --replace`",
+				    guard->root_path, entry, pin);
 	return eg_error_set(error, EG_EXIT_FAILED, EBADF,
-			    err == -ENOENT
-				    ? "the guard in '%s/%s' is incomplete (it has no pin '%s'): "
-				      "take it away with `egressguard detach`"
-				    : "'%s/%s/%s' is not what egressguard pinned there: nothing "
-				      "was touched",
+			    "'%s/%s/%s' is not what egressguard pinned there: nothing was touched",
 			    guard->root_path, entry, pin);
 }
 
@@ -420,7 +422,7 @@ int eg_guard_open(struct eg_pins *pins, const char *name, struct eg_guard **ret_
 		return err;
 	for (int attempt = 0; attempt < 3; attempt++) {
 		err = try_open(pins, name, ret_guard, error);
-		if (err != -ENOENT && err != -EBADF)
+		if (err != -ENOENT && err != -EBADF && err != -ENODATA)
 			return err;
 	}
 	if (err == -ENOENT)
@@ -521,6 +523,37 @@ int eg_guard_policy(struct eg_guard *guard, char **ret_text, size_t *ret_len)
 	return -EAGAIN;
 }
 
+/*
+ * Two ways in which what decides may not be what the last command put in force: tables that
+ * something else has written to, and a switch to the other slot, whose tables and text are those of
+ * an earlier policy. Each switch of ours flips the slot and counts one generation.
+ */
+int eg_guard_check(struct eg_guard *guard, const struct eg_image *image, const char **ret_what)
+{
+	const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
+
+	for (int attempt = 0; attempt < 10; attempt++) {
+		__u32 slot = 0, slot_after = 0;
+		int result = guard->other_abi ? -EPROTO : get_slot(guard, &slot);
+		int read;
+
+		if (result)
+			return result;
+		result = eg_guard_check_tables(guard, slot, image, ret_what);
+		read = read_meta(guard);
+		if (read || get_slot(guard, &slot_after))
+			return read ? read : -EIO;
+		if (slot != slot_after)
+			continue;
+		if (result <= 0 || guard->meta.generation % EG_SLOTS == slot)
+			return result;
+		/* A switch counts itself a moment later. */
+		nanosleep(&pause, NULL);
+	}
+	*ret_what = eg_maps[EG_MAP_CONTROL].what;
+	return 0;
+}
+
 /* Packets in flight may still be judged by the slot that was in use before the last switch. */
 static int wait_for_grace(const struct eg_guard *guard, __u32 slot)
 {
@@ -579,7 +612,10 @@ int eg_guard_replace(struct eg_guard *guard, const char *policy_text, const stru
 		err = flip(guard, next);
 	if (err)
 		return write_failed(err, error);
-	guard->meta.generation++;
+	/* Its parity is the slot's; a command that was killed right here has left it behind. */
+	do
+		guard->meta.generation++;
+	while (guard->meta.generation % EG_SLOTS != next);
 	guard->meta.replaced_realtime_ns = eg_realtime_ns();
 	/* The new policy is in force: that its number is not is no failure. */
 	(void)eg_guard_write_meta(guard);

@@ -47,7 +47,7 @@ void eg_guard_abort(struct eg_guard *guard);
 /*
  * Opens a guard from its pins. -ENOENT: there is none. -EPROTO: made by another ABI version
  * (*ret_guard is a guard that only eg_guard_meta() and eg_guard_remove() take). -EBADF: something
- * that is not ours is in its place; `error` says what and where.
+ * that is not ours is in its place; `error` says what and where. -ENODATA: a pin is missing.
  */
 int eg_guard_open(struct eg_pins *pins, const char *name, struct eg_guard **ret_guard,
 		  struct eg_error *error);
@@ -72,6 +72,7 @@ enum eg_cover_state {
 	EG_COVER_NONE,     /* not attached */
 	EG_COVER_ATTACHED, /* attached, and first in the chain */
 	EG_COVER_BEHIND,   /* attached, but another program runs first */
+	EG_COVER_UNPINNED, /* attached, but no pin holds it there (or says where it is) */
 };
 enum eg_cover_state eg_guard_device_state(struct eg_guard *guard, const struct eg_netns *netns,
 					  const struct eg_link *link, bool *ret_tcx);
@@ -127,6 +128,13 @@ int eg_guard_policy(struct eg_guard *guard, char **ret_text, size_t *ret_len);
  */
 int eg_guard_replace(struct eg_guard *guard, const char *policy_text, const struct eg_image *image,
 		     struct eg_error *error);
+
+/*
+ * Whether what decides is the policy in force, compiled by the caller as `image`, and as the last
+ * command left it: 1, 0 (*ret_what: which table), -errno. Somebody with access to the pins may have
+ * written to them.
+ */
+int eg_guard_check(struct eg_guard *guard, const struct eg_image *image, const char **ret_what);
 
 const struct eg_meta *eg_guard_meta(const struct eg_guard *guard);
 int eg_guard_set_meta(struct eg_guard *guard, const struct eg_meta *meta);

@@ -192,6 +192,9 @@ void eg_guard_unload(struct eg_guard *guard);
 /* Makes the tables of a slot that is not in use hold exactly this image. */
 int eg_guard_fill(struct eg_guard *guard, __u32 slot, const struct eg_image *image,
 		  struct eg_error *error);
+/* 1 if a slot's tables hold exactly this image, 0 if not (*ret_what: which one), -errno. */
+int eg_guard_check_tables(struct eg_guard *guard, __u32 slot, const struct eg_image *image,
+			  const char **ret_what);
 int eg_guard_fill_policy(struct eg_guard *guard, __u32 slot, const char *text, size_t len,
 			 struct eg_error *error);
 int eg_guard_write_meta(struct eg_guard *guard);
@@ -230,6 +233,9 @@ int eg_clsact_attach(const struct eg_netns *netns, int prog_fd, __u32 ifindex,
 		     enum eg_direction direction);
 int eg_clsact_state(const struct eg_netns *netns, __u32 ifindex, enum eg_direction direction,
 		    const __u32 *prog_ids, size_t n, enum eg_cover_state *ret_state);
+/* Ids of the programs of an interface's BPF filters; returns how many. */
+int eg_clsact_progs(const struct eg_netns *netns, __u32 ifindex, enum eg_direction direction,
+		    __u32 ids[EG_TCX_MAX]);
 /* Removes filters with these programs; ifindex 0: from every interface. */
 int eg_clsact_detach(const struct eg_netns *netns, __u32 ifindex, const __u32 *prog_ids, size_t n);
 

@@ -94,6 +94,9 @@ static int take_prog(struct bpf_object *object, struct eg_guard *guard, enum eg_
 	if (err)
 		return err;
 	guard->prog_ids[prog] = eg_prog_id(guard->progs[prog]);
+	/* So that a program tells whose it is when its pins are out of reach (strays.h). It is none
+	 * the worse without. */
+	(void)bpf_prog_bind_map(guard->progs[prog], guard->maps[EG_MAP_META], NULL);
 	return guard->prog_ids[prog] ? 0 : -EBADF;
 }
 

@@ -88,6 +88,7 @@ static int take_link_attribute(const struct nlattr *attr, struct eg_link *link)
 	case IFLA_LINK:
 		return take_u32(attr, &link->peer_ifindex);
 	case IFLA_LINK_NETNSID:
+		link->elsewhere = true;
 		return take_u32(attr, (__u32 *)&link->peer_nsid);
 	case IFLA_MASTER:
 		return take_u32(attr, &link->master);
@@ -179,6 +180,27 @@ int eg_links_get(const struct eg_netns *netns, struct eg_link **ret_links, size_
 	*ret_links = links.links;
 	*ret_n = links.n;
 	return 0;
+}
+
+/*
+ * Kinds that never touch a wire themselves, on all kernels from 5.10 on. Those that can be moved to
+ * another namespace than the one they send in are here only if the kernel says so where they were
+ * (get_link_net in their rtnl_link_ops): macvlan, ipvlan, macsec and WireGuard do not, or not on
+ * all of them. A bridge, a bond, a VRF and the ports of theirs cannot be in different namespaces.
+ */
+static const char *const kinds_by_others[] = {
+	"dummy",  "bridge",    "bond",      "vrf", "vlan",   "ipip", "gre",  "gretap", "erspan",
+	"ip6gre", "ip6gretap", "ip6erspan", "sit", "ip6tnl", "vti",  "vti6", "vxlan",  "geneve",
+};
+
+bool eg_link_sends_by_others(const struct eg_link *link)
+{
+	if (link->elsewhere)
+		return false;
+	for (size_t i = 0; i < sizeof(kinds_by_others) / sizeof(*kinds_by_others); i++)
+		if (strcmp(link->kind, kinds_by_others[i]) == 0)
+			return true;
+	return false;
 }
 
 /* --- addresses ----------------------------------------------------------------------------- */

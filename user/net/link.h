@@ -23,12 +23,22 @@ struct eg_link {
 	bool tap;           /* kind "tun" in tap mode */
 	__u32 peer_ifindex; /* IFLA_LINK, 0: none */
 	int peer_nsid;      /* IFLA_LINK_NETNSID, -1: the same namespace, or none */
-	__u32 master;       /* IFLA_MASTER, 0: none */
+	bool elsewhere; /* IFLA_LINK_NETNSID is there: what it sends by is in another namespace */
+	__u32 master;   /* IFLA_MASTER, 0: none */
 	unsigned int flags; /* IFF_* */
 };
 
 /* All interfaces, by index. The caller frees *ret_links. */
 int eg_links_get(const struct eg_netns *netns, struct eg_link **ret_links, size_t *ret_n);
+
+/*
+ * Whether an interface has no way out of its own: what it sends it hands to the stack of its own
+ * namespace (tunnels of IP) or to other interfaces there (bridge, bond, vrf, vlan), or to nobody
+ * (dummy). So it needs no layer on a host end: whatever leaves comes by an underlay once more, as
+ * what it has become. False for what cannot be told: a WireGuard device does not tell whose stack
+ * it uses.
+ */
+bool eg_link_sends_by_others(const struct eg_link *link);
 
 struct eg_link_addr {
 	__u32 ifindex;

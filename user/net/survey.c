@@ -32,7 +32,7 @@ static int add_underlay(struct eg_survey *survey, const struct eg_netns *netns,
 	char name[IFNAMSIZ * 4];
 	int result = -ENOENT;
 
-	*underlay = (struct eg_underlay){.link = *link};
+	*underlay = (struct eg_underlay){.link = *link, .by_others = eg_link_sends_by_others(link)};
 	if (strcmp(link->kind, "veth") == 0)
 		result = eg_peer_find(netns, link, &underlay->peer);
 	underlay->has_peer = result == 0;

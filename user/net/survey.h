@@ -16,6 +16,7 @@ struct eg_underlay {
 	struct eg_link link;
 	bool has_peer; /* a veth whose other end is in another namespace that we can reach */
 	struct eg_peer peer;
+	bool by_others; /* it leads nowhere but to other interfaces here, and needs no peer */
 };
 
 /* Owns what it points to. Indexes ascend. */

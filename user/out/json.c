@@ -489,6 +489,7 @@ static int json_status(const struct eg_status_view *status, FILE *to)
 		}
 	}
 	set(&object, "version", string_of(status->version));
+	set(&object, "pin_dir", string_of(status->pin_dir));
 	set(&object, "guards", guards);
 	return dump(object, to);
 }

@@ -68,6 +68,7 @@ struct eg_guard_view {
 
 struct eg_status_view {
 	const char *version;
+	const char *pin_dir; /* the directory that was looked in */
 	struct eg_guard_view *guards;
 	size_t n_guards;
 };

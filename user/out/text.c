@@ -483,7 +483,7 @@ static int text_status(const struct eg_status_view *status, FILE *to)
 	bool colored = eg_color(to);
 
 	if (!status->n_guards)
-		eg_put(text, "no guards\n");
+		eg_text_printf(text, "no guards in %s\n", status->pin_dir);
 	for (size_t i = 0; i < status->n_guards; i++) {
 		if (i)
 			eg_put(text, "\n");
