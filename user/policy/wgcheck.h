@@ -70,6 +70,9 @@ extern const char *const eg_wgseverity_names[3];
 	  "'File exists', and wg-quick takes the tunnel away again")                               \
 	X(GATEWAY_BY_HAND, "gateway-by-hand", WARNING,                                             \
 	  "the container engine may give the network another gateway when it makes it anew")       \
+	X(GATEWAY_IN_TUNNEL, "gateway-in-tunnel", WARNING,                                         \
+	  "the kernel looks for the gateway in the table that the route is for, finds the "        \
+	  "tunnel's default route there, and sends the packets into the tunnel")                   \
 	X(NO_KILL_SWITCH, "no-kill-switch", ERROR,                                                 \
 	  "when the tunnel is down or misconfigured, everything leaves in the clear")              \
 	X(KILL_SWITCH_IPV4_ONLY, "kill-switch-ipv4-only", ERROR,                                   \

@@ -36,7 +36,8 @@ static struct exclusion find_exclusion(const struct eg_wgmodel *model,
 			continue;
 		found.op = found.op ? found.op : op;
 		found.main |= op->table == EG_WGTABLE_MAIN;
-		found.policy |= eg_wgop_in_policy_table(model, op);
+		found.policy |=
+			eg_wgop_in_policy_table(model, op) && !eg_wgop_falls_into_tunnel(model, op);
 	}
 	return found;
 }
@@ -62,6 +63,13 @@ static void tell_not_excluded(struct eg_wgchecker *checker, const char *name,
 		eg_wgfind(checker, EG_WGFINDING_CANNOT_TELL, EG_WGNOWHERE,
 			  "whether %s has a route past the tunnel cannot be told", name);
 		eg_wgfix(checker, "write its route as a plain `ip route replace` command");
+		return;
+	}
+	if (found->op && eg_wgop_falls_into_tunnel(checker->model, found->op)) {
+		eg_wgfind(checker, EG_WGFINDING_LAN_NOT_EXCLUDED, found->op->place,
+			  "the one route for %s goes into the tunnel after all: it has no device",
+			  name);
+		eg_wgfix(checker, "name the device too: via ... dev eth0 table ...");
 		return;
 	}
 	if (found->op) {
@@ -103,8 +111,9 @@ static void check_network(struct eg_wgchecker *checker, const struct eg_prefix *
 		eg_wgfind(checker, EG_WGFINDING_LAN_ONE_TABLE, found.op->place,
 			  "the route for %s is in %s alone", name,
 			  found.main ? "the main table" : "the tunnel's table");
-		eg_wgfix(checker, found.main ? "add it with `table $(wg show %%i fwmark)` as well"
-					     : "add it without 'table' as well");
+		eg_wgfix(checker,
+			 found.main ? "add it with `dev eth0 table $(wg show %%i fwmark)` as well"
+				    : "add it without 'table' as well");
 	}
 }
 
@@ -152,6 +161,26 @@ static void check_table_by_hand(struct eg_wgchecker *checker)
 		eg_wgfix(checker,
 			 "write `table $(wg show %%i fwmark)`; or pin the number: FwMark = "
 			 "51820 in [Interface]");
+	}
+}
+
+/* Told once for each hook. */
+static void check_gateway(struct eg_wgchecker *checker)
+{
+	const struct eg_wgmodel *model = checker->model;
+	size_t told = (size_t)-1;
+
+	for (size_t i = 0; i < model->hooks->n_ops; i++) {
+		const struct eg_wgop *op = &model->hooks->ops[i];
+		char command[EG_WGCOMMAND_LEN];
+
+		if (!eg_wgop_falls_into_tunnel(model, op) || op->hook == told)
+			continue;
+		told = op->hook;
+		eg_wgfind(checker, EG_WGFINDING_GATEWAY_IN_TUNNEL, op->place,
+			  "'%s' names a gateway and no device, in the table of the tunnel",
+			  eg_wgcommand_format(checker, op, command));
+		eg_wgfix(checker, "name the device too: via ... dev eth0 table ...");
 	}
 }
 
@@ -332,6 +361,7 @@ void eg_wgcheck_routes(struct eg_wgchecker *checker)
 {
 	check_lan(checker);
 	check_table_by_hand(checker);
+	check_gateway(checker);
 	check_table_used(checker);
 	check_partial(checker);
 	check_dns(checker);

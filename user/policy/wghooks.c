@@ -188,6 +188,7 @@ static void read_route(struct reader *reader, const struct eg_shell_command *com
 		const struct eg_shell_word *next = i + 1 < command->n_words ? word + 1 : NULL;
 
 		if (next && same(word->text, "via")) {
+			op->has_via = true;
 			if (same(next->text, "inet6") || same(next->text, "inet"))
 				next++;
 			if (looks_like_address(next)) {
@@ -197,6 +198,7 @@ static void read_route(struct reader *reader, const struct eg_shell_command *com
 			i++;
 		} else if (next && same(word->text, "dev")) {
 			op->to_tunnel = is_tunnel(reader, next->text);
+			op->has_dev = true;
 			i++;
 		} else if (next && (same(word->text, "table") || same(word->text, "t"))) {
 			take_table(op, next);
@@ -206,6 +208,9 @@ static void read_route(struct reader *reader, const struct eg_shell_command *com
 		} else if (!have && !same(word->text, "to")) {
 			have = true;
 			take_prefix(op, word);
+		} else if (word->dynamic) { /* `$via`, with the gateway and, we take it, its device
+					     */
+			op->has_dev = true;
 		}
 	}
 }

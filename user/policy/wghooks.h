@@ -53,6 +53,7 @@ struct eg_wgop {
 	/* routes: a prefix, the default route, or what only the shell knows */
 	bool has_prefix, is_default, unknown_prefix;
 	bool to_tunnel; /* dev %i */
+	bool has_via, has_dev;
 	/* rules */
 	bool suppresses; /* suppress_prefixlength */
 	/* nft */

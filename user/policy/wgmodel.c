@@ -263,6 +263,13 @@ bool eg_wgop_in_policy_table(const struct eg_wgmodel *model, const struct eg_wgo
 	return model->way == EG_WGWAY_NUMBER && op->table_number == model->table;
 }
 
+bool eg_wgop_falls_into_tunnel(const struct eg_wgmodel *model, const struct eg_wgop *op)
+{
+	return eg_wgop_excludes(op) && eg_wgop_in_policy_table(model, op) && op->has_via &&
+	       !op->has_dev && op->phase == EG_WGKEY_POST_UP &&
+	       (op->family == EG_FAMILY_IPV6 ? model->default6 : model->default4);
+}
+
 bool eg_wgmodel_has_mark(const struct eg_wgmodel *model)
 {
 	if (model->way == EG_WGWAY_RULES || model->fwmark)

@@ -72,6 +72,11 @@ bool eg_wgop_excludes(const struct eg_wgop *op);
 /* Whether the table that it goes to is the one that the tunnel's rules look into. */
 bool eg_wgop_in_policy_table(const struct eg_wgmodel *model, const struct eg_wgop *op);
 
+/* Whether it is in that table by a gateway alone: the kernel looks for the gateway in the table
+ * that the route is for, finds the tunnel's default route there, and sends the packets into the
+ * tunnel. */
+bool eg_wgop_falls_into_tunnel(const struct eg_wgmodel *model, const struct eg_wgop *op);
+
 /* Whether something sets the mark that `wg show %i fwmark` tells. */
 bool eg_wgmodel_has_mark(const struct eg_wgmodel *model);
 
