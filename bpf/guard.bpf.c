@@ -43,7 +43,8 @@ static inline enum eg_reason eg_judge_ipv6(const struct eg_frame *frame, __u32 o
 EG_GLOBAL int eg_skb_blocked(struct __sk_buff *skb, __u32 outcome, __u32 packets,
 			     __u64 active_since_ns)
 {
-	struct eg_frame frame = eg_frame_open(skb, eg_outcome(outcome, EG_OUTCOME_LINK_HEADER), 0);
+	struct eg_frame frame = eg_frame_open(
+		skb, eg_outcome(outcome, EG_OUTCOME_FLAGS) & EG_OUTCOME_LINK_HEADER, 0);
 
 	return eg_blocked_record(skb, &frame, outcome, packets, active_since_ns);
 }

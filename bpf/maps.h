@@ -134,6 +134,14 @@ struct {
 	__type(value, __u8);
 } underlays SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_RDONLY_PROG);
+	__type(key, __u32);
+	__type(value, struct eg_probes);
+} probes SEC(".maps");
+
 /* No program reads these two: the guard's identity and its policy's text, kept beside it. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

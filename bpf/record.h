@@ -33,7 +33,41 @@ struct eg_blocked {
 	__u8 flags; /* enum eg_event_flag */
 };
 
+/* NULL where no `verify` is at work, which is nearly always. */
+EG_INLINE const struct eg_probes *eg_probes_live(void)
+{
+	__u32 zero = 0;
+	const struct eg_probes *of_verify = bpf_map_lookup_elem(&probes, &zero);
+
+	if (!of_verify || !of_verify->until_ns || of_verify->until_ns < bpf_ktime_get_ns())
+		return NULL;
+	return of_verify;
+}
+
+EG_INLINE int eg_probes_have(const struct eg_probes *of_verify, __u64 cookie)
+{
+	int found = 0;
+
+	EG_UNROLL
+	for (__u32 i = 0; i < EG_PROBE_SOCKETS; i++)
+		found |= of_verify->cookies[i] == cookie;
+	return cookie && found;
+}
+
 #ifndef EG_OWNER_BY_HOOK
+/* Whether `verify` sent it: not by what is in it, which anybody could send. */
+EG_GLOBAL int eg_skb_is_probe(struct __sk_buff *skb)
+{
+	const struct eg_probes *of_verify = eg_probes_live();
+
+	return of_verify && eg_probes_have(of_verify, bpf_get_socket_cookie(skb));
+}
+
+EG_INLINE int eg_frame_is_probe(const struct eg_frame *frame)
+{
+	return frame->skb->sk && eg_skb_is_probe(frame->skb);
+}
+
 /*
  * The owner is told by the packet's socket, never by `current`, which in softirq is whoever was
  * interrupted. bpf_skb_cgroup_id() is zero unless there is a full socket (or a half-open
@@ -206,10 +240,15 @@ static __attribute__((noinline)) int eg_viewer_tell(EG_CONTEXT *skb, __u32 viewe
 }
 
 /* What became of a packet, in one number. */
-#define EG_OUTCOME_REASON      0
-#define EG_OUTCOME_LAYER       8
-#define EG_OUTCOME_VERDICT     16
-#define EG_OUTCOME_LINK_HEADER 24
+#define EG_OUTCOME_REASON  0
+#define EG_OUTCOME_LAYER   8
+#define EG_OUTCOME_VERDICT 16
+#define EG_OUTCOME_FLAGS   24
+
+enum eg_outcome_flag {
+	EG_OUTCOME_LINK_HEADER = 1 << 0,
+	EG_OUTCOME_PROBE = 1 << 1,
+};
 
 EG_INLINE __u8 eg_outcome(__u32 outcome, __u32 member)
 {
@@ -221,6 +260,7 @@ EG_INLINE __u8 eg_outcome(__u32 outcome, __u32 member)
 EG_INLINE int eg_blocked_record(EG_CONTEXT *skb, const struct eg_frame *frame, __u32 outcome,
 				__u32 packets, __u64 active_since_ns)
 {
+	const __u8 flags = eg_outcome(outcome, EG_OUTCOME_FLAGS);
 	struct eg_blocked blocked = {};
 	const struct eg_viewer_beats *beats;
 	int is_new, is_watched;
@@ -230,7 +270,7 @@ EG_INLINE int eg_blocked_record(EG_CONTEXT *skb, const struct eg_frame *frame, _
 	(void)eg_parse(frame, &blocked.pkt);
 	now = bpf_ktime_get_ns();
 	blocked.verdict = eg_outcome(outcome, EG_OUTCOME_VERDICT);
-	blocked.link_header = eg_outcome(outcome, EG_OUTCOME_LINK_HEADER);
+	blocked.link_header = flags & EG_OUTCOME_LINK_HEADER;
 	blocked.key.dst = blocked.pkt.dst;
 	blocked.key.dport_be = blocked.pkt.dport_be;
 	blocked.key.family = blocked.pkt.family;
@@ -242,8 +282,10 @@ EG_INLINE int eg_blocked_record(EG_CONTEXT *skb, const struct eg_frame *frame, _
 	blocked.value.bytes = frame->length;
 	blocked.value.first_ns = now;
 	blocked.value.last_ns = now;
-	if (blocked.key.layer == EG_LAYER_PEER && blocked.verdict == EG_VERDICT_DROP &&
-	    now - active_since_ns < EG_TRANSITION_NS) {
+	if (flags & EG_OUTCOME_PROBE) {
+		blocked.flags = EG_EVENT_PROBE;
+	} else if (blocked.key.layer == EG_LAYER_PEER && blocked.verdict == EG_VERDICT_DROP &&
+		   now - active_since_ns < EG_TRANSITION_NS) {
 		blocked.flags = EG_EVENT_TRANSITION;
 		eg_count(EG_COUNTER_TRANSITION, packets, frame->length);
 	}
@@ -251,7 +293,7 @@ EG_INLINE int eg_blocked_record(EG_CONTEXT *skb, const struct eg_frame *frame, _
 	if (!beats)
 		return -1;
 	eg_owner_find(skb, &blocked);
-	is_new = eg_recent_add(&blocked);
+	is_new = flags & EG_OUTCOME_PROBE ? 0 : eg_recent_add(&blocked);
 	is_watched = eg_viewers_any(beats);
 	if (!is_new && !EG_UNLIKELY(is_watched))
 		return 0;
@@ -273,19 +315,24 @@ EG_INLINE int eg_record(const struct eg_frame *frame, const struct eg_tables *ta
 {
 	enum eg_verdict verdict = eg_reason_verdict(reason);
 	__u32 packets = eg_frame_segments(frame);
+	__u32 flags = frame->link_header ? EG_OUTCOME_LINK_HEADER : 0;
+	__u32 counter;
 
 	if (EG_UNLIKELY(verdict == EG_VERDICT_DROP) && (tables->config->flags & EG_CONFIG_AUDIT))
 		verdict = EG_VERDICT_WOULD_DROP;
-	if (eg_count(eg_counter_index(layer, verdict == EG_VERDICT_WOULD_DROP, reason), packets,
-		     frame->length))
+	counter = eg_counter_index(layer, verdict == EG_VERDICT_WOULD_DROP, reason);
+	if (EG_UNLIKELY(verdict != EG_VERDICT_ALLOW) && EG_UNLIKELY(eg_frame_is_probe(frame))) {
+		counter += EG_COUNTERS_PROBES;
+		flags |= EG_OUTCOME_PROBE;
+	}
+	if (eg_count(counter, packets, frame->length))
 		return EG_HOOK_DROP;
 	if (EG_UNLIKELY(verdict != EG_VERDICT_ALLOW))
-		eg_frame_blocked(frame,
-				 (__u32)reason << EG_OUTCOME_REASON |
-					 (__u32)layer << EG_OUTCOME_LAYER |
-					 (__u32)verdict << EG_OUTCOME_VERDICT |
-					 (__u32)frame->link_header << EG_OUTCOME_LINK_HEADER,
-				 packets, tables->config->active_since_ns);
+		eg_frame_blocked(
+			frame,
+			(__u32)reason << EG_OUTCOME_REASON | (__u32)layer << EG_OUTCOME_LAYER |
+				(__u32)verdict << EG_OUTCOME_VERDICT | flags << EG_OUTCOME_FLAGS,
+			packets, tables->config->active_since_ns);
 	return verdict == EG_VERDICT_DROP ? EG_HOOK_DROP : EG_HOOK_PASS;
 }
 

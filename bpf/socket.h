@@ -99,10 +99,13 @@ EG_INLINE int eg_socket_blocked(struct bpf_sock *sk, struct eg_blocked *blocked,
 				__u32 ifindex)
 {
 	const struct eg_maker *owner = bpf_sk_storage_get(&owners, sk, NULL, 0);
+	const struct eg_probes *of_verify = eg_probes_live();
+	const int is_probe = of_verify && eg_probes_have(of_verify, blocked->socket_cookie);
 	__u32 would = tables->config->flags & EG_CONFIG_AUDIT ? 1 : 0;
 	__u64 now = bpf_ktime_get_ns();
 
-	eg_socket_count(eg_counter_index(EG_LAYER_SOCKET, would, reason));
+	eg_socket_count(eg_counter_index(EG_LAYER_SOCKET, would, reason) +
+			(is_probe ? EG_COUNTERS_PROBES : 0));
 	blocked->verdict = would ? EG_VERDICT_WOULD_DROP : EG_VERDICT_DROP;
 	blocked->key.dst = blocked->pkt.dst;
 	blocked->key.dport_be = blocked->pkt.dport_be;
@@ -121,7 +124,9 @@ EG_INLINE int eg_socket_blocked(struct bpf_sock *sk, struct eg_blocked *blocked,
 		blocked->flags |= EG_EVENT_SOCKET;
 		eg_owner_name(owner, blocked);
 	}
-	if (eg_recent_add(blocked))
+	if (is_probe)
+		blocked->flags |= EG_EVENT_PROBE;
+	else if (eg_recent_add(blocked))
 		eg_recent_begin(blocked);
 	eg_socket_watch(blocked, ifindex, now);
 	return would ? EG_SOCKET_PASS : EG_SOCKET_REFUSE;

@@ -149,7 +149,7 @@ _egressguard() {
 		fi
 		;;
 	explain,*) words=$(_egressguard_explain "$pin_dir") ;;
-	detach,* | status,* | events,*) words=$(_egressguard_guards "$pin_dir") ;;
+	detach,* | status,* | events,* | verify,*) words=$(_egressguard_guards "$pin_dir") ;;
 	esac
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
 }

@@ -227,10 +227,24 @@ EG_INLINE __u32 eg_counter_index(enum eg_layer layer, __u32 would, enum eg_reaso
 }
 #define EG_COUNTERS (EG_LAYER_COUNT * 2 * EG_REASON_COUNT)
 
-/* Drops at `peer` that a switch of policy explains (counted under their reason as well): the last
- * entry of `counters`. */
+/* Drops at `peer` that a switch of policy explains (counted under their reason as well). */
 #define EG_COUNTER_TRANSITION EG_COUNTERS
-#define EG_COUNTERS_ALL       (EG_COUNTERS + 1)
+
+/* What `verify` sent and was blocked: the same again, counted here and nowhere else. */
+#define EG_COUNTERS_PROBES (EG_COUNTERS + 1)
+#define EG_COUNTERS_ALL    (EG_COUNTERS_PROBES + EG_COUNTERS)
+
+/*
+ * The sockets that `verify` sends from just now. Told by their cookies, which nobody can forge, and
+ * for a short time only, so that a killed one leaves nothing to clean. Asked for blocked packets
+ * alone, after the verdict.
+ */
+#define EG_PROBE_SOCKETS 8
+struct eg_probes {
+	__u64 until_ns;
+	__u64 cookies[EG_PROBE_SOCKETS]; /* 0: none */
+};
+_Static_assert(sizeof(struct eg_probes) == 72, "ABI");
 
 /* --- what was blocked lately ---------------------------------------------------------------- */
 
@@ -279,6 +293,7 @@ enum eg_event_flag {
 	EG_EVENT_TRANSITION = 1 << 0, /* a switch of policy explains it, see EG_TRANSITION_NS */
 	EG_EVENT_SOCKET = 1 << 1,     /* uid and cgroup_id are those of the packet's socket */
 	EG_EVENT_OWNER = 1 << 2,      /* pid and comm are those of the socket's maker */
+	EG_EVENT_PROBE = 1 << 3,      /* `verify` sent it */
 };
 
 #define EG_SNAP_LEN 128

@@ -101,10 +101,12 @@ forbid_include() {
 check_layers() {
 	forbid_include '^user/policy/' '("(kern|net|out)/|"[a-z_]*\.skel\.h|<(bpf|libmnl|curl|jansson))' \
 		'policy/ is pure'
+	forbid_include '^user/verify/' '("(policy|kern|net|out)/|"[a-z_]*\.skel\.h|<(bpf|libmnl|curl|jansson|sys/socket))' \
+		'verify/ is pure'
 	forbid_include '^user/util/' '"(policy|kern|net|out)/' 'util/ is below all others'
 	forbid_include '^user/(net|out)/' '"kern/' 'net/ and out/ do not know kern/'
 	forbid_include '^user/out/' '"net/' 'out/ does not know net/'
-	forbid_include '^user/([^/]*\.[ch]$|(policy|net|out|util)/)' '(<bpf/|"(bpf/|skel/|[a-z_]*\.skel\.h))' \
+	forbid_include '^user/([^/]*\.[ch]$|(policy|verify|net|out|util)/)' '(<bpf/|"(bpf/|skel/|[a-z_]*\.skel\.h))' \
 		'kern/ alone includes libbpf'
 	forbid_include '^include/' '<(std(io|lib)|string|unistd|errno|bpf/)' \
 		'include/ is shared with the kernel: no libc, no helper'

@@ -18,6 +18,7 @@ int cmd_detach(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 int cmd_events(int argc, char **argv);
 int cmd_explain(int argc, char **argv);
+int cmd_verify(int argc, char **argv);
 int cmd_policy(int argc, char **argv);
 int cmd_features(int argc, char **argv);
 int cmd_wgconf(int argc, char **argv);

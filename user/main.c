@@ -15,6 +15,7 @@ const struct eg_command eg_commands[] = {
 	{"events", cmd_events, "show blocked packets live"},
 	{"explain", cmd_explain, "say which rule decides over a packet, and why"},
 	{"policy", cmd_policy, "check policy files; show the policy in force"},
+	{"verify", cmd_verify, "prove it, with live probes"},
 	{"wgconf", cmd_wgconf, "check a wg0.conf of the pattern; write its edits right"},
 	{"features", cmd_features, "show what this kernel can enforce"},
 	{},

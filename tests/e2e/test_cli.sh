@@ -39,7 +39,7 @@ prints '--help lists the commands' '^  explain ' --help
 prints '--version' "^egressguard $(cat "$BED_SOURCE/VERSION")\$" --version
 says 'unknown command: the nearest' 2 "egressguard: unknown command 'stauts'; did you mean 'status'?" stauts
 says 'a far command: where to look' 2 '--help lists them' zzzzzzzz
-for command in attach detach status events explain policy features; do
+for command in attach detach status events explain policy verify features; do
 	prints "$command --help" "^Usage: egressguard $command" "$command" --help
 	prints "$command --help has an example" '^Example: egressguard ' "$command" --help
 	says "$command: unknown option" 2 "^egressguard $command: unknown option '--hlep'; did you mean --help?" \

@@ -247,6 +247,10 @@ static void test_text_peer(void **state)
 	check_text(&view, "12:01:33.123456 DROP public eth0 172.18.0.2.40412 > 203.0.113.7.443: "
 			  "tcp S, length 60, (sender unknown), layer peer (while the policy was "
 			  "replaced)\n");
+	event.flags = EG_EVENT_PROBE;
+	check_text(&view, "12:01:33.123456 DROP public eth0 172.18.0.2.40412 > 203.0.113.7.443: "
+			  "tcp S, length 60, (sender unknown), layer peer (a probe of egressguard "
+			  "verify)\n");
 	/* In audit mode `device` let it pass: nothing was bypassed. */
 	event.flags = 0;
 	event.verdict = EG_VERDICT_WOULD_DROP;
@@ -412,7 +416,8 @@ static void test_json_keys(void **state)
 	check_null(object, "icmp_type");
 	check_null(object, "icmp_code");
 	assert_true(json_is_false(json_object_get(object, "bypass")));
-	assert_int_equal(json_object_size(object), 27);
+	assert_true(json_is_false(json_object_get(object, "probe")));
+	assert_int_equal(json_object_size(object), 28);
 	json_decref(object);
 }
 
@@ -689,6 +694,16 @@ static void test_totals(void **state)
 	assert_int_equal(totals.all_would_drop.packets, 4);
 	assert_int_equal(totals.all_dropped.packets, 0);
 	assert_int_equal(totals.bypass_packets, 0);
+
+	/* Probes of `verify` are in none of the figures but their own. */
+	counters[EG_COUNTERS_PROBES + eg_counter_index(EG_LAYER_PEER, 0, EG_REASON_PUBLIC)]
+		.packets = 9;
+	eg_totals(counters, &totals);
+	assert_int_equal(totals.all_dropped.packets, 0);
+	assert_int_equal(totals.bypass_packets, 0);
+	eg_totals_of_probes(counters, &totals);
+	assert_int_equal(totals.dropped[EG_REASON_PUBLIC].packets, 9);
+	assert_int_equal(totals.all_would_drop.packets, 0);
 }
 
 static void test_status_text(void **state)
@@ -1058,6 +1073,92 @@ static void test_features(void **state)
 }
 
 /* A full disk is told, by each of them. */
+/* --- verify -------------------------------------------------------------------------------------
+ */
+
+static char *doubts_of_sample[] = {(char *)"the guard is degraded: eth1 \033[31m", NULL};
+
+static void make_verify(struct eg_verify_view *view, struct eg_verify_underlay_view *underlay,
+			struct eg_verify_check_view *check)
+{
+	*underlay = (struct eg_verify_underlay_view){
+		.name = (char *)"eth0",
+		.far_end = (char *)"veth\033",
+		.rows = {{.row = EG_PROBE_ROW_UDP,
+			  .verdict = {EG_ROW_STOPPED, EG_LAYER_DEVICE, EG_REASON_PUBLIC, ""}},
+			 {.row = EG_PROBE_ROW_BYPASS,
+			  .verdict = {EG_ROW_STOPPED, EG_LAYER_PEER, EG_REASON_PUBLIC, ""},
+			  .seen = 1},
+			 {.row = EG_PROBE_ROW_XDP,
+			  .verdict = {EG_ROW_LEAKED, -1, -1, "nothing stopped it"},
+			  .seen = 1}},
+		.n_rows = 3,
+	};
+	*check = (struct eg_verify_check_view){.what = "tunnel",
+					       .name = (char *)"wg0",
+					       .state = "fails",
+					       .detail = (char *)"it is down"};
+	*view = (struct eg_verify_view){
+		.guard = (char *)"wireguard",
+		.target = (char *)"netns:wireguard",
+		.mode = "enforce",
+		.result = EG_VERIFY_LEAK,
+		.doubts = doubts_of_sample,
+		.underlays = underlay,
+		.n_underlays = 1,
+		.checks = check,
+		.n_checks = 1,
+	};
+}
+
+static void test_verification(void **state)
+{
+	struct eg_verify_underlay_view underlay;
+	struct eg_verify_check_view check;
+	struct eg_verify_view view;
+	json_t *object, *row;
+	char *text = NULL;
+	size_t len = 0;
+	FILE *to = open_memstream(&text, &len);
+
+	(void)state;
+	make_verify(&view, &underlay, &check);
+	assert_int_equal(eg_render_text.verification(&view, to), 0);
+	fclose(to);
+	assert_string_equal(
+		text,
+		"eth0, far end veth\\x1b\n"
+		"  UDP                                     stopped      device: public\n"
+		"  packet socket past the qdisc            stopped      peer: public; seen at the "
+		"far end, and dropped there\n"
+		"  AF_XDP                                  leaked       1 packet seen at the far "
+		"end; nothing stopped it\n"
+		"tunnel  wg0 fails: it is down\n"
+		"leak: 1 of 3 ways out that were tried lead out\n"
+		"  but the guard is degraded: eth1 \\x1b[31m\n");
+	free(text);
+
+	text = NULL;
+	to = open_memstream(&text, &len);
+	assert_int_equal(eg_render_json.verification(&view, to), 0);
+	fclose(to);
+	object = json_loads(text, 0, NULL);
+	free(text);
+	assert_non_null(object);
+	check_string(object, "result", "leak");
+	check_string(object, "guard", "wireguard");
+	row = json_array_get(
+		json_object_get(json_array_get(json_object_get(object, "underlays"), 0), "rows"),
+		1);
+	check_string(row, "name", "bypass");
+	check_string(row, "result", "stopped");
+	check_string(row, "layer", "peer");
+	check_string(row, "reason", "public");
+	check_number(row, "seen", 1);
+	check_null(row, "detail");
+	json_decref(object);
+}
+
 static void test_write_failure(void **state)
 {
 	struct eg_event event = tcp_event();
@@ -1111,6 +1212,7 @@ int main(void)
 		cmocka_unit_test(test_features),
 		cmocka_unit_test(test_status_audit),
 		cmocka_unit_test(test_write_failure),
+		cmocka_unit_test(test_verification),
 	};
 
 	setenv("TZ", "UTC", 1);

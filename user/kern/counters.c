@@ -129,3 +129,32 @@ int eg_guard_recent(struct eg_guard *guard, struct eg_recent **ret_recent, size_
 	*ret_n = recents.n;
 	return 0;
 }
+
+/* --- probes of `verify` ---------------------------------------------------------------------- */
+
+int eg_guard_set_probes(struct eg_guard *guard, const __u64 *cookies, size_t n, unsigned int ms)
+{
+	struct eg_probes probes = {.until_ns = n ? eg_monotonic_ns() + ms * 1000000ULL : 0};
+	__u32 zero = 0;
+
+	if (guard->other_abi)
+		return -EPROTO;
+	if (n > EG_PROBE_SOCKETS)
+		return -E2BIG;
+	for (size_t i = 0; i < n; i++)
+		probes.cookies[i] = cookies[i];
+	return bpf_map_update_elem(guard->maps[EG_MAP_PROBES], &zero, &probes, BPF_ANY) < 0 ? -errno
+											    : 0;
+}
+
+int eg_guard_has_probes(struct eg_guard *guard)
+{
+	struct eg_probes probes;
+	__u32 zero = 0;
+
+	if (guard->other_abi)
+		return -EPROTO;
+	if (bpf_map_lookup_elem(guard->maps[EG_MAP_PROBES], &zero, &probes) < 0)
+		return -errno;
+	return probes.until_ns > eg_monotonic_ns();
+}

@@ -151,6 +151,15 @@ struct eg_recent {
 /* Newest first; the caller frees. */
 int eg_guard_recent(struct eg_guard *guard, struct eg_recent **ret_recent, size_t *ret_n);
 
+/* --- probes --------------------------------------------------------------------------------- */
+
+/* Has what these sockets send (at most EG_PROBE_SOCKETS; none: n 0) counted apart, as `verify`'s,
+ * for `ms` from now. No verdict changes by it. */
+int eg_guard_set_probes(struct eg_guard *guard, const __u64 *cookies, size_t n, unsigned int ms);
+
+/* Whether a `verify` is at work on it, or was until it was killed a moment ago. */
+int eg_guard_has_probes(struct eg_guard *guard);
+
 /* --- viewers -------------------------------------------------------------------------------- */
 
 struct eg_viewer;

@@ -29,6 +29,7 @@
 	X(VIEWER_BEATS, viewer_beats, BPF_MAP_TYPE_ARRAY, __u32, struct eg_viewer_beats,           \
 	  "viewers' heartbeats")                                                                   \
 	X(VIEWER_LOST, viewer_lost, BPF_MAP_TYPE_ARRAY, __u32, __u64, "events lost")               \
+	X(PROBES, probes, BPF_MAP_TYPE_ARRAY, __u32, struct eg_probes, "sockets of `verify`")      \
 	X(POLICY, policy, BPF_MAP_TYPE_HASH, struct eg_policy_key, struct eg_policy_chunk,         \
 	  "text of the policy")                                                                    \
 	X(OWNERS, owners, BPF_MAP_TYPE_SK_STORAGE, int, struct eg_maker, "owners of sockets")      \

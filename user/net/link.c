@@ -412,6 +412,60 @@ int eg_peer_route(const struct eg_peer *peer, __u8 family, const union eg_addr *
 	return 0;
 }
 
+struct gateway {
+	__u8 family;
+	bool found;
+	union eg_addr addr;
+};
+
+static int take_gateway(const struct nlmsghdr *message, void *argument)
+{
+	struct gateway *gateway = argument;
+	const struct nlattr *attr;
+
+	if (message->nlmsg_type != RTM_NEWROUTE ||
+	    mnl_nlmsg_get_payload_len(message) < sizeof(struct rtmsg))
+		return -EBADMSG;
+	mnl_attr_for_each(attr, message, sizeof(struct rtmsg))
+	{
+		int result;
+
+		if (mnl_attr_get_type(attr) != RTA_GATEWAY)
+			continue;
+		result = take_address(attr, gateway->family, &gateway->addr);
+		if (result < 0)
+			return result;
+		gateway->found = true;
+	}
+	return 0;
+}
+
+int eg_gateway_find(const struct eg_netns *netns, __u32 ifindex, __u8 family,
+		    const union eg_addr *addr, union eg_addr *ret_gateway)
+{
+	EG_AUTO_NETLINK struct eg_netlink *netlink = NULL;
+	struct gateway gateway = {.family = family};
+	char buffer[MNL_SOCKET_BUFFER_SIZE];
+	struct nlmsghdr *request;
+	struct rtmsg *header;
+	int result = eg_netlink_open(netns, NETLINK_ROUTE, &netlink);
+
+	if (result < 0)
+		return result;
+	request = eg_netlink_request(buffer, RTM_GETROUTE, 0);
+	header = mnl_nlmsg_put_extra_header(request, sizeof(*header));
+	header->rtm_family = family == EG_FAMILY_IPV4 ? AF_INET : AF_INET6;
+	header->rtm_dst_len = (unsigned char)(address_len(family) * 8);
+	mnl_attr_put(request, RTA_DST, address_len(family), addr->bytes);
+	mnl_attr_put_u32(request, RTA_OIF, ifindex);
+	result = eg_netlink_ask(netlink, request, take_gateway, NULL, &gateway);
+	if (result == 0 && !gateway.found)
+		result = -ENOENT;
+	if (result == 0)
+		*ret_gateway = gateway.addr;
+	return result;
+}
+
 /* --- the other end of a veth --------------------------------------------------------------- */
 
 static int take_nsid(const struct nlmsghdr *message, void *argument)

@@ -75,4 +75,9 @@ void eg_peer_close(struct eg_peer *peer);
 int eg_peer_route(const struct eg_peer *peer, __u8 family, const union eg_addr *addr,
 		  struct eg_prefix *ret_subnet);
 
+/* The router by which the namespace would send to `addr` out of this interface (`ifindex`). A
+ * namespace's own word. -ENOENT: no route, or none by a router. */
+int eg_gateway_find(const struct eg_netns *netns, __u32 ifindex, __u8 family,
+		    const union eg_addr *addr, union eg_addr *ret_gateway);
+
 #endif /* EG_LINK_H */

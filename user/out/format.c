@@ -223,7 +223,7 @@ bool eg_event_has_icmp(const struct eg_event *event)
 bool eg_event_is_bypass(const struct eg_event *event)
 {
 	return event->layer == EG_LAYER_PEER && event->verdict == EG_VERDICT_DROP &&
-	       !(event->flags & EG_EVENT_TRANSITION);
+	       !(event->flags & (EG_EVENT_TRANSITION | EG_EVENT_PROBE));
 }
 
 bool eg_event_is_connect(const struct eg_event *event)

@@ -35,7 +35,8 @@ void eg_put_proto(struct eg_text *line, __u8 proto);
 bool eg_event_has_ports(const struct eg_event *event);
 /* Whether type and code are the packet's: a malformed packet's could not be read. */
 bool eg_event_has_icmp(const struct eg_event *event);
-/* A drop at `peer` that no switch of policy explains: something got past `device`. */
+/* A drop at `peer` that neither a switch of policy nor `verify` explains: something got past
+ * `device`. */
 bool eg_event_is_bypass(const struct eg_event *event);
 /* A connect that was refused: there is no packet yet, so no length, no flags. */
 bool eg_event_is_connect(const struct eg_event *event);

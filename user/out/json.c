@@ -186,6 +186,8 @@ static int json_event(const struct eg_event_view *view, FILE *to)
 	put_number_or_null(line, KEY("icmp_code"), icmp, event->icmp_code);
 	eg_put(line, KEY("bypass"));
 	eg_put(line, eg_event_is_bypass(event) ? "true" : "false");
+	eg_put(line, KEY("probe"));
+	eg_put(line, event->flags & EG_EVENT_PROBE ? "true" : "false");
 	eg_put(line, "}\n");
 	return eg_line_end(line, to);
 }
@@ -340,6 +342,18 @@ static json_t *by_layer(const struct eg_guard_view *guard)
 	return object;
 }
 
+/* What `verify` sent and was blocked, which is in none of the other figures. */
+static json_t *probes_of(const struct eg_guard_view *guard)
+{
+	struct eg_totals totals;
+	json_t *object = json_object();
+
+	eg_totals_of_probes(guard->counters, &totals);
+	set(&object, "dropped", by_reason(totals.dropped, EG_VERDICT_DROP));
+	set(&object, "would_drop", by_reason(totals.would_drop, EG_VERDICT_DROP));
+	return object;
+}
+
 static json_t *counters_of(const struct eg_guard_view *guard)
 {
 	struct eg_totals totals;
@@ -356,6 +370,7 @@ static json_t *counters_of(const struct eg_guard_view *guard)
 	set(&object, "all_dropped", counter_of(&totals.all_dropped));
 	set(&object, "all_would_drop", counter_of(&totals.all_would_drop));
 	set(&object, "bypass_attempts", number_of(totals.bypass_packets));
+	set(&object, "probes", probes_of(guard));
 	set(&object, "by_layer", by_layer(guard));
 	return object;
 }
@@ -562,12 +577,84 @@ static int json_wgreport(const char *path, const struct eg_wgreport *report, FIL
 	return dump(object, to);
 }
 
+static json_t *verify_row_of(const struct eg_verify_row_view *row)
+{
+	const struct eg_row_verdict *verdict = &row->verdict;
+	json_t *object = json_object();
+
+	set(&object, "name", json_string(eg_probe_rows[row->row].name));
+	set(&object, "what", json_string(eg_probe_rows[row->row].what));
+	set(&object, "result", json_string(eg_row_result_names[verdict->result]));
+	set(&object, "layer",
+	    verdict->layer < 0 ? json_null() : json_string(eg_layer_names[verdict->layer]));
+	set(&object, "reason",
+	    verdict->reason < 0 ? json_null() : json_string(eg_reason_names[verdict->reason]));
+	set(&object, "seen", number_of(row->seen));
+	set(&object, "detail", string_of(verdict->detail[0] ? verdict->detail : NULL));
+	return object;
+}
+
+static json_t *verify_underlay_of(const struct eg_verify_underlay_view *underlay)
+{
+	json_t *object = json_object(), *rows = json_array();
+
+	for (size_t i = 0; rows && i < underlay->n_rows; i++) {
+		if (json_array_append_new(rows, verify_row_of(&underlay->rows[i])) < 0) {
+			json_decref(rows);
+			rows = NULL;
+		}
+	}
+	set(&object, "name", string_of(underlay->name));
+	set(&object, "far_end", string_of(underlay->far_end));
+	set(&object, "detail", string_of(underlay->detail));
+	set(&object, "rows", rows);
+	return object;
+}
+
+static json_t *verify_check_of(const struct eg_verify_check_view *check)
+{
+	json_t *object = json_object();
+
+	set(&object, "what", json_string(check->what));
+	set(&object, "name", string_of(check->name));
+	set(&object, "state", json_string(check->state));
+	set(&object, "detail", string_of(check->detail));
+	return object;
+}
+
+static int json_verification(const struct eg_verify_view *verify, FILE *to)
+{
+	json_t *object = json_object(), *underlays = json_array(), *checks = json_array();
+	bool failed = !underlays || !checks;
+
+	for (size_t i = 0; !failed && i < verify->n_underlays; i++)
+		failed = json_array_append_new(underlays,
+					       verify_underlay_of(&verify->underlays[i])) < 0;
+	for (size_t i = 0; !failed && i < verify->n_checks; i++)
+		failed = json_array_append_new(checks, verify_check_of(&verify->checks[i])) < 0;
+	set(&object, "version", json_string(EG_VERSION));
+	set(&object, "guard", string_of(verify->guard));
+	set(&object, "target", string_of(verify->target));
+	set(&object, "mode", string_of(verify->mode));
+	set(&object, "holds_against", string_of(verify->holds_against));
+	set(&object, "result", json_string(eg_verify_result_names[verify->result]));
+	set(&object, "doubts", strings_of(verify->doubts));
+	set(&object, "underlays", underlays);
+	set(&object, "checks", checks);
+	if (failed) {
+		json_decref(object);
+		return -ENOMEM;
+	}
+	return dump(object, to);
+}
+
 const struct eg_renderer eg_render_json = {
 	.status = json_status,
 	.event = json_event,
 	.lost = json_lost,
 	.state = json_state_line,
 	.explanation = json_explanation,
+	.verification = json_verification,
 	.features = json_features,
 	.wgreport = json_wgreport,
 };

@@ -2,6 +2,7 @@
 #include "out/model.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "util/cleanup.h"
 
@@ -52,6 +53,39 @@ void eg_status_view_free(struct eg_status_view *status)
 	*status = (struct eg_status_view){};
 }
 
+void eg_verify_view_free(struct eg_verify_view *verify)
+{
+	free(verify->guard);
+	free(verify->target);
+	free(verify->holds_against);
+	free_strings(verify->doubts);
+	for (size_t i = 0; i < verify->n_underlays; i++) {
+		free(verify->underlays[i].name);
+		free(verify->underlays[i].far_end);
+		free(verify->underlays[i].detail);
+	}
+	free(verify->underlays);
+	for (size_t i = 0; i < verify->n_checks; i++) {
+		free(verify->checks[i].name);
+		free(verify->checks[i].detail);
+	}
+	free(verify->checks);
+	*verify = (struct eg_verify_view){};
+}
+
+void eg_verify_count(const struct eg_verify_view *verify, size_t ret_rows[4])
+{
+	size_t rows[4] = {};
+
+	for (size_t i = 0; i < verify->n_underlays; i++) {
+		const struct eg_verify_underlay_view *underlay = &verify->underlays[i];
+
+		for (size_t j = 0; j < underlay->n_rows; j++)
+			rows[underlay->rows[j].verdict.result]++;
+	}
+	memcpy(ret_rows, rows, sizeof(rows));
+}
+
 static void add(struct eg_counter *to, const struct eg_counter *from)
 {
 	to->packets += from->packets;
@@ -86,10 +120,9 @@ static void total_of_reason(const struct eg_counter *counters, enum eg_reason re
 	}
 }
 
-void eg_totals(const struct eg_counter counters[EG_COUNTERS_ALL], struct eg_totals *ret_totals)
+static void total(const struct eg_counter *counters, __u64 transition, struct eg_totals *ret_totals)
 {
 	struct eg_totals totals = {};
-	__u64 transition = counters[EG_COUNTER_TRANSITION].packets;
 
 	for (enum eg_reason reason = 0; reason < EG_REASON_COUNT; reason++) {
 		total_of_reason(counters, reason, &totals);
@@ -102,4 +135,15 @@ void eg_totals(const struct eg_counter counters[EG_COUNTERS_ALL], struct eg_tota
 	totals.bypass_packets -=
 		transition < totals.bypass_packets ? transition : totals.bypass_packets;
 	*ret_totals = totals;
+}
+
+void eg_totals(const struct eg_counter counters[EG_COUNTERS_ALL], struct eg_totals *ret_totals)
+{
+	total(counters, counters[EG_COUNTER_TRANSITION].packets, ret_totals);
+}
+
+void eg_totals_of_probes(const struct eg_counter counters[EG_COUNTERS_ALL],
+			 struct eg_totals *ret_totals)
+{
+	total(counters + EG_COUNTERS_PROBES, 0, ret_totals);
 }

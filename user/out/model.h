@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 #include "eg_abi.h"
+#include "verify/judge.h"
 
 enum eg_guard_state {
 	EG_STATE_ENFORCING,
@@ -91,6 +92,9 @@ struct eg_totals {
 	__u64 bypass_packets;
 };
 void eg_totals(const struct eg_counter counters[EG_COUNTERS_ALL], struct eg_totals *ret_totals);
+/* The same of what `verify` sent and was blocked; nothing of that is in the other. */
+void eg_totals_of_probes(const struct eg_counter counters[EG_COUNTERS_ALL],
+			 struct eg_totals *ret_totals);
 
 /* One line of `events`. */
 struct eg_event_view {
@@ -102,6 +106,46 @@ struct eg_event_view {
 	const char *container;    /* name, NULL */
 	const char *container_id; /* NULL */
 };
+
+/* One line of the table of `verify`. */
+struct eg_verify_row_view {
+	enum eg_probe_row row;
+	struct eg_row_verdict verdict;
+	__u32 seen; /* frames at the far end */
+};
+
+struct eg_verify_underlay_view {
+	char *name;
+	char *far_end; /* "veth1a2b3c", NULL: none that could be watched */
+	char *detail;  /* why nothing, or less, could be tried; NULL */
+	struct eg_verify_row_view rows[EG_PROBE_ROW_COUNT];
+	size_t n_rows; /* 0: it is down */
+};
+
+/* What `verify` finds out beside: it says nothing about leaks. */
+struct eg_verify_check_view {
+	const char *what;  /* "tunnel", "lan" */
+	char *name;        /* "wg0", "172.18.0.1" */
+	const char *state; /* "works", "fails", "cannot tell" */
+	char *detail;
+};
+
+/* Owns what it points to. */
+struct eg_verify_view {
+	char *guard; /* NULL: none */
+	char *target;
+	const char *mode; /* "enforce", "audit"; NULL without a guard */
+	char *holds_against;
+	enum eg_verify_result result;
+	char **doubts; /* why it is not called sealed, beside the rows; NULL-terminated */
+	struct eg_verify_underlay_view *underlays;
+	size_t n_underlays;
+	struct eg_verify_check_view *checks;
+	size_t n_checks;
+};
+void eg_verify_view_free(struct eg_verify_view *verify);
+/* Rows by how they ended, over all underlays. */
+void eg_verify_count(const struct eg_verify_view *verify, size_t ret_rows[4]);
 
 /* One line of `features`. */
 struct eg_feature_view {

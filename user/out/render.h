@@ -23,6 +23,7 @@ struct eg_renderer {
 		     FILE *to);
 	int (*explanation)(const struct eg_question *question,
 			   const struct eg_explanation *explanation, FILE *to);
+	int (*verification)(const struct eg_verify_view *verify, FILE *to);
 	int (*features)(const struct eg_feature_view *features, size_t n, FILE *to);
 	int (*wgreport)(const char *path, const struct eg_wgreport *report, FILE *to);
 };
