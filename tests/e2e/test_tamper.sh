@@ -146,7 +146,7 @@ tamper() { # NAME PATTERN REPAIR
 	check "$1: attach repairs" attach_it "${options[@]}"
 	check_equal "$1: then" "$(state)" enforcing
 	check "$1: and it holds" blocked
-	check_equal "$1: nothing is left" "$(ls "$EG_PIN_DIR")" wireguard
+	check_equal "$1: nothing is left" "$(guard_places)" wireguard
 	stop intruder
 	[ "$3" = undo ] || ! declare -F "undo_$1" >/dev/null || "undo_$1"
 }
