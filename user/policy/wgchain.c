@@ -237,7 +237,7 @@ static bool is_of(const struct reader *reader, const struct eg_wgop *op, const c
 
 static void note_unsure(struct reader *reader, const struct eg_wgop *op)
 {
-	if (!reader->chain->unsure && strchr("AIDFPR", op->verb))
+	if (!reader->chain->unsure && strchr("AIDFPR?", op->verb))
 		reader->chain->unsure = op;
 }
 
@@ -254,6 +254,18 @@ static void take_policy(struct reader *reader, const struct eg_wgop *op)
 	reader->chain->policy_op = op;
 }
 
+/* Whether the hooks make the chain, so that all its rules are theirs. */
+static bool is_made(const struct reader *reader, const char *name)
+{
+	for (size_t i = 0; i < reader->hooks->n_ops; i++) {
+		const struct eg_wgop *op = &reader->hooks->ops[i];
+
+		if (is_of(reader, op, name) && op->verb == 'N')
+			return true;
+	}
+	return false;
+}
+
 static void read_chain(struct reader *reader, const char *name, unsigned int jumps)
 {
 	struct list list = {};
@@ -265,7 +277,8 @@ static void read_chain(struct reader *reader, const char *name, unsigned int jum
 
 			if ((int)op->phase != phase || !is_of(reader, op, name))
 				continue;
-			if (op->conditional) {
+			/* a rule put in the place of another is not followed */
+			if (op->conditional || op->verb == 'R' || op->verb == '?') {
 				note_unsure(reader, op);
 				continue;
 			}
@@ -277,9 +290,10 @@ static void read_chain(struct reader *reader, const char *name, unsigned int jum
 		struct eg_wgrule rule = {};
 		const char *jump = read_rule(reader, list.ops[i].op, &rule);
 
-		if (jump && jumps < JUMPS_MAX && !rule.narrow && !rule.n_dst && !rule.dst_unknown &&
-		    !rule.mark && !rule.not_mark && !rule.out_tunnel && !rule.out_not_tunnel &&
-		    !rule.established && !rule.out_other && !rule.out_lo) {
+		if (jump && jumps < JUMPS_MAX && is_made(reader, jump) && !rule.narrow &&
+		    !rule.n_dst && !rule.dst_unknown && !rule.mark && !rule.not_mark &&
+		    !rule.out_tunnel && !rule.out_not_tunnel && !rule.established &&
+		    !rule.out_other && !rule.out_lo) {
 			free(rule.dst);
 			read_chain(reader, jump, jumps + 1);
 		} else if (EG_ARRAY_ADD(reader->chain->rules, reader->chain->n_rules, rule) < 0) {

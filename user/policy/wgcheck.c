@@ -50,8 +50,9 @@ static void hide(struct masked *masked, const char *secret, size_t len)
 	}
 }
 
-/* Anything that is so long and looks like a key. */
-static void hide_runs(struct masked *masked, const char *text, size_t text_len)
+/* Calls `take` for whatever is so long and looks like a key. */
+static void each_run(const char *text, size_t text_len,
+		     void (*take)(void *argument, const char *run, size_t len), void *argument)
 {
 	size_t len;
 
@@ -59,29 +60,51 @@ static void hide_runs(struct masked *masked, const char *text, size_t text_len)
 		for (len = 0; at + len < text_len && is_key_char(text[at + len]);)
 			len++;
 		if (len >= SECRET_RUN_MIN)
-			hide(masked, text + at, len);
+			take(argument, text + at, len);
 	}
 }
 
-static void hide_secrets(struct eg_wgchecker *checker, char *text)
+static void hide_run(void *argument, const char *run, size_t len)
+{
+	hide(argument, run, len);
+}
+
+static void add_secret(void *argument, const char *text, size_t len)
+{
+	struct eg_wgchecker *checker = argument;
+	struct eg_token secret = {.text = text, .len = len};
+
+	if (EG_ARRAY_ADD(checker->secrets, checker->n_secrets, secret) < 0)
+		checker->failed = true;
+}
+
+/* The values of keys, and whatever else in the file may be one. */
+static void find_secrets(struct eg_wgchecker *checker)
 {
 	const struct eg_wgfile *file = checker->file;
-	EG_AUTO_FREE bool *hidden = calloc(strlen(text) + 1, sizeof(*hidden));
-	struct masked masked = {.text = text, .len = strlen(text), .hidden = hidden};
 
-	if (!hidden) {
-		checker->failed = true;
-		*text = '\0';
-		return;
-	}
 	for (size_t i = 0; i < file->n_lines; i++) {
 		const struct eg_wgline *line = &file->lines[i];
 
 		if (line->kind == EG_WGLINE_SETTING && eg_wgkey_is_secret(line->key))
-			hide(&masked, line->value.text, line->value.len);
+			add_secret(checker, line->value.text, line->value.len);
 	}
-	hide_runs(&masked, file->text, file->len);
-	hide_runs(&masked, text, masked.len);
+	each_run(file->text, file->len, add_secret, checker);
+}
+
+static void hide_secrets(struct eg_wgchecker *checker, char *text)
+{
+	EG_AUTO_FREE bool *hidden = calloc(strlen(text) + 1, sizeof(*hidden));
+	struct masked masked = {.text = text, .len = strlen(text), .hidden = hidden};
+
+	if (!hidden || checker->failed) {
+		checker->failed = true;
+		*text = '\0';
+		return;
+	}
+	for (size_t i = 0; i < checker->n_secrets; i++)
+		hide(&masked, checker->secrets[i].text, checker->secrets[i].len);
+	each_run(text, masked.len, hide_run, &masked);
 	for (size_t i = 0; i < masked.len; i++)
 		text[i] = hidden[i] ? '*' : text[i];
 }
@@ -197,11 +220,13 @@ int eg_wgcheck(const struct eg_wgfile *file, const struct eg_wgfacts *facts,
 	if (!report || eg_wgmodel_read(file, facts, &model) < 0)
 		return -ENOMEM;
 	checker.model = model;
+	find_secrets(&checker);
 	check_mode(&checker);
 	eg_wgcheck_format(&checker);
 	eg_wgcheck_hooks(&checker);
 	eg_wgcheck_routes(&checker);
 	eg_wgcheck_kill_switch(&checker);
+	free(checker.secrets);
 	if (checker.failed)
 		return -ENOMEM;
 	finish(report);

@@ -10,6 +10,8 @@ struct eg_wgchecker {
 	const struct eg_wgfacts *facts;
 	const struct eg_wgmodel *model;
 	struct eg_wgreport *report;
+	struct eg_token *secrets; /* what no message may have a part of */
+	size_t n_secrets;
 	bool failed;
 };
 

@@ -71,11 +71,24 @@ static bool is_endpoint(const struct eg_wgmodel *model, const struct eg_prefix *
 
 /* --- before it -------------------------------------------------------------------------------- */
 
+/* So wide that it is most of the internet. */
+static bool is_wide(const struct eg_wgrule *rule)
+{
+	for (size_t i = 0; i < rule->n_dst; i++) {
+		if (rule->dst[i].len < (rule->dst[i].family == EG_FAMILY_IPV4
+						? EG_RULE_MIN_LEN_IPV4
+						: EG_RULE_MIN_LEN_IPV6))
+			return true;
+	}
+	return false;
+}
+
 /* Nothing says where to: it accepts what goes to the internet on the underlay. */
 static bool is_open(const struct eg_wgrule *rule)
 {
 	return accepts(rule) && !rule->out_tunnel && !rule->out_lo && !rule->local && !rule->mark &&
-	       !rule->established && !rule->dst_unknown && (rule->n_dst == 0 || rule->dst_not);
+	       !rule->established && !rule->dst_unknown &&
+	       (rule->n_dst == 0 || rule->dst_not || is_wide(rule));
 }
 
 static const struct eg_prefix *public_destination(const struct eg_wgmodel *model,
@@ -108,6 +121,12 @@ static void check_accept(struct eg_wgchecker *checker, const struct chain *chain
 		eg_wgfind(checker, EG_WGFINDING_ACCEPTS_ESTABLISHED, rule->op->place,
 			  "'%s' accepts by the state of a connection", command);
 		eg_wgfix(checker, "accept by destination: -d and the LAN's networks");
+	} else if (rule->verdict == EG_WGVERDICT_UNKNOWN) {
+		eg_wgfind(checker, EG_WGFINDING_CANNOT_TELL, rule->op->place,
+			  "what '%s' accepts before the kill switch (line %u) cannot be told",
+			  command, chain->last->op->place.line);
+		eg_wgfix(checker, "make the chain in this file with -N, and jump to it without "
+				  "conditions");
 	} else if (public) {
 		eg_wgfind(checker, EG_WGFINDING_ACCEPTS_PUBLIC, rule->op->place,
 			  "'%s' accepts packets to %s on any interface", command,
@@ -382,10 +401,32 @@ static void check_present(struct eg_wgchecker *checker, const struct chain *chai
 	}
 }
 
+/* What there is of it may not be there when it counts. */
+static void check_sure(struct eg_wgchecker *checker, const struct chain *chain)
+{
+	const struct eg_wgop *unsure = chain->chain->unsure;
+	const struct eg_wgop *last = chain->last->op;
+	char command[EG_WGCOMMAND_LEN];
+
+	if (last->tolerant) {
+		eg_wgfind(checker, EG_WGFINDING_CANNOT_TELL, last->place,
+			  "the kill switch may fail without a word: '|| ...' follows it");
+		eg_wgfix(checker, "leave '|| ...' out in PostUp: a start that fails is better than "
+				  "one that leaks");
+	}
+	if (unsure) {
+		eg_wgfind(checker, EG_WGFINDING_CANNOT_TELL, unsure->place,
+			  "whether '%s' leaves the kill switch (line %u) in force cannot be told",
+			  eg_wgcommand_format(checker, unsure, command), last->place.line);
+		eg_wgfix(checker, "write it with -A, -I and -D, and without conditions");
+	}
+}
+
 static void check_chain(struct eg_wgchecker *checker, const struct chain *chain)
 {
 	if (!chain->last)
 		return;
+	check_sure(checker, chain);
 	for (size_t i = 0; i < chain->at && i < chain->chain->n_rules; i++)
 		check_accept(checker, chain, &chain->chain->rules[i]);
 	if (!check_early(checker, chain))

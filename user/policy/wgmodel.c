@@ -151,6 +151,11 @@ static bool takes_all4(const struct eg_wgmodel *model)
 /* 2000::/3 is what is public. */
 static bool takes_all6(const struct eg_wgmodel *model)
 {
+	static const struct eg_prefix global = {
+		.addr = {.bytes = {0x20}}, .family = EG_FAMILY_IPV6, .len = 3};
+
+	if (eg_wgmodel_tunnels(model, &global))
+		return true;
 	for (unsigned int second = 0; second < 0x2000; second++) {
 		if (!tunnels_address(model, EG_FAMILY_IPV6, (__u8)(0x20 + second / 256),
 				     (__u8)(second % 256)))
@@ -164,7 +169,8 @@ static void find_ops(struct eg_wgmodel *model)
 	for (size_t i = 0; i < model->hooks->n_ops; i++) {
 		const struct eg_wgop *op = &model->hooks->ops[i];
 
-		if (op->kind == EG_WGOP_NO_IPV6 && eg_wgkey_is_up(op->phase) && !op->conditional)
+		if (op->kind == EG_WGOP_NO_IPV6 && eg_wgkey_is_up(op->phase) && !op->conditional &&
+		    !op->tolerant) /* /proc/sys is read-only in most containers */
 			model->no_ipv6 = true;
 	}
 }
