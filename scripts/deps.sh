@@ -129,6 +129,10 @@ set_test() {
 	need_command busybox busybox
 	need_command ethtool ethtool
 	need_command ps procps
+	need_command nmap nmap
+	need_command hping3 hping3
+	need_command traceroute traceroute
+	need_command aria2c aria2
 }
 
 # Debian 12 has virtiofsd beside qemu, later ones in a package of its own.

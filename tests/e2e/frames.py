@@ -2,17 +2,22 @@
 # SPDX-License-Identifier: GPL-2.0
 """Sends frames that no ordinary socket makes, from the bed's namespace `wireguard`.
 
-usage: frames.py [--bypass] KIND...
+usage: frames.py [--bypass | --xdp] KIND...
 
-The addresses are those of tests/e2e/lib.sh. --bypass sends the next one past the qdisc. Exit status:
-0 sent, 2 usage, 3 the kernel refused to send one.
+The addresses are those of tests/e2e/lib.sh. --bypass sends the next one past the qdisc, --xdp by an
+AF_XDP socket. Exit status: 0 sent, 2 usage, 3 the kernel refused to send one.
 """
 
+import ctypes
+import errno
 import fcntl
 import ipaddress
+import mmap
+import os
 import socket
 import struct
 import sys
+import time
 
 INTERFACE = "eth0"
 HOST_MAC = bytes.fromhex("020000000001")
@@ -29,7 +34,14 @@ PACKET_VNET_HDR = 15
 PACKET_QDISC_BYPASS = 20
 VNET_NEEDS_CSUM = 1
 
-IPIP, UDP, IPV6, ROUTING, GRE, HOPOPTS = 4, 17, 41, 43, 47, 0
+AF_XDP = 44
+SOL_XDP = 283
+XDP_MMAP_OFFSETS, XDP_TX_RING, XDP_UMEM_REG, XDP_FILL_RING, XDP_COMPLETION_RING = 1, 3, 4, 5, 6
+XDP_PGOFF_TX_RING = 0x80000000
+XDP_COPY = 2
+XDP_CHUNK, XDP_ENTRIES = 4096, 2
+
+IPIP, UDP, IPV6, ROUTING, FRAGMENT, GRE, HOPOPTS, DSTOPTS = 4, 17, 41, 43, 44, 47, 0, 60
 
 
 def checksum(data):
@@ -123,6 +135,11 @@ KINDS = {
         ">BBBBI16s", UDP, 2, 0, 1, 0, address(PUBLIC6)) + udp6(HOST6, 7022))),
     "hop-by-hop": lambda: ethernet(0x86DD, ipv6(PUBLIC6, HOPOPTS, struct.pack(
         ">BBBB4x", UDP, 0, 1, 4) + udp6(PUBLIC6, 7023))),
+    "destination-options": lambda: ethernet(0x86DD, ipv6(PUBLIC6, DSTOPTS, struct.pack(
+        ">BBBB4x", UDP, 0, 1, 4) + udp6(PUBLIC6, 7052))),
+    "public-fragment6": lambda: ethernet(0x86DD, ipv6(PUBLIC6, FRAGMENT, struct.pack(
+        ">BBHI", UDP, 0, 16 << 3, 7) + b"x" * 64)),
+    "public6": lambda: ethernet(0x86DD, ipv6(PUBLIC6, UDP, udp6(PUBLIC6, 7020))),
     "endpoint-fragment": lambda: ethernet(0x0800, ipv4(ENDPOINT, UDP, b"\4\0\0\0" + b"x" * 60, frag=8)),
     "public-fragment": lambda: ethernet(0x0800, ipv4(PUBLIC, UDP, b"x" * 64, frag=16)),
     "vlan": lambda: vlan(0x8100, 0x0800, payload=ipv4(PUBLIC, UDP, udp(7024))),
@@ -148,10 +165,48 @@ CHECKSUM_KINDS = {
 }
 
 
-def send(kind, bypass):
+def system_call(result):
+    if result < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
+def bind_to_queue(sender, libc):
+    """The kernel lets go of a queue some time after its last socket was closed."""
+    where = struct.pack("HHIII", AF_XDP, XDP_COPY, socket.if_nametoindex(INTERFACE), 0, 0)
+    for _ in range(100):
+        if libc.bind(sender.fileno(), where, len(where)) == 0 or ctypes.get_errno() != errno.EBUSY:
+            break
+        time.sleep(0.02)
+    else:
+        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+
+
+def send_by_xdp(frame):
+    libc = ctypes.CDLL(None, use_errno=True)
+    with socket.socket(AF_XDP, socket.SOCK_RAW) as sender:
+        memory = mmap.mmap(-1, XDP_ENTRIES * XDP_CHUNK)
+        address_of = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+        sender.setsockopt(SOL_XDP, XDP_UMEM_REG,
+                          struct.pack("QQII", address_of, len(memory), XDP_CHUNK, 0))
+        for ring in (XDP_FILL_RING, XDP_COMPLETION_RING, XDP_TX_RING):
+            sender.setsockopt(SOL_XDP, ring, XDP_ENTRIES)
+        offsets = struct.unpack("16Q", sender.getsockopt(SOL_XDP, XDP_MMAP_OFFSETS, 128))
+        producer, _, desc, _ = offsets[4:8]
+        ring = mmap.mmap(sender.fileno(), desc + XDP_ENTRIES * 16, offset=XDP_PGOFF_TX_RING)
+        bind_to_queue(sender, libc)
+        memory[:len(frame)] = frame
+        struct.pack_into("QII", ring, desc, 0, len(frame), 0)
+        struct.pack_into("I", ring, producer, 1)
+        system_call(libc.sendto(sender.fileno(), None, 0, socket.MSG_DONTWAIT, None, 0))
+
+
+def send(kind, way):
+    if way == "--xdp":
+        send_by_xdp(KINDS[kind]())
+        return
     sender = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
     sender.bind((INTERFACE, 0))
-    if bypass:
+    if way == "--bypass":
         sender.setsockopt(SOL_PACKET, PACKET_QDISC_BYPASS, 1)
     if kind in KINDS:
         frame = KINDS[kind]()
@@ -162,24 +217,27 @@ def send(kind, bypass):
     sender.send(frame)
 
 
+WAYS = ("--bypass", "--xdp")
+
+
 def main():
     arguments = sys.argv[1:]
-    kinds = [kind for kind in arguments if kind != "--bypass"]
+    kinds = [kind for kind in arguments if kind not in WAYS]
     if not kinds or not set(kinds) <= (KINDS | CHECKSUM_KINDS).keys():
         print(__doc__, "kinds: ", " ".join(KINDS | CHECKSUM_KINDS), file=sys.stderr)
         return 2
     status = 0
-    bypass = False
+    way = None
     for argument in arguments:
-        if argument == "--bypass":
-            bypass = True
+        if argument in WAYS:
+            way = argument
             continue
         try:
-            send(argument, bypass)
+            send(argument, way)
         except OSError as error:
             print(f"refused: {argument}: {error}")
             status = 3
-        bypass = False
+        way = None
     return status
 
 
