@@ -34,18 +34,7 @@ struct eg_frame {
 	__u8 owned; /* all that eg_frame_copy() reads is in the linear part */
 };
 
-#include "eg_packet.h"
-
-struct eg_transport;
-static inline int eg_frame_ipv4_options(const struct eg_frame *frame, __u32 offset, __u32 len)
-	__attribute__((always_inline));
-static inline int eg_frame_ipv6_chain(const struct eg_frame *frame, struct eg_packet *pkt,
-				      struct eg_transport *transport)
-	__attribute__((always_inline));
-#define EG_PARSE_IPV4_OPTIONS eg_frame_ipv4_options
-#define EG_PARSE_IPV6_CHAIN   eg_frame_ipv6_chain
-
-#include "eg_parse.h"
+#include "chain.h"
 
 /* The verifier wants a bound for what is added to a packet pointer; no header of an allowed packet
  * begins beyond this. */
@@ -141,38 +130,19 @@ static inline int eg_frame_ipv4_options(const struct eg_frame *frame, __u32 offs
 	return eg_skb_ipv4_options(frame->skb, offset, len);
 }
 
-/* What the chain's walk finds, in one number. Eight headers of at most 2048 bytes end before the
- * 64th KiB. */
-#define EG_CHAIN_OFFSET       0xffff
-#define EG_CHAIN_PROTO        16
-#define EG_CHAIN_FRAGMENT     24
-#define EG_CHAIN_SOURCE_ROUTE 26
-#define EG_CHAIN_MALFORMED    27
-
 EG_GLOBAL int eg_skb_ipv6_chain(struct __sk_buff *skb, __u32 offset, __u32 end, __u32 proto)
 {
 	struct eg_frame frame = {.skb = skb};
-	struct eg_transport transport = {.offset = offset, .end = end};
-	struct eg_packet pkt = {.proto = (__u8)proto};
-	int parsed = eg_parse_ipv6_chain(&frame, &pkt, &transport);
 
-	return (int)((transport.offset & EG_CHAIN_OFFSET) | (__u32)pkt.proto << EG_CHAIN_PROTO |
-		     (__u32)pkt.fragment << EG_CHAIN_FRAGMENT |
-		     (__u32)pkt.source_route << EG_CHAIN_SOURCE_ROUTE |
-		     (__u32)(parsed != EG_PARSED) << EG_CHAIN_MALFORMED);
+	return eg_chain_walk(&frame, offset, end, proto);
 }
 
 static inline int eg_frame_ipv6_chain(const struct eg_frame *frame, struct eg_packet *pkt,
 				      struct eg_transport *transport)
 {
-	__u32 chain =
-		(__u32)eg_skb_ipv6_chain(frame->skb, transport->offset, transport->end, pkt->proto);
-
-	transport->offset = chain & EG_CHAIN_OFFSET;
-	pkt->proto = (__u8)(chain >> EG_CHAIN_PROTO);
-	pkt->fragment = chain >> EG_CHAIN_FRAGMENT & 3;
-	pkt->source_route = chain >> EG_CHAIN_SOURCE_ROUTE & 1;
-	return chain >> EG_CHAIN_MALFORMED & 1 ? EG_REASON_MALFORMED : EG_PARSED;
+	return eg_chain_found(
+		(__u32)eg_skb_ipv6_chain(frame->skb, transport->offset, transport->end, pkt->proto),
+		pkt, transport);
 }
 
 /* In a frame's `checksum`, too: nothing at tc ingress will see it. */
@@ -296,10 +266,10 @@ EG_INLINE __u32 eg_context_ifindex(const EG_CONTEXT *skb)
 	return skb->ifindex;
 }
 
-/* The packet's first bytes, from 1 to EG_SNAP_LEN of them; 0 or negative. */
+/* The packet's first bytes, up to `len`, which is from 1 to EG_SNAP_LEN; returns how many. */
 EG_INLINE int eg_context_snap(EG_CONTEXT *skb, void *to, __u32 len)
 {
-	return (int)bpf_skb_load_bytes(skb, 0, to, len);
+	return bpf_skb_load_bytes(skb, 0, to, len) ? 0 : (int)len;
 }
 
 /* A tc hook runs with softirqs off: nobody else is at this CPU's copy. */

@@ -121,6 +121,10 @@ EG_INLINE void eg_owner_ask(struct __sk_buff *skb, struct eg_blocked *blocked)
 	if (owner)
 		eg_owner_name(owner, blocked);
 }
+#else
+EG_INLINE int eg_frame_is_probe(const struct eg_frame *frame);
+EG_INLINE void eg_owner_find(EG_CONTEXT *context, struct eg_blocked *blocked);
+EG_INLINE void eg_owner_ask(EG_CONTEXT *context, struct eg_blocked *blocked);
 #endif
 
 /* To what is there already; -1: nothing is. */
@@ -187,8 +191,7 @@ EG_INLINE void eg_event_build(EG_CONTEXT *skb, const struct eg_blocked *blocked,
 		last = EG_SNAP_LEN - 1;
 	asm volatile("" : "+r"(last));
 	last &= EG_SNAP_LEN - 1;
-	if (eg_context_snap(skb, event->snap, last + 1) == 0)
-		event->snap_len = last + 1;
+	event->snap_len = (__u16)eg_context_snap(skb, event->snap, last + 1);
 }
 
 /* Whether any slot has a viewer at all: without a branch for each, as mostly none has. */

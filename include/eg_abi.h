@@ -212,6 +212,31 @@ struct eg_control {
  * slot is not reused before it has passed either. */
 #define EG_TRANSITION_NS 1000000000ULL
 
+/* --- tunnels, for layers that see them ------------------------------------------------------- */
+
+#define EG_TUNNELS_MAX       16
+#define EG_TUNNEL_NAME_WORDS 2 /* IFNAMSIZ bytes, in the words in which programs compare them */
+
+/* `mask` covers the name and its final NUL; all zero: there is none. */
+struct eg_tunnel_name {
+	__u64 name[EG_TUNNEL_NAME_WORDS];
+	__u64 mask[EG_TUNNEL_NAME_WORDS];
+};
+
+/* What the policy of a slot declares. */
+struct eg_tunnels {
+	struct eg_tunnel_name names[EG_TUNNELS_MAX];
+};
+_Static_assert(sizeof(struct eg_tunnels) == 512, "ABI");
+
+/* What the layer `netns` is told by the process that holds it. Not pinned. */
+struct eg_hold_settings {
+	__u32 device_prog; /* ids of the programs of `device`; 0: not loaded */
+	__u32 device_l3_prog;
+	__u32 tuns[EG_TUNNELS_MAX]; /* tun interfaces that a userspace WireGuard runs; 0: none */
+};
+_Static_assert(sizeof(struct eg_hold_settings) == 72, "ABI");
+
 /* --- counters ------------------------------------------------------------------------------- */
 
 /* Per CPU. A GSO packet counts as the segments it will become; bytes are those of the frame. */
@@ -350,10 +375,10 @@ struct eg_meta {
 	__u64 try_until_realtime_ns;      /* --try: taken away then unless confirmed, 0: stays */
 	__u64 policy_len[EG_SLOTS];       /* bytes of text in `policy`, per slot */
 	__u32 flags;                      /* enum eg_meta_flag */
-	__u32 pad;
-	char name[EG_NAME_MAX];     /* the guard's, unescaped */
-	char target[EG_TARGET_MAX]; /* as the user wrote it */
-	char container_id[72];      /* 64 hex digits, or empty */
+	__u32 hold_prog_id;               /* `netns`: the newest holder's program, 0: let go of */
+	char name[EG_NAME_MAX];           /* the guard's, unescaped */
+	char target[EG_TARGET_MAX];       /* as the user wrote it */
+	char container_id[72];            /* 64 hex digits, or empty */
 	char container_name[EG_NAME_MAX];
 	char version[32]; /* of the egressguard that wrote this */
 };

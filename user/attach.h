@@ -12,6 +12,7 @@ struct eg_attach_request {
 	bool replace;
 	bool accept_device_only;
 	bool host;
+	bool foreground;          /* for the caller, who then stays (follow.h) */
 	unsigned int try_seconds; /* 0: for good */
 };
 

@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <errno.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
 
 #include "attach.h"
 #include "cmd.h"
 #include "collect.h"
+#include "follow.h"
 #include "log.h"
 #include "options.h"
 #include "policy/address.h"
 #include "policy_options.h"
 #include "try.h"
 #include "util/cleanup.h"
+#include "util/notify.h"
 #include "util/text.h"
 
 #define TRY_SECONDS_MAX 86400
@@ -22,6 +27,7 @@ enum own_option {
 	OPTION_ACCEPT_DEVICE_ONLY,
 	OPTION_HOST,
 	OPTION_TRY,
+	OPTION_FOREGROUND,
 };
 
 static const struct eg_option option_table[] = {
@@ -35,6 +41,8 @@ static const struct eg_option option_table[] = {
 	{OPTION_TRY, "--try", "SECONDS",
 	 "take the guard away again after SECONDS, unless the same attach without --try confirms "
 	 "it"},
+	{OPTION_FOREGROUND, "--foreground", NULL,
+	 "stay, hold the layer `netns`, and guard interfaces that appear, until a signal ends it"},
 	EG_OPTION_ENTRY_PIN_DIR,
 	{},
 };
@@ -86,6 +94,9 @@ static int take_option(struct eg_attach_request *request, struct eg_policy_optio
 		return 0;
 	case OPTION_HOST:
 		request->host = true;
+		return 0;
+	case OPTION_FOREGROUND:
+		request->foreground = true;
 		return 0;
 	case OPTION_TRY:
 		return read_seconds(value, &request->try_seconds, error);
@@ -201,6 +212,67 @@ static void warn_of_gaps(const struct eg_attach_request *request, const char *na
 	eg_status_view_free(&status);
 }
 
+/* --- --foreground -------------------------------------------------------------------------------
+ */
+
+static void say(void *argument, bool warning, const char *line)
+{
+	(void)argument;
+	if (warning)
+		eg_log_warning("attach", "%s", line);
+	else
+		eg_log_note("attach", "%s", line);
+}
+
+/* Until a signal comes or there is nothing to follow any more. */
+static const char *follow_until(struct eg_follow *follow, int signal_fd)
+{
+	struct pollfd waiting[] = {{.fd = signal_fd, .events = POLLIN},
+				   {.fd = eg_follow_fd(follow), .events = POLLIN}};
+
+	for (;;) {
+		switch (eg_follow_work(follow)) {
+		case EG_FOLLOW_GOES_ON:
+			break;
+		case EG_FOLLOW_DETACHED:
+			return "the guard was taken away";
+		case EG_FOLLOW_GONE:
+			return "its namespace has ended, and the guard with it";
+		case EG_FOLLOW_TAKEN_OVER:
+			return "another process follows the guard now";
+		}
+		if (poll(waiting, 2, -1) > 0 && (waiting[0].revents & POLLIN))
+			return "stopped: `device` and `peer` stay in force, the layer `netns` ends";
+	}
+}
+
+static int stay(const char *pin_dir, const char *name, struct eg_error *error)
+{
+	EG_AUTO_FOLLOW struct eg_follow *follow = NULL;
+	EG_AUTO_CLOSE int signal_fd = -1;
+	const char *why;
+	sigset_t signals;
+	int result;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGHUP);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	signal_fd = signalfd(-1, &signals, SFD_CLOEXEC);
+	if (signal_fd < 0)
+		return eg_error_set(error, EG_EXIT_FAILED, errno, "cannot wait for signals: %m");
+	result = eg_follow_new(pin_dir, name, say, NULL, &follow, error);
+	if (result < 0)
+		return result;
+	eg_log_note("attach", "following the guard");
+	eg_notify("READY=1");
+	why = follow_until(follow, signal_fd);
+	eg_notify("STOPPING=1");
+	eg_log_note("attach", "%s", why);
+	return 0;
+}
+
 static int attach(const struct eg_attach_request *request, struct eg_policy *policy)
 {
 	struct eg_attach_result result = {};
@@ -220,6 +292,10 @@ static int attach(const struct eg_attach_request *request, struct eg_policy *pol
 	if (status == 0) {
 		warn_of_gaps(request, result.name);
 		print_result(request, policy, &result);
+	}
+	if (status == 0 && request->foreground) {
+		fflush(stdout);
+		status = stay(request->pin_dir, result.name, &error);
 	}
 	eg_attach_result_free(&result);
 	return status < 0 ? eg_log_error("attach", status, &error) : EG_EXIT_OK;
@@ -250,6 +326,12 @@ int cmd_attach(int argc, char **argv)
 		next = eg_policy_options(&policy_options, &policy, &error);
 	if (next < 0)
 		return eg_log_error("attach", next, &error);
+	if (request.foreground && request.try_seconds) {
+		next = eg_error_set(&error, EG_EXIT_USAGE, EINVAL,
+				    "--try takes the guard away again, and --foreground stays with "
+				    "it: leave one of them out");
+		return eg_log_error("attach", next, &error);
+	}
 	if (!request.target && policy->target) {
 		/* eg_attach() replaces the policy's own copy */
 		target = strdup(policy->target);

@@ -10,7 +10,9 @@
 
 #include "derive.h"
 #include "eg_packet.h"
+#include "kern/features.h"
 #include "kern/guard.h"
+#include "kern/hold.h"
 #include "net/survey.h"
 #include "net/target.h"
 #include "owners.h"
@@ -31,6 +33,7 @@ struct collection {
 	struct eg_pins *pins;
 	const char *pin_dir;
 	struct eg_owners *owners;
+	const struct eg_holds *holds; /* NULL: could not be asked */
 	struct eg_guard_view *view;
 	struct eg_guard *guard;
 	const struct eg_meta *meta;
@@ -594,6 +597,55 @@ static void collect_socket(struct collection *c)
 	}
 }
 
+/* Nobody holds it: because nobody was asked to, or because whoever was has died. */
+static const char *why_not_held(struct collection *c)
+{
+	if (c->meta->hold_prog_id) {
+		add_problem(c, "the process that held `netns` was killed: an interface that "
+			       "appears is not covered until it runs again");
+		return "missing";
+	}
+	return "not held";
+}
+
+static void collect_netns(struct collection *c)
+{
+	EG_AUTO_TEXT struct eg_text detail = {};
+	const char *state = "attached";
+	struct eg_held held = {};
+
+	if (!c->holds || eg_holds_of(c->holds, c->guard, &held) < 0) {
+		add_layer(c, EG_LAYER_NETNS, "not known", NULL,
+			  keep(c, "the kernel's links can't be listed"));
+		return;
+	}
+	if (!c->listed) {
+		state = "missing";
+		eg_text_printf(&detail, "%s",
+			       c->found || c->lost ? "not known" : "the namespace is gone");
+	} else if (held.ipv4 && held.ipv6) {
+		eg_text_printf(&detail,
+			       "IP packets on interfaces without `device`; held by a process, "
+			       "priority %d",
+			       held.priority);
+	} else if (held.ipv4 || held.ipv6) {
+		state = "partial";
+		eg_text_printf(&detail, "IPv%d only", held.ipv4 ? 4 : 6);
+		add_problem(c, "`netns` judges IPv%d only: attach again with --foreground",
+			    held.ipv4 ? 4 : 6);
+	} else if (!c->meta->hold_prog_id &&
+		   (c->meta->flags & EG_META_NO_CHECKSUM_TEST || !eg_features_has_netfilter())) {
+		state = "not available";
+		eg_text_printf(&detail, "it takes BPF netfilter links (Linux 6.4) and BTF: an "
+					"interface that appears is not covered until it is found");
+	} else {
+		state = why_not_held(c);
+		eg_text_printf(&detail, "an interface that appears is not covered until attach "
+					"runs again; --foreground holds it");
+	}
+	add_layer(c, EG_LAYER_NETNS, state, NULL, take_text(c, &detail));
+}
+
 static void collect_layers(struct collection *c)
 {
 	static const char not_here[] = "not in this version";
@@ -612,7 +664,7 @@ static void collect_layers(struct collection *c)
 		add_layer(c, EG_LAYER_DEVICE, "missing", NULL, keep(c, why));
 		add_layer(c, EG_LAYER_PEER, "missing", NULL, keep(c, why));
 	}
-	add_layer(c, EG_LAYER_NETNS, "not available", NULL, keep(c, not_here));
+	collect_netns(c);
 	collect_socket(c);
 	add_layer(c, EG_LAYER_CGROUP, "not available", NULL, keep(c, not_here));
 }
@@ -790,12 +842,14 @@ static void collect_open_guard(struct collection *c)
 }
 
 static int collect_guard(struct eg_pins *pins, const char *pin_dir, const char *name,
-			 struct eg_owners *owners, struct eg_guard_view *view)
+			 struct eg_owners *owners, const struct eg_holds *holds,
+			 struct eg_guard_view *view)
 {
 	EG_AUTO_GUARD struct eg_guard *guard = NULL;
 	struct collection c = {.pins = pins,
 			       .pin_dir = pin_dir,
 			       .owners = owners,
+			       .holds = holds,
 			       .view = view,
 			       .netns = EG_NETNS_NONE};
 	struct eg_error why = {};
@@ -828,8 +882,12 @@ static int collect_all(struct eg_pins *pins, const char *pin_dir, char **names,
 		       struct eg_status_view *status)
 {
 	EG_AUTO_OWNERS struct eg_owners *owners = NULL;
+	EG_AUTO_HOLDS struct eg_holds *holds = NULL;
 	size_t n = 0;
 	int result = eg_owners_new(&owners);
+
+	/* Once for all guards: it takes a look at each link of the machine. */
+	(void)eg_holds_get(&holds);
 
 	while (names[n])
 		n++;
@@ -838,7 +896,7 @@ static int collect_all(struct eg_pins *pins, const char *pin_dir, char **names,
 		return -ENOMEM;
 	for (size_t i = 0; result == 0 && i < n; i++) {
 		status->n_guards++;
-		result = collect_guard(pins, pin_dir, names[i], owners,
+		result = collect_guard(pins, pin_dir, names[i], owners, holds,
 				       &status->guards[status->n_guards - 1]);
 		if (result == -ENOENT) {
 			status->n_guards--;

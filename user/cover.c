@@ -70,6 +70,19 @@ static bool is_covered(struct eg_guard *guard, const struct eg_netns *netns,
 	       is_on(eg_guard_peer_state(guard, &underlay->link, &underlay->peer, &tcx));
 }
 
+int eg_cover_one(struct eg_guard *guard, const struct eg_netns *netns,
+		 const struct eg_underlay *underlay, struct eg_error *error)
+{
+	int result;
+
+	if (is_covered(guard, netns, underlay))
+		return 0;
+	result = cover_underlay(guard, netns, underlay, error);
+	if (result < 0)
+		return result;
+	return is_covered(guard, netns, underlay);
+}
+
 int eg_cover_all(struct eg_guard *guard, const struct eg_netns *netns,
 		 const struct eg_policy *policy, bool accept_device_only, struct eg_error *error)
 {

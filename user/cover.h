@@ -25,6 +25,10 @@ int eg_cover_all(struct eg_guard *guard, const struct eg_netns *netns,
 bool eg_cover_what_can_be(struct eg_guard *guard, const struct eg_netns *netns,
 			  const struct eg_policy *policy);
 
+/* One underlay. 1: it was not covered and is now, 0: it was, or has vanished; -errno. */
+int eg_cover_one(struct eg_guard *guard, const struct eg_netns *netns,
+		 const struct eg_underlay *underlay, struct eg_error *error);
+
 /* Whether some underlay has a layer, but another program runs before it and may decide first. */
 bool eg_cover_is_behind(struct eg_guard *guard, const struct eg_netns *netns,
 			const struct eg_survey *survey);

@@ -69,8 +69,8 @@ const char *eg_ifname_get(struct eg_ifnames *ifnames, enum eg_layer layer, __u32
 {
 	const struct eg_ifname *known;
 
-	/* What a socket is bound to is named as inside, too. */
-	if (layer == EG_LAYER_SOCKET)
+	/* All others see the namespace's own interfaces. */
+	if (layer != EG_LAYER_PEER)
 		layer = EG_LAYER_DEVICE;
 	known = find(ifnames, layer, ifindex);
 	if (!known && (!ifnames->read_at_ns || now_ns >= ifnames->read_at_ns + READ_EVERY_NS)) {

@@ -12,6 +12,8 @@
 
 #include "guard.skel.h"
 #include "guard_nobtf.skel.h"
+#include "kern/features.h"
+#include "netns.skel.h"
 #include "util/cleanup.h"
 
 #define INSNS_MAX 40000
@@ -88,9 +90,41 @@ static void test_verifier_without_btf(void **state)
 	load_each("without BTF", elf, elf_size);
 }
 
+/* At netfilter: by numbers that an older libbpf does not know (kern/hold.c). */
+static void test_verifier_netns(void **state)
+{
+	static char log[4096];
+	EG_AUTO(close_object) struct bpf_object *object = NULL;
+	struct bpf_program *prog;
+	size_t elf_size;
+	const void *elf = netns_bpf__elf_bytes(&elf_size);
+	unsigned long n;
+
+	(void)state;
+	if (!kernel_has_btf() || !eg_features_has_netfilter()) {
+		printf("\nSKIP: this kernel has no BPF netfilter programs\n");
+		fflush(stdout);
+		skip();
+	}
+	object = bpf_object__open_mem(elf, elf_size, NULL);
+	assert_non_null(object);
+	prog = bpf_object__find_program_by_name(object, "eg_netns");
+	assert_non_null(prog);
+	bpf_program__set_type(prog, (enum bpf_prog_type)32);
+	bpf_program__set_expected_attach_type(prog, (enum bpf_attach_type)45);
+	assert_int_equal(bpf_program__set_log_buf(prog, log, sizeof(log)), 0);
+	assert_int_equal(bpf_program__set_log_level(prog, LOG_STATS), 0);
+	if (bpf_object__load(object) < 0)
+		fail_msg("netns is refused: %s", log);
+	n = processed(log);
+	printf("eg_netns: %lu instructions processed, at most %d\n", n, INSNS_MAX);
+	assert_true(n && n <= INSNS_MAX);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_verifier_netns),
 		cmocka_unit_test(test_verifier_with_btf),
 		cmocka_unit_test(test_verifier_without_btf),
 	};

@@ -677,3 +677,57 @@ bool eg_guard_is_dead(struct eg_guard *guard)
 	return eg_dir_visit(guard->dir_fd, find_live_link, &guard->dir_fd) == 0 &&
 	       !has_live_filter(guard->dir_fd);
 }
+
+/* --- what its interfaces left behind -----------------------------------------------------------
+ */
+
+struct cleaning {
+	struct eg_guard *guard;
+	const struct eg_netns *netns;
+};
+
+static int clean_link(const struct cleaning *cleaning, const char *entry)
+{
+	struct tcx_link_info info;
+	int err = ask_link(cleaning->guard->dir_fd, entry, &info);
+
+	if (err)
+		return err == -ENOENT ? 0 : err;
+	return info.ifindex ? 0 : eg_pin_unlink(cleaning->guard->dir_fd, entry);
+}
+
+/* `device` alone: whether the other end of a veth is gone too cannot be told from this side. */
+static int clean_filter(const struct cleaning *cleaning, const char *entry)
+{
+	struct filter_pin pin = parse_filter_pin(entry);
+	char name[IFNAMSIZ];
+
+	if (!pin.ifindex || pin.netns_inode != cleaning->netns->inode ||
+	    if_indextoname(pin.ifindex, name) || (errno != ENXIO && errno != ENODEV))
+		return 0;
+	return eg_pin_unlink(cleaning->guard->dir_fd, entry);
+}
+
+static int clean_entry(const char *entry, void *argument)
+{
+	if (strncmp(entry, "link_", 5) == 0)
+		return clean_link(argument, entry);
+	if (strncmp(entry, "filter_device_", 14) == 0)
+		return clean_filter(argument, entry);
+	return 0;
+}
+
+/* Runs inside the namespace. */
+static int clean_inside(void *argument)
+{
+	const struct cleaning *cleaning = argument;
+
+	return eg_dir_visit(cleaning->guard->dir_fd, clean_entry, argument);
+}
+
+int eg_guard_clean(struct eg_guard *guard, const struct eg_netns *netns)
+{
+	struct cleaning cleaning = {.guard = guard, .netns = netns};
+
+	return guard->other_abi ? -EPROTO : eg_netns_run(netns, clean_inside, &cleaning);
+}

@@ -306,6 +306,11 @@ void eg_features_probe(struct eg_features *ret_features)
 	*ret_features = features;
 }
 
+bool eg_features_has_netfilter(void)
+{
+	return works(load_netfilter());
+}
+
 static bool misses(const struct eg_features *features, const char *cap)
 {
 	return strstr(features->missing_caps, cap) != NULL;

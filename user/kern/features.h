@@ -28,6 +28,9 @@ struct eg_features {
 
 void eg_features_probe(struct eg_features *ret_features);
 
+/* BPF programs at netfilter hooks, without trying one at a hook. */
+bool eg_features_has_netfilter(void);
+
 /* Whether `device` and `peer` can be enforced here, else what is missing and what to do (exit
  * status EG_EXIT_FAILED for missing privileges, EG_EXIT_KERNEL for a kernel that can't). */
 int eg_features_check(struct eg_error *error);

@@ -248,6 +248,8 @@ int eg_guard_fill(struct eg_guard *guard, __u32 slot, const struct eg_image *ima
 
 	if (bpf_map_update_elem(guard->maps[EG_MAP_FRONT4], &slot, image->front4, BPF_ANY) < 0)
 		return table_error(-errno, EG_MAP_FRONT4, EG_SLOTS, error);
+	if (bpf_map_update_elem(guard->maps[EG_MAP_TUNNELS], &slot, &image->tunnels, BPF_ANY) < 0)
+		return table_error(-errno, EG_MAP_TUNNELS, EG_SLOTS, error);
 	for (size_t i = 0; i < N_TABLES && !err; i++) {
 		AUTO_ROWS struct rows rows = rows_of(tables[i].map, tables[i].slot_offset, slot);
 
@@ -303,12 +305,26 @@ static int overview_is_same(struct eg_guard *guard, __u32 slot, const struct eg_
 	return memcmp(front4, image->front4, sizeof(*front4)) == 0;
 }
 
+/* 1 or 0. */
+static int tunnels_are_same(struct eg_guard *guard, __u32 slot, const struct eg_image *image)
+{
+	struct eg_tunnels tunnels;
+
+	if (bpf_map_lookup_elem(guard->maps[EG_MAP_TUNNELS], &slot, &tunnels) < 0)
+		return -errno;
+	return memcmp(&tunnels, &image->tunnels, sizeof(tunnels)) == 0;
+}
+
 int eg_guard_check_tables(struct eg_guard *guard, __u32 slot, const struct eg_image *image,
 			  const char **ret_what)
 {
 	int same = settings_are_same(guard, slot, image);
 
 	*ret_what = eg_maps[EG_MAP_CONFIG].what;
+	if (same <= 0)
+		return same;
+	same = tunnels_are_same(guard, slot, image);
+	*ret_what = eg_maps[EG_MAP_TUNNELS].what;
 	if (same <= 0)
 		return same;
 	same = overview_is_same(guard, slot, image);

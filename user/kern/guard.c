@@ -78,6 +78,27 @@ static int read_meta(struct eg_guard *guard)
 	return bpf_map_lookup_elem(guard->maps[EG_MAP_META], &zero, &guard->meta) < 0 ? -errno : 0;
 }
 
+int eg_guard_refresh(struct eg_guard *guard)
+{
+	return guard->other_abi ? -EPROTO : read_meta(guard);
+}
+
+/* A directory stays the same through renames. */
+int eg_guard_is_current(struct eg_guard *guard)
+{
+	char entry[EG_PLACE_LEN];
+	struct stat own, named;
+	int err = eg_place_current(guard->root_fd, guard->name, entry);
+
+	if (err)
+		return err == -ENOENT ? 0 : err;
+	if (fstat(guard->dir_fd, &own) < 0)
+		return -errno;
+	if (fstatat(guard->root_fd, entry, &named, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	return own.st_dev == named.st_dev && own.st_ino == named.st_ino;
+}
+
 const struct eg_meta *eg_guard_meta(const struct eg_guard *guard)
 {
 	return &guard->meta;

@@ -89,6 +89,9 @@ bool eg_guard_is_dead(struct eg_guard *guard);
 int eg_guard_uncover(struct eg_guard *guard, const struct eg_netns *netns,
 		     const struct eg_link *link);
 
+/* Takes away pins of what is on no interface any more: theirs are gone. */
+int eg_guard_clean(struct eg_guard *guard, const struct eg_netns *netns);
+
 /* --- sockets -------------------------------------------------------------------------------- */
 
 /*
@@ -135,6 +138,12 @@ int eg_guard_replace(struct eg_guard *guard, const char *policy_text, const stru
  * written to them.
  */
 int eg_guard_check(struct eg_guard *guard, const struct eg_image *image, const char **ret_what);
+
+/* Whether it is still what its name means: 1; 0: it was taken away or replaced as a whole; -errno.
+ */
+int eg_guard_is_current(struct eg_guard *guard);
+/* Reads its meta again: another command may have written it. */
+int eg_guard_refresh(struct eg_guard *guard);
 
 const struct eg_meta *eg_guard_meta(const struct eg_guard *guard);
 int eg_guard_set_meta(struct eg_guard *guard, const struct eg_meta *meta);

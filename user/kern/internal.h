@@ -22,6 +22,7 @@
 	  "IPv6 prefixes")                                                                         \
 	X(ENDPOINTS, endpoints, BPF_MAP_TYPE_HASH, struct eg_endpoint_key, __u8, "endpoints")      \
 	X(RULES, rules, BPF_MAP_TYPE_HASH, struct eg_rule_key, __u8, "rules with a port")          \
+	X(TUNNELS, tunnels, BPF_MAP_TYPE_ARRAY, __u32, struct eg_tunnels, "tunnels")               \
 	X(COUNTERS, counters, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct eg_counter, "counters")     \
 	X(RECENT, recent, BPF_MAP_TYPE_LRU_HASH, struct eg_recent_key, struct eg_recent_value,     \
 	  "recent drops")                                                                          \

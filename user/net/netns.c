@@ -333,6 +333,15 @@ static int walk_directory(struct walk *walk, const char *directory)
 	return result;
 }
 
+int eg_netns_kept_visit(int (*visit)(const char *directory, void *argument), void *argument)
+{
+	int result = 0;
+
+	for (size_t i = 0; !result && i < sizeof(kept_in) / sizeof(kept_in[0]); i++)
+		result = visit(kept_in[i], argument);
+	return result;
+}
+
 static int walk_namespaces(struct walk *walk)
 {
 	int result = walk_one(walk, AT_FDCWD, own_path);

@@ -23,6 +23,10 @@ pid_t eg_pid_parse(const char *text);
 /* eg_netns_visit() without the cookies, which take a thread for each namespace. */
 int eg_netns_each(int (*visit)(const struct eg_netns *netns, void *argument), void *argument);
 
+/* Calls `visit` for each directory in which files keep namespaces; stops when it returns non-zero
+ * and returns that. */
+int eg_netns_kept_visit(int (*visit)(const char *directory, void *argument), void *argument);
+
 /* Fills in the cookie, if the kernel tells it. */
 void eg_netns_learn_cookie(struct eg_netns *netns);
 

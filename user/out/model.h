@@ -22,8 +22,9 @@ enum eg_guard_state {
 extern const char *const eg_guard_state_names[5];
 
 struct eg_layer_view {
-	const char *name;  /* "device" */
-	const char *state; /* "attached", "partial", "missing", "not available" */
+	const char *name; /* "device" */
+	/* "attached", "partial", "missing", "not held", "not known", "not available" */
+	const char *state;
 	char **interfaces; /* NULL-terminated */
 	char *detail;      /* what it does not cover, or NULL */
 };

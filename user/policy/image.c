@@ -550,6 +550,20 @@ static void fill_config(struct compiler *compiler)
 	config->source_port_be = EG_BE16(policy->source_port);
 }
 
+/* Behind a name's NUL a mask is zero: what stands there in the kernel is left over. */
+static void fill_tunnels(struct compiler *compiler)
+{
+	const struct eg_policy *policy = compiler->policy;
+
+	for (size_t i = 0; i < policy->n_tunnels; i++) {
+		struct eg_tunnel_name *tunnel = &compiler->image->tunnels.names[i];
+		size_t len = strlen(policy->tunnels[i]) + 1;
+
+		memcpy(tunnel->name, policy->tunnels[i], len);
+		memset(tunnel->mask, 0xff, len);
+	}
+}
+
 static void compiler_freep(struct compiler **pointer)
 {
 	struct compiler *compiler = *pointer;
@@ -578,6 +592,7 @@ int eg_image_compile(const struct eg_policy *policy, struct eg_image **ret_image
 	if (!compiler->image)
 		return out_of_memory(error);
 	fill_config(compiler);
+	fill_tunnels(compiler);
 	r = say_all(compiler);
 	if (r == 0)
 		r = sort_endpoints(compiler);

@@ -38,6 +38,7 @@ struct eg_image {
 	struct eg_image_endpoint *endpoints;
 	size_t n_endpoints;
 	struct eg_front4 *front4;
+	struct eg_tunnels tunnels; /* in the policy's order; eg_image_compare() leaves them out */
 };
 
 /*

@@ -102,7 +102,6 @@ struct eg_policy_key_info {
 };
 extern const struct eg_policy_key_info eg_policy_keys[EG_KEY_COUNT];
 
-#define EG_TUNNELS_MAX 16
 
 /*
  * What attach learned and did not take from the user's own words. It narrows, but for the endpoints

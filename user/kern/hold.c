@@ -1,0 +1,374 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "kern/hold.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter_ipv4.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "kern/internal.h"
+#include "netns.skel.h"
+#include "util/cleanup.h"
+
+/* From linux/bpf.h of 6.4, which older headers lack. */
+#define PROG_TYPE_NETFILTER 32
+#define LINK_TYPE_NETFILTER 10
+#define ATTACH_NETFILTER    45
+
+#define FIRST_PRIORITY  (INT_MAX - 1) /* the kernel refuses INT_MAX */
+#define PRIORITIES      64
+#define MAPS_OF_PROGRAM 64
+
+struct eg_hold {
+	int links[2]; /* of IPv4, of IPv6 */
+	int prog_fd;
+	int settings_fd;
+	__u32 prog_id;
+};
+
+void eg_hold_close(struct eg_hold *hold)
+{
+	if (!hold)
+		return;
+	for (size_t i = 0; i < 2; i++)
+		eg_cleanup_close(&hold->links[i]);
+	eg_cleanup_close(&hold->prog_fd);
+	eg_cleanup_close(&hold->settings_fd);
+	free(hold);
+}
+
+__u32 eg_hold_id(const struct eg_hold *hold)
+{
+	return hold->prog_id;
+}
+
+/* --- loading ---------------------------------------------------------------------------------- */
+
+static void close_object(struct bpf_object **object)
+{
+	bpf_object__close(*object);
+}
+
+static int load_failed(int err, struct eg_error *error)
+{
+	if (eg_libbpf_verifier_refused() || (err != -ENOMEM && err != -EPERM))
+		return eg_error_set(error, EG_EXIT_KERNEL, EOPNOTSUPP,
+				    "the program of the layer `netns` cannot be loaded here (%s): "
+				    "%s",
+				    strerror(-err), eg_libbpf_why());
+	return eg_error_set(error, EG_EXIT_FAILED, -err,
+			    "cannot load the program of the layer `netns`: %s", strerror(-err));
+}
+
+/* All maps but the program's own are the guard's. Without a guard the object makes its own, small
+ * ones. */
+static int choose_maps(struct bpf_object *object, const struct eg_guard *guard)
+{
+	int err = 0;
+
+	for (enum eg_map map = 0; map < EG_MAP_COUNT && !err; map++) {
+		struct bpf_map *found = bpf_object__find_map_by_name(object, eg_maps[map].name);
+
+		if (!found)
+			err = -ENOENT;
+		else if (guard)
+			err = bpf_map__reuse_fd(found, guard->maps[map]);
+		else if (map == EG_MAP_RULES || map == EG_MAP_ENDPOINTS || map == EG_MAP_POLICY)
+			err = bpf_map__set_max_entries(found, 1);
+	}
+	return err;
+}
+
+static int take_fd(int fd, int *ret_fd)
+{
+	*ret_fd = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	if (*ret_fd < 0)
+		return fd < 0 ? -ENOENT : -errno;
+	return 0;
+}
+
+static int load_object(const struct eg_guard *guard, struct eg_hold *hold)
+{
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "egressguard");
+	EG_AUTO(close_object) struct bpf_object *object = NULL;
+	struct bpf_program *prog;
+	size_t elf_size;
+	const void *elf = netns_bpf__elf_bytes(&elf_size);
+	int err;
+
+	eg_libbpf_capture();
+	eg_libbpf_forget();
+	object = bpf_object__open_mem(elf, elf_size, &opts);
+	if (!object)
+		return -errno;
+	prog = bpf_object__find_program_by_name(object, "eg_netns");
+	if (!prog)
+		return -ENOENT;
+	/* An older libbpf does not know the section. */
+	bpf_program__set_type(prog, (enum bpf_prog_type)PROG_TYPE_NETFILTER);
+	bpf_program__set_expected_attach_type(prog, (enum bpf_attach_type)ATTACH_NETFILTER);
+	err = choose_maps(object, guard);
+	if (!err)
+		err = bpf_object__load(object);
+	if (!err)
+		err = take_fd(bpf_program__fd(prog), &hold->prog_fd);
+	if (!err)
+		err = take_fd(bpf_object__find_map_fd_by_name(object, "hold"), &hold->settings_fd);
+	if (err)
+		return err;
+	hold->prog_id = eg_prog_id(hold->prog_fd);
+	return hold->prog_id ? 0 : -EIO;
+}
+
+static struct eg_hold *hold_new(struct eg_error *error)
+{
+	struct eg_hold *hold = calloc(1, sizeof(*hold));
+
+	if (!hold) {
+		eg_error_set(error, EG_EXIT_FAILED, ENOMEM, "out of memory");
+		return NULL;
+	}
+	hold->links[0] = hold->links[1] = hold->prog_fd = hold->settings_fd = -1;
+	return hold;
+}
+
+bool eg_hold_is_possible(struct eg_error *why)
+{
+	EG_AUTO_HOLD struct eg_hold *hold = hold_new(why);
+	int err;
+
+	if (!hold)
+		return false;
+	err = load_object(NULL, hold);
+	if (err)
+		load_failed(err, why);
+	return !err;
+}
+
+/* --- attaching -------------------------------------------------------------------------------- */
+
+/* The beginning of union bpf_attr for BPF_LINK_CREATE, with the part for netfilter that older
+ * headers lack. */
+struct link_create {
+	__u32 prog_fd;
+	__u32 target_fd;
+	__u32 attach_type;
+	__u32 flags;
+	__u32 pf;
+	__u32 hooknum;
+	__s32 priority;
+	__u32 netfilter_flags;
+};
+
+static int attach_one(int prog_fd, __u32 pf)
+{
+	struct link_create attr = {
+		.prog_fd = (__u32)prog_fd,
+		.attach_type = ATTACH_NETFILTER,
+		.pf = pf,
+		.hooknum = NF_INET_POST_ROUTING,
+		.priority = FIRST_PRIORITY,
+	};
+
+	for (; attr.priority > FIRST_PRIORITY - PRIORITIES; attr.priority--) {
+		int fd = (int)syscall(__NR_bpf, BPF_LINK_CREATE, &attr, sizeof(attr));
+
+		if (fd >= 0 || errno != EBUSY)
+			return fd < 0 ? -errno : fd;
+	}
+	return -EBUSY;
+}
+
+/* Runs inside the namespace. */
+static int attach_inside(void *argument)
+{
+	static const __u32 families[] = {NFPROTO_IPV4, NFPROTO_IPV6};
+	struct eg_hold *hold = argument;
+
+	for (size_t i = 0; i < 2; i++) {
+		hold->links[i] = attach_one(hold->prog_fd, families[i]);
+		if (hold->links[i] < 0)
+			return hold->links[i];
+	}
+	return 0;
+}
+
+static int attach_failed(int err, struct eg_error *error)
+{
+	if (err == -EINVAL || err == -EOPNOTSUPP || err == -EAFNOSUPPORT)
+		return eg_error_set(error, EG_EXIT_KERNEL, EOPNOTSUPP,
+				    "this kernel has no BPF netfilter links (%s)", strerror(-err));
+	return eg_error_set(error, EG_EXIT_FAILED, -err, "cannot attach the layer `netns`: %s",
+			    strerror(-err));
+}
+
+int eg_hold_update(struct eg_hold *hold, const struct eg_guard *guard, const __u32 *tuns, size_t n)
+{
+	struct eg_hold_settings settings = {
+		.device_prog = guard->prog_ids[EG_PROG_DEVICE],
+		.device_l3_prog = guard->prog_ids[EG_PROG_DEVICE_L3],
+	};
+	__u32 zero = 0;
+
+	if (n > EG_TUNNELS_MAX)
+		return -E2BIG;
+	if (n)
+		memcpy(settings.tuns, tuns, n * sizeof(*tuns));
+	return bpf_map_update_elem(hold->settings_fd, &zero, &settings, BPF_ANY) < 0 ? -errno : 0;
+}
+
+int eg_hold_open(struct eg_guard *guard, const struct eg_netns *netns, struct eg_hold **ret_hold,
+		 struct eg_error *error)
+{
+	EG_AUTO_HOLD struct eg_hold *hold = NULL;
+	int err;
+
+	if (guard->meta.flags & EG_META_NO_CHECKSUM_TEST)
+		return eg_error_set(error, EG_EXIT_KERNEL, EOPNOTSUPP,
+				    "this kernel's memory cannot be read by BTF, by which the "
+				    "layer `netns` knows interfaces");
+	hold = hold_new(error);
+	if (!hold)
+		return -ENOMEM;
+	err = load_object(guard, hold);
+	if (err)
+		return load_failed(err, error);
+	err = eg_hold_update(hold, guard, NULL, 0);
+	if (!err)
+		err = eg_netns_run(netns, attach_inside, hold);
+	if (err)
+		return attach_failed(err, error);
+	*ret_hold = EG_TAKE(hold);
+	return 0;
+}
+
+/* --- asking the kernel ------------------------------------------------------------------------ */
+
+struct found {
+	__u32 maps[MAPS_OF_PROGRAM];
+	__u32 n_maps;
+	__u32 pf;
+	__s32 priority;
+};
+
+struct eg_holds {
+	struct found *list;
+	size_t n;
+};
+
+void eg_holds_free(struct eg_holds *holds)
+{
+	if (!holds)
+		return;
+	free(holds->list);
+	free(holds);
+}
+
+/* The beginning of struct bpf_link_info, with the part for netfilter that older headers lack. */
+struct link_info {
+	__u32 type;
+	__u32 id;
+	__u32 prog_id;
+	__u32 pad;
+	__u32 pf;
+	__u32 hooknum;
+	__s32 priority;
+	__u32 flags;
+};
+
+/* -ENOENT: it is gone meanwhile. */
+static int ask_maps(__u32 prog_id, struct found *found)
+{
+	EG_AUTO_CLOSE int fd = bpf_prog_get_fd_by_id(prog_id);
+	struct bpf_prog_info info = {
+		.nr_map_ids = MAPS_OF_PROGRAM,
+		.map_ids = (__u64)(unsigned long)found->maps,
+	};
+	__u32 len = sizeof(info);
+
+	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len) < 0)
+		return -errno;
+	found->n_maps = info.nr_map_ids < MAPS_OF_PROGRAM ? info.nr_map_ids : MAPS_OF_PROGRAM;
+	return 0;
+}
+
+static int ask_link(__u32 id, struct eg_holds *holds)
+{
+	EG_AUTO_CLOSE int fd = bpf_link_get_fd_by_id(id);
+	struct link_info info = {};
+	struct found found = {}, *larger;
+	__u32 len = sizeof(info);
+	int err;
+
+	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len) < 0)
+		return -errno;
+	if (info.type != LINK_TYPE_NETFILTER || info.hooknum != NF_INET_POST_ROUTING)
+		return 0;
+	err = ask_maps(info.prog_id, &found);
+	if (err)
+		return err;
+	found.pf = info.pf;
+	found.priority = info.priority;
+	larger = reallocarray(holds->list, holds->n + 1, sizeof(*larger));
+	if (!larger)
+		return -ENOMEM;
+	holds->list = larger;
+	larger[holds->n++] = found;
+	return 0;
+}
+
+int eg_holds_get(struct eg_holds **ret_holds)
+{
+	EG_AUTO_HOLDS struct eg_holds *holds = calloc(1, sizeof(*holds));
+	__u32 id = 0;
+
+	if (!holds)
+		return -ENOMEM;
+	while (bpf_link_get_next_id(id, &id) == 0) {
+		int err = ask_link(id, holds);
+
+		if (err && err != -ENOENT)
+			return err;
+	}
+	if (errno != ENOENT)
+		return -errno;
+	*ret_holds = EG_TAKE(holds);
+	return 0;
+}
+
+static bool stands_over(const struct found *found, __u32 map_id)
+{
+	for (__u32 i = 0; i < found->n_maps; i++)
+		if (found->maps[i] == map_id)
+			return true;
+	return false;
+}
+
+int eg_holds_of(const struct eg_holds *holds, struct eg_guard *guard, struct eg_held *ret_held)
+{
+	struct eg_held held = {};
+	struct bpf_map_info info = {};
+	__u32 len = sizeof(info);
+
+	if (guard->other_abi)
+		return -EPROTO;
+	if (bpf_obj_get_info_by_fd(guard->maps[EG_MAP_CONTROL], &info, &len) < 0)
+		return -errno;
+	for (size_t i = 0; i < holds->n; i++) {
+		if (!stands_over(&holds->list[i], info.id))
+			continue;
+		if (holds->list[i].pf == NFPROTO_IPV6) {
+			held.ipv6++;
+			continue;
+		}
+		held.ipv4++;
+		if (held.ipv4 == 1 || holds->list[i].priority > held.priority)
+			held.priority = holds->list[i].priority;
+	}
+	*ret_held = held;
+	return 0;
+}
