@@ -11,7 +11,7 @@
 
 #include "frame.h"
 
-#include "record.h"
+#include "answer.h"
 #include "socket.h"
 
 /*
@@ -61,6 +61,7 @@ EG_INLINE int eg_guard_frame(struct __sk_buff *skb, enum eg_layer layer, __u8 li
 	struct eg_tables tables;
 	struct eg_frame frame;
 	enum eg_reason reason;
+	int verdict;
 
 	if (eg_tables_open(&tables))
 		return EG_HOOK_DROP;
@@ -70,7 +71,11 @@ EG_INLINE int eg_guard_frame(struct __sk_buff *skb, enum eg_layer layer, __u8 li
 	    eg_reason_verdict(reason) == EG_VERDICT_ALLOW)
 		reason = EG_REASON_MALFORMED;
 	reason = eg_forget(reason, tables.slot);
-	return eg_record(&frame, &tables, layer, reason);
+	verdict = eg_record(&frame, &tables, layer, reason);
+	if (layer == EG_LAYER_DEVICE && EG_UNLIKELY(verdict == EG_HOOK_DROP) &&
+	    (tables.config->flags & EG_CONFIG_REJECT))
+		return eg_skb_answer(skb, link_header, reason);
+	return verdict;
 }
 
 /* tc egress of an underlay with Ethernet frames. */

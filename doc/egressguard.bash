@@ -45,7 +45,7 @@ _egressguard_value() { # OPTION CURRENT
 	--reason) words=$reasons ;;
 	--dns) words='auto lan tunnel' ;;
 	--kill-switch) words='iptables egressguard both' ;;
-	--on-block) words=drop ;;
+	--on-block) words='drop reject' ;;
 	--endpoint-shape) words='wireguard any' ;;
 	--format) words='text json prometheus' ;;
 	--pin-dir | --root)

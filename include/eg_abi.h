@@ -191,6 +191,7 @@ enum eg_config_flag {
 	EG_CONFIG_DNS_TUNNEL = 1 << 1,
 	EG_CONFIG_DHCP = 1 << 2,
 	EG_CONFIG_SHAPE_ANY = 1 << 3, /* an endpoint's payload is not looked at */
+	EG_CONFIG_REJECT = 1 << 4,    /* `device` answers what it drops (bpf/answer.h) */
 };
 
 struct eg_config {
@@ -236,6 +237,17 @@ struct eg_hold_settings {
 	__u32 tuns[EG_TUNNELS_MAX]; /* tun interfaces that a userspace WireGuard runs; 0: none */
 };
 _Static_assert(sizeof(struct eg_hold_settings) == 72, "ABI");
+
+/* --- answers (OnBlock = reject) ------------------------------------------------------------- */
+
+/* Per CPU, which each have a limit of their own. */
+struct eg_answers {
+	__u64 second_ns; /* when the second began that is counted */
+	__u64 this_second;
+	__u64 sent;
+	__u64 withheld; /* beyond the limit */
+};
+_Static_assert(sizeof(struct eg_answers) == 32, "ABI");
 
 /* --- counters ------------------------------------------------------------------------------- */
 

@@ -190,9 +190,6 @@ static int compile(struct attach *attach, struct eg_error *error)
 		return eg_error_set(error, EG_EXIT_FAILED, ENOMEM, "out of memory");
 	free(attach->policy->target);
 	attach->policy->target = target;
-	if (attach->policy->on_block == EG_ON_BLOCK_REJECT)
-		return eg_error_set(error, EG_EXIT_KERNEL, EOPNOTSUPP,
-				    "OnBlock = reject is not in this version: use drop");
 	result = eg_image_compile(attach->policy, &attach->image, error);
 	if (result < 0)
 		return result;

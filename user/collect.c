@@ -823,6 +823,19 @@ static void collect_counters(struct collection *c)
 			 eg_reason_hint(fragment, EG_FAMILY_NONE, &(union eg_addr){}));
 }
 
+static void collect_answers(struct collection *c)
+{
+	struct eg_guard_view *view = c->view;
+
+	if (!c->policy || c->policy->on_block != EG_ON_BLOCK_REJECT ||
+	    eg_guard_answers(c->guard, &view->answers_sent, &view->answers_withheld) < 0)
+		return;
+	view->answers = true;
+	add_note(c, "what `device` drops is answered: %llu answers, %llu withheld by the limit",
+		 (unsigned long long)view->answers_sent,
+		 (unsigned long long)view->answers_withheld);
+}
+
 static void collect_open_guard(struct collection *c)
 {
 	c->meta = eg_guard_meta(c->guard);
@@ -836,6 +849,7 @@ static void collect_open_guard(struct collection *c)
 	collect_layers(c);
 	collect_dns(c);
 	collect_counters(c);
+	collect_answers(c);
 	collect_recent(c);
 	reclaim_viewers(c);
 	conclude(c);

@@ -55,6 +55,29 @@ int eg_guard_counters(struct eg_guard *guard, struct eg_counter ret_counters[EG_
 	return 0;
 }
 
+int eg_guard_answers(struct eg_guard *guard, __u64 *ret_sent, __u64 *ret_withheld)
+{
+	EG_AUTO_FREE struct eg_answers *per_cpu = NULL;
+	int cpus = libbpf_num_possible_cpus();
+	__u32 zero = 0;
+
+	if (guard->other_abi)
+		return -EPROTO;
+	if (cpus < 0)
+		return cpus;
+	per_cpu = calloc((size_t)cpus, sizeof(*per_cpu));
+	if (!per_cpu)
+		return -ENOMEM;
+	if (bpf_map_lookup_elem(guard->maps[EG_MAP_ANSWERS], &zero, per_cpu) < 0)
+		return -errno;
+	*ret_sent = *ret_withheld = 0;
+	for (int cpu = 0; cpu < cpus; cpu++) {
+		*ret_sent += per_cpu[cpu].sent;
+		*ret_withheld += per_cpu[cpu].withheld;
+	}
+	return 0;
+}
+
 /* --- what was blocked lately ----------------------------------------------------------------- */
 
 struct recents {

@@ -153,6 +153,9 @@ int eg_guard_set_meta(struct eg_guard *guard, const struct eg_meta *meta);
 /* Summed over CPUs; EG_COUNTERS_ALL entries, eg_counter_index(). */
 int eg_guard_counters(struct eg_guard *guard, struct eg_counter ret_counters[EG_COUNTERS_ALL]);
 
+/* What `device` answered (OnBlock = reject), summed over CPUs. */
+int eg_guard_answers(struct eg_guard *guard, __u64 *ret_sent, __u64 *ret_withheld);
+
 struct eg_recent {
 	struct eg_recent_key key;
 	struct eg_recent_value value;

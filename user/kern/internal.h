@@ -24,6 +24,7 @@
 	X(RULES, rules, BPF_MAP_TYPE_HASH, struct eg_rule_key, __u8, "rules with a port")          \
 	X(TUNNELS, tunnels, BPF_MAP_TYPE_ARRAY, __u32, struct eg_tunnels, "tunnels")               \
 	X(COUNTERS, counters, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct eg_counter, "counters")     \
+	X(ANSWERS, answers, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct eg_answers, "answers")        \
 	X(RECENT, recent, BPF_MAP_TYPE_LRU_HASH, struct eg_recent_key, struct eg_recent_value,     \
 	  "recent drops")                                                                          \
 	X(VIEWERS, viewers, BPF_MAP_TYPE_ARRAY_OF_MAPS, __u32, __u32, "viewers")                   \

@@ -354,6 +354,19 @@ static json_t *probes_of(const struct eg_guard_view *guard)
 	return object;
 }
 
+/* null where nothing is answered. */
+static json_t *answers_of(const struct eg_guard_view *guard)
+{
+	json_t *object;
+
+	if (!guard->answers)
+		return json_null();
+	object = json_object();
+	set(&object, "sent", number_of(guard->answers_sent));
+	set(&object, "withheld", number_of(guard->answers_withheld));
+	return object;
+}
+
 static json_t *counters_of(const struct eg_guard_view *guard)
 {
 	struct eg_totals totals;
@@ -372,6 +385,7 @@ static json_t *counters_of(const struct eg_guard_view *guard)
 	set(&object, "bypass_attempts", number_of(totals.bypass_packets));
 	set(&object, "probes", probes_of(guard));
 	set(&object, "by_layer", by_layer(guard));
+	set(&object, "answers", answers_of(guard));
 	return object;
 }
 

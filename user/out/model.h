@@ -63,6 +63,8 @@ struct eg_guard_view {
 	char **notes; /* what this kernel leaves uncovered, leftovers, hints */
 	struct eg_counter counters[EG_COUNTERS_ALL];
 	bool have_counters;
+	bool answers; /* OnBlock = reject */
+	__u64 answers_sent, answers_withheld;
 	struct eg_recent_view *recent;
 	size_t n_recent;
 	char *policy; /* text without [Derived], NULL: not known */

@@ -128,6 +128,29 @@ static void put_bypasses(struct eg_text *text, const struct eg_status_view *stat
 	}
 }
 
+static void put_answer(struct eg_text *text, const char *name, const struct eg_guard_view *guard,
+		       const char *outcome, __u64 n)
+{
+	put_guard_label(text, name, guard);
+	eg_text_printf(text, ",outcome=\"%s\"} %llu\n", outcome, (unsigned long long)n);
+}
+
+static void put_answers(struct eg_text *text, const struct eg_status_view *status)
+{
+	static const char name[] = "egressguard_answers_total";
+
+	put_metric(text, name, "counter",
+		   "Dropped packets that were answered, or not for want of room in the limit.");
+	for (size_t i = 0; i < status->n_guards; i++) {
+		const struct eg_guard_view *guard = &status->guards[i];
+
+		if (!guard->answers)
+			continue;
+		put_answer(text, name, guard, "sent", guard->answers_sent);
+		put_answer(text, name, guard, "withheld", guard->answers_withheld);
+	}
+}
+
 int eg_render_prometheus(const struct eg_status_view *status, FILE *to)
 {
 	struct eg_text *text = eg_line_start();
@@ -143,5 +166,6 @@ int eg_render_prometheus(const struct eg_status_view *status, FILE *to)
 	put_counters(text, "egressguard_packets_total", false, status);
 	put_counters(text, "egressguard_bytes_total", true, status);
 	put_bypasses(text, status);
+	put_answers(text, status);
 	return eg_line_end(text, to);
 }

@@ -644,6 +644,16 @@ static void compare_source_port(struct comparison *comparison)
 	add_line(comparison, before != 0, line);
 }
 
+/* Neither lets anything out. */
+static void compare_answers(struct comparison *comparison)
+{
+	__u32 after = comparison->to->config.flags & EG_CONFIG_REJECT;
+
+	if (after != (comparison->from->config.flags & EG_CONFIG_REJECT))
+		add_line(comparison, false,
+			 after ? "what is dropped is answered" : "what is dropped is not answered");
+}
+
 static void compare_config(struct comparison *comparison)
 {
 	compare_flag(comparison, EG_CONFIG_AUDIT, "audit: drops pass", "enforce: drops are drops",
@@ -653,6 +663,7 @@ static void compare_config(struct comparison *comparison)
 	compare_flag(comparison, EG_CONFIG_DHCP, "allows DHCP", "no longer allows DHCP", true);
 	compare_flag(comparison, EG_CONFIG_SHAPE_ANY, "packets to an endpoint may have any payload",
 		     "packets to an endpoint must look like WireGuard", true);
+	compare_answers(comparison);
 	compare_source_port(comparison);
 }
 

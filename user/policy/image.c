@@ -547,6 +547,8 @@ static void fill_config(struct compiler *compiler)
 		config->flags |= EG_CONFIG_DHCP;
 	if (policy->endpoint_shape == EG_SHAPE_ANY)
 		config->flags |= EG_CONFIG_SHAPE_ANY;
+	if (policy->on_block == EG_ON_BLOCK_REJECT)
+		config->flags |= EG_CONFIG_REJECT;
 	config->source_port_be = EG_BE16(policy->source_port);
 }
 

@@ -62,8 +62,8 @@ enum eg_shape {
 	X(TUNNEL, "Guard", "Tunnel", "--tunnel", true, "IFACE",                                    \
 	  "the tunnel's interface (default: the WireGuard interface found)")                       \
 	X(MODE, "Guard", "Mode", NULL, false, "enforce|audit", "whether a drop is a drop")         \
-	X(ON_BLOCK, "Guard", "OnBlock", "--on-block", false, "drop",                               \
-	  "what a drop answers: nothing (reject is not in this version)")                          \
+	X(ON_BLOCK, "Guard", "OnBlock", "--on-block", false, "drop|reject",                        \
+	  "what a drop answers: nothing, or a reset or ICMP error")                                \
 	X(LAN, "Lan", "Lan", NULL, false, "yes|no", "whether RFC 1918 and fc00::/7 are allowed")   \
 	X(ALLOW, "Lan", "Allow", "--allow", true, "RULE",                                          \
 	  "allow this prefix, address or port too")                                                \
@@ -101,7 +101,6 @@ struct eg_policy_key_info {
 	const char *help;
 };
 extern const struct eg_policy_key_info eg_policy_keys[EG_KEY_COUNT];
-
 
 /*
  * What attach learned and did not take from the user's own words. It narrows, but for the endpoints
