@@ -38,6 +38,7 @@ struct eg_calls {
 struct eg_calls calls_sock_create SEC(".maps");
 struct eg_calls calls_connect4 SEC(".maps");
 struct eg_calls calls_connect6 SEC(".maps");
+struct eg_calls calls_setsockopt SEC(".maps");
 
 #define EG_SHARED_PASS 1
 
@@ -68,6 +69,23 @@ SEC("cgroup/connect6")
 int eg_shared_connect6(struct bpf_sock_addr *ctx)
 {
 	EG_CALL_GUARD(ctx, calls_connect6);
+	return EG_SHARED_PASS;
+}
+
+/* Of a larger option the kernel shows the beginning, and would take that for all of it. */
+#define EG_SETSOCKOPT_SHOWN 4096
+
+/*
+ * An optlen of 0 has the kernel take what user space has given. Not where that is all here, since
+ * another's program, which ran before, may have changed it.
+ */
+SEC("cgroup/setsockopt")
+int eg_shared_setsockopt(struct bpf_sockopt *ctx)
+{
+	if (ctx->level == EG_SOL_PACKET && ctx->optname == EG_PACKET_QDISC_BYPASS)
+		EG_CALL_GUARD(ctx, calls_setsockopt);
+	if (ctx->optlen > EG_SETSOCKOPT_SHOWN)
+		ctx->optlen = 0;
 	return EG_SHARED_PASS;
 }
 

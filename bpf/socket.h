@@ -92,13 +92,11 @@ EG_INLINE void eg_socket_watch(const struct eg_blocked *blocked, __u32 ifindex, 
 			eg_socket_tell(i, blocked, ifindex);
 }
 
-/* Counts and shows what a socket was refused, and says what the hook is to do. blocked->pkt is
- * filled in already. */
-EG_INLINE int eg_socket_blocked(struct bpf_sock *sk, struct eg_blocked *blocked,
+/* Counts and shows what was refused, and says what the hook is to do. blocked->pkt is filled in. */
+EG_INLINE int eg_socket_blocked(const struct eg_maker *owner, struct eg_blocked *blocked,
 				const struct eg_tables *tables, enum eg_reason reason,
 				__u32 ifindex)
 {
-	const struct eg_maker *owner = bpf_sk_storage_get(&owners, sk, NULL, 0);
 	const struct eg_probes *of_verify = eg_probes_live();
 	const int is_probe = of_verify && eg_probes_have(of_verify, blocked->socket_cookie);
 	__u32 would = tables->config->flags & EG_CONFIG_AUDIT ? 1 : 0;
@@ -186,7 +184,8 @@ EG_INLINE int eg_socket_connect(struct bpf_sock_addr *ctx, struct bpf_sock *sk,
 		return EG_SOCKET_PASS;
 	pkt->sport_be = EG_BE16(sport);
 	blocked->socket_cookie = bpf_get_socket_cookie(ctx);
-	return eg_socket_blocked(sk, blocked, &tables, reason, sk->bound_dev_if);
+	return eg_socket_blocked(bpf_sk_storage_get(&owners, sk, NULL, 0), blocked, &tables, reason,
+				 sk->bound_dev_if);
 }
 
 EG_INLINE int eg_socket_connect4(struct bpf_sock_addr *ctx, struct bpf_sock *sk, __be32 dst_be)
@@ -239,6 +238,26 @@ int eg_connect6(struct bpf_sock_addr *ctx)
 	blocked.pkt.src.v6_be[2] = sk->src_ip6[2];
 	blocked.pkt.src.v6_be[3] = sk->src_ip6[3];
 	return eg_socket_connect(ctx, sk, &blocked);
+}
+
+/* --- setsockopt ----------------------------------------------------------------------------- */
+
+/*
+ * PACKET_QDISC_BYPASS: what such a packet socket sends never comes by tc egress. The kernel tells
+ * no maker of a packet socket, but here it is the process itself that asks.
+ */
+SEC("cgroup/setsockopt")
+int eg_setsockopt(struct bpf_sockopt *ctx)
+{
+	const __s32 *value = ctx->optval;
+	struct eg_blocked blocked = {};
+	struct eg_maker owner = {};
+	struct eg_tables tables;
+
+	if (value + 1 > (const __s32 *)ctx->optval_end || !*value || eg_tables_open(&tables))
+		return EG_SOCKET_PASS;
+	eg_owner_current(&owner);
+	return eg_socket_blocked(&owner, &blocked, &tables, EG_REASON_QDISC_BYPASS, 0);
 }
 
 #endif /* EG_SOCKET_H */

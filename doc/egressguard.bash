@@ -35,7 +35,7 @@ _egressguard_namespaces() {
 # What stands between `=` or a blank and the cursor: the value of an option, completed into
 # COMPREPLY. Fails where the word before is no option with a value.
 _egressguard_value() { # OPTION CURRENT
-	local reasons='ethertype malformed source-route source not-wireguard fragment tunnel-only denied
+	local reasons='ethertype malformed qdisc-bypass source-route source not-wireguard fragment tunnel-only denied
 		dns-off-tunnel protocol multicast broadcast private public'
 	local words=''
 

@@ -38,6 +38,7 @@
 	X(RULE, "rule", ALLOW, "goes where a rule of the policy allows")                           \
 	X(ETHERTYPE, "ethertype", DROP, "is neither IPv4 nor IPv6 nor ARP")                        \
 	X(MALFORMED, "malformed", DROP, "cannot be parsed, or would be rewritten after the check") \
+	X(QDISC_BYPASS, "qdisc-bypass", DROP, "would be sent past the layer device")               \
 	X(SOURCE_ROUTE, "source-route", DROP, "carries a source route")                            \
 	X(SOURCE, "source", DROP, "has a source address that is not the namespace's own")          \
 	X(NOT_WIREGUARD, "not-wireguard", DROP, "goes to an endpoint but is not WireGuard")        \
@@ -426,15 +427,26 @@ _Static_assert(sizeof(struct eg_maker) == 32, "ABI");
  */
 #define EG_SHARED_VERSION 1
 
+/* X(identifier, "name", whether every kernel has it that has the layer) */
+#define EG_SHARED_HOOKS(X)                                                                         \
+	X(SOCK_CREATE, "sock_create", 1)                                                           \
+	X(CONNECT4, "connect4", 1)                                                                 \
+	X(CONNECT6, "connect6", 1)                                                                 \
+	X(SETSOCKOPT, "setsockopt", 0)
+
 struct eg_shared_meta {
 	__u32 magic; /* EG_ABI_MAGIC */
 	__u32 version;
-	__u32 next; /* where to look for a free index first, so that none is used again soon */
-	__u32 pad;
+	__u32 next;  /* where to look for a free index first, so that none is used again soon */
+	__u32 hooks; /* a bit for each that this kernel has, in the order of EG_SHARED_HOOKS */
 };
 _Static_assert(sizeof(struct eg_shared_meta) == 16, "ABI");
 
 #define EG_SHARED_GUARDS 4096
+
+/* From linux/socket.h and linux/if_packet.h. */
+#define EG_SOL_PACKET          263
+#define EG_PACKET_QDISC_BYPASS 20
 
 struct eg_shared_entry {
 	__u32 index;   /* of the guard's programs in the tables of calls */

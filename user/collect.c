@@ -591,8 +591,13 @@ static void collect_socket(struct collection *c)
 		return;
 	case EG_SOCKETS_ATTACHED:
 		add_layer(c, EG_LAYER_SOCKET, "attached", NULL,
-			  keep(c, "sock_create, connect4, connect6; no name for packet sockets, "
-				  "and for older sockets until they connect"));
+			  keep(c, eg_guard_has_setsockopt(c->guard)
+					  ? "sock_create, connect4, connect6, setsockopt; no name "
+					    "for packet sockets, and for older sockets until they "
+					    "connect"
+					  : "sock_create, connect4, connect6; no name for packet "
+					    "sockets, and for older sockets until they connect; "
+					    "does not refuse PACKET_QDISC_BYPASS"));
 		return;
 	}
 }

@@ -38,6 +38,10 @@ BED_WG_PORT=51820
 BED_ENDPOINT=203.0.113.9:51820 # what wg0 is made with
 BED_HOST_MAC=02:00:00:00:00:01 # br0's: the next hop of everything that leaves by eth0
 
+# Packet sockets go past the qdisc in many tests, to see what `peer` holds of them. The layer `socket`
+# would refuse that, as it does in test_socket.sh.
+export EGRESSGUARD_NO_SETSOCKOPT=${EGRESSGUARD_NO_SETSOCKOPT:-1}
+
 declare -A BED_PIDS=()
 BED_FAILED=0
 BED_LINE=

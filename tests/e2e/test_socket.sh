@@ -3,6 +3,7 @@
 # The layer `socket`: whose a blocked packet is, what is refused at once and what is not, and that
 # namespaces without a guard have nothing of it.
 
+export EGRESSGUARD_NO_SETSOCKOPT=0
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=tests/e2e/engine.sh
@@ -114,7 +115,9 @@ check 'status, for people' sh -c "'$EG' status --pin-dir '$EG_PIN_DIR' | grep ' 
 mapfile -t links < <(for link in "$SHARED"/link_*; do
 	bpftool -j link show pinned "$link" | jq .id
 done)
-check_equal 'three programs at the root' "${#links[@]}" 3
+refuses=$(eg status wireguard --json | jq -r '.guards[0].layers[]|select(.name=="socket")|.detail|
+	test("setsockopt")')
+check_equal 'programs at the root' "${#links[@]}" "$([ "$refuses" = true ] && echo 4 || echo 3)"
 watch_start
 
 # --- whose it is ------------------------------------------------------------------------------------
@@ -142,9 +145,15 @@ for way in 'udp 203.0.113.7:7002' 'tcp 203.0.113.7:7003' 'connected 203.0.113.7:
 	check_equal "$way: its process and its container" "$(owner "$port")" \
 		"probe $(cat "$BED/pid") 1234 box socket /$ENGINE_CGROUP/docker-$box.scope"
 done
-check 'events for people name both' sh -c "timeout -s INT 5 '$EG' events --pin-dir '$EG_PIN_DIR' --count 1 \
-	>'$BED/people' & sleep 1; nsenter --net=/run/netns/wireguard '$PROBE' udp $PUBLIC:7008 --timeout 50
-	wait; grep 'probe\[[0-9]*\], layer device' '$BED/people'"
+start people "$EG" events --pin-dir "$EG_PIN_DIR"
+people_see() { # PATTERN COMMAND...
+	local pattern=$1
+	shift
+	"$@" || true
+	grep -q -- "$pattern" "$BED/people.log"
+}
+check 'events for people' wait_until 10 people_see ' udp, length 102, probe\[[0-9]*\] in box, layer device$' \
+	as_box udp "$PUBLIC:7008"
 check 'recent names it' sh -c "'$EG' status --pin-dir '$EG_PIN_DIR' --json |
 	jq -e '.guards[0].recent[]|select(.dport==7002)|.comm==\"probe\" and .container==\"box\" and .pid>1'"
 
@@ -249,6 +258,43 @@ UNDERLAY=eth0
 check 'a policy is one for all layers' eg attach --netns wireguard --endpoint "$BED_ENDPOINT" --dns lan \
 	--deny 192.168.1.10
 check_status 'what it denies is refused' 3 dial wireguard 192.168.1.10:80
+
+# --- round tc egress ------------------------------------------------------------------------------------
+past() { # NETNS [OPTION...]: a packet socket past the qdisc
+	local netns=$1
+	shift
+	probe "$netns" bypass "$PUBLIC:7070" --interface eth0 --mac "$BED_HOST_MAC" --source 172.18.0.2 "$@"
+}
+if [ "$refuses" = true ]; then
+	before=$(refusals)
+	check_status 'past the qdisc: refused' 3 past wireguard
+	check_equal 'past the qdisc: is counted' "$(($(refusals) - before))" 1
+	check 'past the qdisc: an event' wait_until 10 grep -q '"reason":"qdisc-bypass"' "$BED/watch.json"
+	check 'past the qdisc: for people' wait_until 10 grep -q \
+		"DROP qdisc-bypass - a packet socket's PACKET_QDISC_BYPASS, probe\[" "$BED/people.log"
+	check_equal 'past the qdisc: the event' "$(jq -r 'select(.reason=="qdisc-bypass")|[.layer, .verdict, .comm,
+		.attribution, .dst, .ifindex, .ethertype, .length]|map(tostring)|join(" ")' "$BED/watch.json" | tail -n 1)" \
+		'socket drop probe socket null null null null'
+	check 'past the qdisc: a namespace without a guard may' past lan
+	check 'a packet socket with the option off' in_ns wireguard python3 -c "import socket
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0); s.setsockopt(263, 20, 0)"
+else
+	check 'past the qdisc: where the kernel cannot refuse, peer drops it' past wireguard
+fi
+# Options larger than what a program is shown: a table of a thousand rules.
+if command -v iptables-legacy-restore >/dev/null; then
+	{
+		echo '*filter'
+		for ((i = 0; i < 1000; i++)); do
+			echo "-A OUTPUT -d 203.0.113.200 -p udp --dport $((i + 1)) -j ACCEPT"
+		done
+		echo COMMIT
+	} >"$BED/rules"
+	check 'a large option, in a guarded namespace' in_ns wireguard iptables-legacy-restore "$BED/rules"
+	check 'a large option, in another' in_ns lan iptables-legacy-restore "$BED/rules"
+	check_equal 'a large option: all of it' "$(in_ns lan iptables-legacy-save | grep -c -- --dport)" 1000
+	in_ns wireguard iptables-legacy -F OUTPUT
+fi
 
 # --- audit ------------------------------------------------------------------------------------------------
 check 'audit' eg attach --netns wireguard --endpoint "$BED_ENDPOINT" --dns lan --audit --replace

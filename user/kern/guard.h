@@ -111,6 +111,9 @@ enum eg_sockets_state {
 /* `ret_missing`: what is not in its place, for a person. */
 enum eg_sockets_state eg_guard_sockets_state(struct eg_guard *guard, const char **ret_missing);
 
+/* Whether it refuses PACKET_QDISC_BYPASS. Not every kernel with this layer can. */
+bool eg_guard_has_setsockopt(const struct eg_guard *guard);
+
 /* Why this machine cannot have it; NULL: nothing is known against it. */
 const char *eg_sockets_obstacle(void);
 

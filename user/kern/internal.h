@@ -62,7 +62,8 @@ extern const struct eg_map_info eg_maps[EG_MAP_COUNT];
 	X(PEER, "eg_peer", "prog_peer", NOW)                                                       \
 	X(SOCK_CREATE, "eg_sock_create", "prog_sock_create", LATER)                                \
 	X(CONNECT4, "eg_connect4", "prog_connect4", LATER)                                         \
-	X(CONNECT6, "eg_connect6", "prog_connect6", LATER)
+	X(CONNECT6, "eg_connect6", "prog_connect6", LATER)                                         \
+	X(SETSOCKOPT, "eg_setsockopt", "prog_setsockopt", LATER)
 
 enum eg_prog {
 #define X(id, function, pin, when) EG_PROG_##id,

@@ -27,22 +27,17 @@
 
 static const __u32 zero;
 
-/* X(identifier, "name", type of attachment, the guard's program) */
-#define EG_HOOKS(X)                                                                                \
-	X(SOCK_CREATE, "sock_create", BPF_CGROUP_INET_SOCK_CREATE, EG_PROG_SOCK_CREATE)            \
-	X(CONNECT4, "connect4", BPF_CGROUP_INET4_CONNECT, EG_PROG_CONNECT4)                        \
-	X(CONNECT6, "connect6", BPF_CGROUP_INET6_CONNECT, EG_PROG_CONNECT6)
-
 enum hook {
-#define X(id, name, attach, prog) HOOK_##id,
-	EG_HOOKS(X)
+#define X(id, name, always) HOOK_##id,
+	EG_SHARED_HOOKS(X)
 #undef X
 	HOOK_COUNT
 };
 
 struct hook_info {
 	enum bpf_attach_type attach;
-	enum eg_prog prog;
+	enum eg_prog prog; /* the guard's */
+	bool always;
 	const char *function;
 	const char *calls;
 	const char *prog_pin;
@@ -50,9 +45,22 @@ struct hook_info {
 };
 
 static const struct hook_info hooks[HOOK_COUNT] = {
-#define X(id, name, attach, prog)                                                                  \
-	[HOOK_##id] = {attach, prog, "eg_shared_" name, "calls_" name, "prog_" name, "link_" name},
-	EG_HOOKS(X)
+#define HOOK(id, name, is_always, attach_type)                                                     \
+	[HOOK_##id] = {                                                                            \
+		.attach = attach_type,                                                             \
+		.prog = EG_PROG_##id,                                                              \
+		.always = is_always,                                                               \
+		.function = "eg_shared_" name,                                                     \
+		.calls = "calls_" name,                                                            \
+		.prog_pin = "prog_" name,                                                          \
+		.link_pin = "link_" name,                                                          \
+	},
+#define ATTACH_SOCK_CREATE  BPF_CGROUP_INET_SOCK_CREATE
+#define ATTACH_CONNECT4     BPF_CGROUP_INET4_CONNECT
+#define ATTACH_CONNECT6     BPF_CGROUP_INET6_CONNECT
+#define ATTACH_SETSOCKOPT   BPF_CGROUP_SETSOCKOPT
+#define X(id, name, always) HOOK(id, name, always, ATTACH_##id)
+	EG_SHARED_HOOKS(X)
 #undef X
 };
 
@@ -68,6 +76,7 @@ struct set {
 	int cookies_fd;
 	int calls_fd[HOOK_COUNT];
 	__u32 prog_ids[HOOK_COUNT];
+	__u32 has; /* a bit for each hook that this kernel has */
 };
 
 #define SET_NONE                                                                                   \
@@ -75,7 +84,13 @@ struct set {
 		      .dir_fd = -1,                                                                \
 		      .meta_fd = -1,                                                               \
 		      .cookies_fd = -1,                                                            \
-		      .calls_fd = {-1, -1, -1}})
+		      .calls_fd = {-1, -1, -1, -1}})
+_Static_assert(HOOK_COUNT == 4, "SET_NONE has no descriptor of any hook");
+
+static bool has_hook(const struct set *set, enum hook hook)
+{
+	return set->has >> hook & 1;
+}
 
 static void close_object(struct bpf_object **object)
 {
@@ -130,7 +145,7 @@ static int open_calls(int dir_fd, enum hook hook)
 			sizeof(__u32), EG_SHARED_GUARDS);
 }
 
-static int open_meta(int dir_fd)
+static int open_meta(int dir_fd, __u32 *ret_hooks)
 {
 	EG_AUTO_CLOSE int fd = open_map(dir_fd, META, BPF_MAP_TYPE_ARRAY, sizeof(__u32),
 					sizeof(struct eg_shared_meta), 1);
@@ -142,6 +157,7 @@ static int open_meta(int dir_fd)
 		return -errno;
 	if (meta.magic != EG_ABI_MAGIC || meta.version != EG_SHARED_VERSION)
 		return -EBADF;
+	*ret_hooks = meta.hooks;
 	return EG_TAKE_FD(fd);
 }
 
@@ -193,7 +209,7 @@ static int open_set(struct set *set, const char **ret_missing)
 	if (set->dir_fd < 0)
 		return set->dir_fd;
 	*ret_missing = META;
-	set->meta_fd = open_meta(set->dir_fd);
+	set->meta_fd = open_meta(set->dir_fd, &set->has);
 	if (set->meta_fd < 0)
 		return set->meta_fd;
 	*ret_missing = COOKIES;
@@ -201,7 +217,7 @@ static int open_set(struct set *set, const char **ret_missing)
 	if (set->cookies_fd < 0)
 		return set->cookies_fd;
 	for (enum hook hook = 0; hook < HOOK_COUNT; hook++) {
-		int err = open_hook(set, hook);
+		int err = has_hook(set, hook) ? open_hook(set, hook) : 0;
 
 		*ret_missing = hooks[hook].link_pin;
 		if (err)
@@ -477,13 +493,18 @@ static int open_root_cgroup(const struct set *set, int *ret_fd, struct eg_error 
 		   : 0;
 }
 
-static bool only(const char *name, const char *function)
+#define TELL "eg_tell_cookie"
+
+/* What is to be loaded: those hooks, or, where there are none, what tells cookies. */
+static bool is_wanted(const char *function, __u32 wanted)
 {
-	return !function || strcmp(name, function) == 0;
+	for (enum hook hook = 0; hook < HOOK_COUNT; hook++)
+		if (strcmp(function, hooks[hook].function) == 0)
+			return wanted >> hook & 1;
+	return !wanted && strcmp(function, TELL) == 0;
 }
 
-/* `function` NULL: all but the one that tells cookies. */
-static struct bpf_object *open_object(const char *function)
+static struct bpf_object *open_object(__u32 wanted)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "egressguard");
 	EG_AUTO(close_object) struct bpf_object *object = NULL;
@@ -498,17 +519,12 @@ static struct bpf_object *open_object(const char *function)
 	if (!object)
 		return NULL;
 	bpf_object__for_each_program(prog, object)
-	{
-		bool tells = strcmp(bpf_program__name(prog), "eg_tell_cookie") == 0;
-
-		bpf_program__set_autoload(prog, function ? only(bpf_program__name(prog), function)
-							 : !tells);
-	}
+		bpf_program__set_autoload(prog, is_wanted(bpf_program__name(prog), wanted));
 	bpf_object__for_each_map(map, object)
 	{
 		bool tells = strcmp(bpf_map__name(map), "told") == 0;
 
-		bpf_map__set_autocreate(map, function ? tells : !tells);
+		bpf_map__set_autocreate(map, wanted ? !tells : tells);
 	}
 	return EG_TAKE(object);
 }
@@ -601,11 +617,10 @@ static int attach_hook(struct set *set, struct bpf_object *object, int cgroup_fd
 	return pin(set, link_fd, hooks[hook].link_pin, error);
 }
 
-static int load_set(struct set *set, int cgroup_fd, struct eg_error *error)
+/* The object with these hooks, over the maps that are there already. */
+static int load_hooks(const struct set *set, __u32 wanted, struct bpf_object **ret_object)
 {
-	const struct eg_shared_meta meta = {.magic = EG_ABI_MAGIC, .version = EG_SHARED_VERSION};
-	EG_AUTO(close_object) struct bpf_object *object = open_object(NULL);
-	bool is_new = set->meta_fd < 0;
+	EG_AUTO(close_object) struct bpf_object *object = open_object(wanted);
 	int err = object ? 0 : -errno;
 
 	if (!err)
@@ -616,6 +631,49 @@ static int load_set(struct set *set, int cgroup_fd, struct eg_error *error)
 		err = reuse(object, hooks[hook].calls, set->calls_fd[hook]);
 	if (!err)
 		err = bpf_object__load(object);
+	if (!err)
+		*ret_object = EG_TAKE(object);
+	return err;
+}
+
+/* With what this kernel has of those that not every kernel has. */
+static int load_most(struct set *set, struct bpf_object **ret_object)
+{
+	__u32 all = 0, always = 0;
+	int err;
+
+	for (enum hook hook = 0; hook < HOOK_COUNT; hook++) {
+		all |= 1U << hook;
+		always |= (__u32)hooks[hook].always << hook;
+	}
+	set->has = all;
+	err = load_hooks(set, all, ret_object);
+	if (!err || !eg_load_is_lasting(err))
+		return err;
+	set->has = always;
+	return load_hooks(set, always, ret_object);
+}
+
+static int write_meta(const struct set *set)
+{
+	const struct eg_shared_meta empty = {};
+	struct eg_shared_meta meta;
+
+	if (bpf_map_lookup_elem(set->meta_fd, &zero, &meta) < 0)
+		return -errno;
+	if (meta.magic != EG_ABI_MAGIC)
+		meta = empty;
+	meta.magic = EG_ABI_MAGIC;
+	meta.version = EG_SHARED_VERSION;
+	meta.hooks = set->has;
+	return bpf_map_update_elem(set->meta_fd, &zero, &meta, BPF_ANY) < 0 ? -errno : 0;
+}
+
+static int load_set(struct set *set, int cgroup_fd, struct eg_error *error)
+{
+	EG_AUTO(close_object) struct bpf_object *object = NULL;
+	int err = load_most(set, &object);
+
 	if (err)
 		return load_failed(err, error);
 	err = keep_map(set, object, META, &set->meta_fd, error);
@@ -623,11 +681,13 @@ static int load_set(struct set *set, int cgroup_fd, struct eg_error *error)
 		err = keep_map(set, object, COOKIES, &set->cookies_fd, error);
 	for (enum hook hook = 0; hook < HOOK_COUNT && !err; hook++)
 		err = keep_map(set, object, hooks[hook].calls, &set->calls_fd[hook], error);
-	if (!err && is_new && bpf_map_update_elem(set->meta_fd, &zero, &meta, BPF_ANY) < 0)
-		err = failed(set, -errno, "write the version", error);
 	for (enum hook hook = 0; hook < HOOK_COUNT && !err; hook++)
-		err = attach_hook(set, object, cgroup_fd, hook, error);
-	return err;
+		if (has_hook(set, hook))
+			err = attach_hook(set, object, cgroup_fd, hook, error);
+	if (err)
+		return err;
+	err = write_meta(set);
+	return err ? failed(set, err, "write the version", error) : 0;
 }
 
 /*
@@ -705,7 +765,7 @@ static int make_socket(void *argument)
 static int ask_cookie(const struct set *set, const struct eg_netns *netns, __u64 *ret_cookie,
 		      struct eg_error *error)
 {
-	EG_AUTO(close_object) struct bpf_object *object = open_object("eg_tell_cookie");
+	EG_AUTO(close_object) struct bpf_object *object = open_object(0);
 	EG_AUTO_CLOSE int cgroup_fd = -1;
 	EG_AUTO_CLOSE int link_fd = -1;
 	struct asking asking = {};
@@ -716,9 +776,8 @@ static int ask_cookie(const struct set *set, const struct eg_netns *netns, __u64
 	err = open_root_cgroup(set, &cgroup_fd, error);
 	if (err)
 		return err;
-	link_fd = bpf_link_create(
-		bpf_program__fd(bpf_object__find_program_by_name(object, "eg_tell_cookie")),
-		cgroup_fd, BPF_CGROUP_INET_SOCK_CREATE, NULL);
+	link_fd = bpf_link_create(bpf_program__fd(bpf_object__find_program_by_name(object, TELL)),
+				  cgroup_fd, BPF_CGROUP_INET_SOCK_CREATE, NULL);
 	if (link_fd < 0)
 		return attach_failed(link_fd, error);
 	asking.told_fd = bpf_object__find_map_fd_by_name(object, "told");
@@ -771,10 +830,14 @@ static int enter_guard(const struct set *set, const struct eg_guard *guard, __u6
 		.prog_id = guard->prog_ids[EG_PROG_SOCK_CREATE],
 	};
 
-	for (enum hook hook = 0; hook < HOOK_COUNT; hook++)
-		if (bpf_map_update_elem(set->calls_fd[hook], &index,
-					&guard->progs[hooks[hook].prog], BPF_ANY) < 0)
+	for (enum hook hook = 0; hook < HOOK_COUNT; hook++) {
+		int prog_fd = guard->progs[hooks[hook].prog];
+
+		if (prog_fd < 0)
+			continue; /* one that it has no use for */
+		if (bpf_map_update_elem(set->calls_fd[hook], &index, &prog_fd, BPF_ANY) < 0)
 			return -errno;
+	}
 	return bpf_map_update_elem(set->cookies_fd, &cookie, &entry, BPF_ANY) < 0 ? -errno : 0;
 }
 
@@ -810,19 +873,28 @@ static int enter(const struct set *set, const struct eg_guard *guard, const stru
 
 /* --- the layer ------------------------------------------------------------------------------ */
 
-static unsigned int guard_progs(void)
+/* For tests: packet sockets may go round tc egress as if the kernel had no such hook. */
+static bool setsockopt_is_off(void)
+{
+	const char *off = getenv("EGRESSGUARD_NO_SETSOCKOPT");
+
+	return off && strcmp(off, "1") == 0;
+}
+
+static unsigned int guard_progs(const struct set *set)
 {
 	unsigned int progs = 0;
 
 	for (enum hook hook = 0; hook < HOOK_COUNT; hook++)
-		progs |= 1U << hooks[hook].prog;
+		if (has_hook(set, hook) && !(hook == HOOK_SETSOCKOPT && setsockopt_is_off()))
+			progs |= 1U << hooks[hook].prog;
 	return progs;
 }
 
-static int need_progs(struct eg_guard *guard, struct eg_error *error)
+static int need_progs(const struct set *set, struct eg_guard *guard, struct eg_error *error)
 {
 	char why[EG_ERROR_LEN / 2];
-	int err = eg_guard_need_some(guard, guard_progs(), error);
+	int err = eg_guard_need_some(guard, guard_progs(set), error);
 
 	if (!err || !eg_load_is_lasting(err))
 		return err;
@@ -843,7 +915,7 @@ int eg_guard_cover_sockets(struct eg_guard *guard, const struct eg_netns *netns,
 	set.root_path = guard->root_path;
 	err = have_set(&set, error);
 	if (!err)
-		err = need_progs(guard, error);
+		err = need_progs(&set, guard, error);
 	if (!err)
 		err = enter(&set, guard, netns, error);
 	if (err)
@@ -870,11 +942,15 @@ int eg_guard_note_sockets(struct eg_guard *guard, bool has)
 static int check_calls(const struct set *set, const struct eg_guard *guard, __u32 index)
 {
 	for (enum hook hook = 0; hook < HOOK_COUNT; hook++) {
-		__u32 id = 0;
+		__u32 id = 0, wanted = guard->prog_ids[hooks[hook].prog];
 
+		if (!wanted && !hooks[hook].always)
+			continue;
+		if (!has_hook(set, hook))
+			return -ENOENT;
 		if (bpf_map_lookup_elem(set->calls_fd[hook], &index, &id) < 0)
 			return -errno;
-		if (!id || id != guard->prog_ids[hooks[hook].prog])
+		if (!id || id != wanted)
 			return -ENOENT;
 	}
 	return 0;
@@ -897,6 +973,11 @@ static int look(struct set *set, const struct eg_guard *guard, const char **ret_
 		return -ENOENT;
 	*ret_missing = "the guard's own program in its calls";
 	return check_calls(set, guard, entry->value.index);
+}
+
+bool eg_guard_has_setsockopt(const struct eg_guard *guard)
+{
+	return guard->prog_ids[EG_PROG_SETSOCKOPT] != 0;
 }
 
 enum eg_sockets_state eg_guard_sockets_state(struct eg_guard *guard, const char **ret_missing)

@@ -178,10 +178,12 @@ static int json_event(const struct eg_event_view *view, FILE *to)
 	put_string_or_null(line, KEY("layer"),
 			   event->layer < EG_LAYER_COUNT ? eg_layer_names[event->layer] : NULL);
 	put_string_or_null(line, KEY("ifname"), view->ifname);
-	put_number_or_null(line, KEY("ifindex"), true, event->ifindex);
+	put_number_or_null(line, KEY("ifindex"), event->ifindex, event->ifindex);
 	put_packet(line, event);
 	put_owner(line, view);
-	put_number_or_null(line, KEY("ethertype"), true, EG_FROM_BE16(event->ethertype_be));
+	put_number_or_null(line, KEY("ethertype"),
+			   event->ethertype_be || !eg_event_is_connect(event),
+			   EG_FROM_BE16(event->ethertype_be));
 	put_number_or_null(line, KEY("icmp_type"), icmp, event->icmp_type);
 	put_number_or_null(line, KEY("icmp_code"), icmp, event->icmp_code);
 	eg_put(line, KEY("bypass"));

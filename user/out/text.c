@@ -81,6 +81,10 @@ static void put_hardware_address(struct eg_text *line, const __u8 *bytes)
 /* A frame that is not IP, or so broken that it shows no addresses. */
 static void put_frame(struct eg_text *line, const struct eg_event *event)
 {
+	if (eg_event_is_connect(event)) {
+		eg_put(line, "a packet socket's PACKET_QDISC_BYPASS");
+		return;
+	}
 	if (event->link_header && event->snap_len >= sizeof(struct eg_ethernet)) {
 		put_hardware_address(line, event->snap + 6);
 		eg_put(line, " > ");
@@ -163,6 +167,8 @@ static int text_event(const struct eg_event_view *view, FILE *to)
 	eg_text_add(line, " ", 1);
 	if (view->ifname)
 		eg_put_safe(line, view->ifname);
+	else if (!event->ifindex)
+		eg_put(line, "-");
 	else
 		eg_text_printf(line, "if%u", event->ifindex);
 	eg_text_add(line, " ", 1);

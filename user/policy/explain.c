@@ -174,6 +174,7 @@ static unsigned int row_of(enum eg_reason reason)
 		[EG_REASON_LAN] = 14,       [EG_REASON_LAN_DNS] = 14,
 		[EG_REASON_RULE] = 14,      [EG_REASON_ETHERTYPE] = 3,
 		[EG_REASON_MALFORMED] = 4,  [EG_REASON_SOURCE_ROUTE] = 5,
+		[EG_REASON_QDISC_BYPASS] = 0,
 		[EG_REASON_SOURCE] = 6,     [EG_REASON_NOT_WIREGUARD] = 8,
 		[EG_REASON_FRAGMENT] = 8,   [EG_REASON_TUNNEL_ONLY] = 9,
 		[EG_REASON_DENIED] = 11,    [EG_REASON_DNS_OFF_TUNNEL] = 12,
@@ -454,6 +455,7 @@ static void write_why(struct writer *writer)
 	case EG_REASON_TUNNEL:
 	case EG_REASON_ETHERTYPE:
 	case EG_REASON_MALFORMED:
+	case EG_REASON_QDISC_BYPASS:
 	case EG_REASON_SOURCE_ROUTE:
 	case EG_REASON_SOURCE:
 	case EG_REASON_COUNT:
@@ -534,6 +536,7 @@ const char *eg_reason_hint(enum eg_reason reason, __u8 family, const union eg_ad
 	case EG_REASON_RULE:
 	case EG_REASON_ETHERTYPE:
 	case EG_REASON_MALFORMED:
+	case EG_REASON_QDISC_BYPASS:
 	case EG_REASON_SOURCE_ROUTE:
 	case EG_REASON_DENIED:
 	case EG_REASON_PROTOCOL:
@@ -610,6 +613,7 @@ static void write_hint(struct writer *writer)
 	case EG_REASON_RULE:
 	case EG_REASON_ETHERTYPE:
 	case EG_REASON_MALFORMED:
+	case EG_REASON_QDISC_BYPASS:
 	case EG_REASON_SOURCE_ROUTE:
 	case EG_REASON_SOURCE:
 	case EG_REASON_NOT_WIREGUARD:
