@@ -127,6 +127,22 @@ EG_INLINE void eg_owner_find(EG_CONTEXT *context, struct eg_blocked *blocked);
 EG_INLINE void eg_owner_ask(EG_CONTEXT *context, struct eg_blocked *blocked);
 #endif
 
+/* What is known of an owner, the verifier is not to know (eg_forget()): it would follow all that
+ * comes after for those with and those without. */
+EG_INLINE void eg_owner_forget(struct eg_blocked *blocked, __u32 other)
+{
+	__u32 *comm = (__u32 *)blocked->value.comm;
+
+	blocked->flags = (__u8)eg_forget(blocked->flags, other);
+	blocked->value.pid = eg_forget(blocked->value.pid, other);
+	blocked->value.uid = eg_forget(blocked->value.uid, other);
+	blocked->socket_cookie = eg_words(eg_forget(eg_word(blocked->socket_cookie, 0), other),
+					  eg_forget(eg_word(blocked->socket_cookie, 1), other));
+	EG_UNROLL
+	for (unsigned int i = 0; i < EG_COMM_LEN / sizeof(*comm); i++)
+		comm[i] = eg_forget(comm[i], other);
+}
+
 /* To what is there already; -1: nothing is. */
 EG_INLINE int eg_recent_add(const struct eg_blocked *blocked)
 {
@@ -301,6 +317,7 @@ EG_INLINE int eg_blocked_record(EG_CONTEXT *skb, const struct eg_frame *frame, _
 	if (!is_new && !EG_UNLIKELY(is_watched))
 		return 0;
 	eg_owner_ask(skb, &blocked);
+	eg_owner_forget(&blocked, (__u32)now);
 	if (is_new)
 		eg_recent_begin(&blocked);
 	if (!is_watched)

@@ -124,7 +124,11 @@ EG_INLINE int eg_socket_blocked(const struct eg_maker *owner, struct eg_blocked 
 	}
 	if (is_probe)
 		blocked->flags |= EG_EVENT_PROBE;
-	else if (eg_recent_add(blocked))
+	eg_owner_forget(blocked, (__u32)now);
+	blocked->key.cgroup_id =
+		eg_words(eg_forget(eg_word(blocked->key.cgroup_id, 0), (__u32)now),
+			 eg_forget(eg_word(blocked->key.cgroup_id, 1), (__u32)now));
+	if (!is_probe && eg_recent_add(blocked))
 		eg_recent_begin(blocked);
 	eg_socket_watch(blocked, ifindex, now);
 	return would ? EG_SOCKET_PASS : EG_SOCKET_REFUSE;
@@ -157,6 +161,30 @@ EG_INLINE enum eg_reason eg_socket_decide(struct eg_packet *pkt, const struct eg
 				     eg_is_control(pkt, tables->config, dst.flags));
 }
 
+/* A global function (common.h): `ports` as on the wire, `what` is family and protocol. */
+EG_GLOBAL int eg_socket_judge(__u64 first, __u64 second, __u32 ports, __u32 what, __u32 slot)
+{
+	struct eg_packet pkt = {};
+	struct eg_tables tables = {.slot = slot};
+
+	tables.config = bpf_map_lookup_elem(&config, &slot);
+	tables.front4 = bpf_map_lookup_elem(&front4, &slot);
+	if (!tables.config || !tables.front4)
+		return EG_REASON_LOOPBACK;
+	pkt.ports = ports;
+	pkt.proto = (__u8)what;
+	pkt.dst.v6_be[0] = eg_word(first, 0);
+	if (what >> 8 == EG_FAMILY_IPV4) {
+		pkt.family = EG_FAMILY_IPV4;
+		return eg_socket_decide(&pkt, &tables);
+	}
+	pkt.family = EG_FAMILY_IPV6;
+	pkt.dst.v6_be[1] = eg_word(first, 1);
+	pkt.dst.v6_be[2] = eg_word(second, 0);
+	pkt.dst.v6_be[3] = eg_word(second, 1);
+	return eg_socket_decide(&pkt, &tables);
+}
+
 /* Whether what this socket sends leaves by an underlay, whatever the routes say. */
 EG_INLINE int eg_socket_is_bound(const struct bpf_sock *sk)
 {
@@ -165,7 +193,7 @@ EG_INLINE int eg_socket_is_bound(const struct bpf_sock *sk)
 	return ifindex && bpf_map_lookup_elem(&underlays, &ifindex);
 }
 
-/* `blocked` with family and destination. */
+/* `blocked` with family and addresses. */
 EG_INLINE int eg_socket_connect(struct bpf_sock_addr *ctx, struct bpf_sock *sk,
 				struct eg_blocked *blocked)
 {
@@ -179,44 +207,20 @@ EG_INLINE int eg_socket_connect(struct bpf_sock_addr *ctx, struct bpf_sock *sk,
 	pkt->proto = eg_socket_proto(ctx);
 	pkt->dport_be = (__be16)ctx->user_port;
 	pkt->sport_be = EG_BE16(sport);
-	reason = eg_socket_decide(pkt, &tables);
-	if (eg_reason_verdict(reason) == EG_VERDICT_ALLOW)
+	reason = eg_socket_judge(eg_words(pkt->dst.v6_be[0], pkt->dst.v6_be[1]),
+				 eg_words(pkt->dst.v6_be[2], pkt->dst.v6_be[3]), pkt->ports,
+				 (__u32)pkt->family << 8 | pkt->proto, tables.slot);
+	if (reason >= EG_REASON_COUNT || eg_reason_verdict(reason) == EG_VERDICT_ALLOW)
 		return EG_SOCKET_PASS;
-	pkt->sport_be = EG_BE16(sport);
 	blocked->socket_cookie = bpf_get_socket_cookie(ctx);
 	return eg_socket_blocked(bpf_sk_storage_get(&owners, sk, NULL, 0), blocked, &tables, reason,
 				 sk->bound_dev_if);
-}
-
-EG_INLINE int eg_socket_connect4(struct bpf_sock_addr *ctx, struct bpf_sock *sk, __be32 dst_be)
-{
-	struct eg_blocked blocked = {};
-
-	blocked.pkt.family = EG_FAMILY_IPV4;
-	blocked.pkt.ethertype_be = EG_BE16(EG_ETHERTYPE_IPV4);
-	blocked.pkt.src.v4_be = sk->src_ip4;
-	blocked.pkt.dst.v4_be = dst_be;
-	return eg_socket_connect(ctx, sk, &blocked);
 }
 
 SEC("cgroup/connect4")
 int eg_connect4(struct bpf_sock_addr *ctx)
 {
 	struct bpf_sock *sk = ctx->sk;
-
-	if (!sk)
-		return EG_SOCKET_PASS;
-	eg_owner_remember(sk);
-	if (!eg_socket_is_bound(sk))
-		return EG_SOCKET_PASS;
-	return eg_socket_connect4(ctx, sk, ctx->user_ip4);
-}
-
-/* An IPv4 destination in the words of IPv6 (::ffff:a.b.c.d) leaves as IPv4. */
-SEC("cgroup/connect6")
-int eg_connect6(struct bpf_sock_addr *ctx)
-{
-	struct bpf_sock *sk = ctx->sk;
 	struct eg_blocked blocked = {};
 
 	if (!sk)
@@ -224,19 +228,49 @@ int eg_connect6(struct bpf_sock_addr *ctx)
 	eg_owner_remember(sk);
 	if (!eg_socket_is_bound(sk))
 		return EG_SOCKET_PASS;
-	blocked.pkt.dst.v6_be[0] = ctx->user_ip6[0];
-	blocked.pkt.dst.v6_be[1] = ctx->user_ip6[1];
-	blocked.pkt.dst.v6_be[2] = ctx->user_ip6[2];
-	blocked.pkt.dst.v6_be[3] = ctx->user_ip6[3];
-	if (!blocked.pkt.dst.v6_be[0] && !blocked.pkt.dst.v6_be[1] &&
-	    blocked.pkt.dst.v6_be[2] == EG_BE32(0xffff))
-		return eg_socket_connect4(ctx, sk, blocked.pkt.dst.v6_be[3]);
-	blocked.pkt.family = EG_FAMILY_IPV6;
-	blocked.pkt.ethertype_be = EG_BE16(EG_ETHERTYPE_IPV6);
-	blocked.pkt.src.v6_be[0] = sk->src_ip6[0];
-	blocked.pkt.src.v6_be[1] = sk->src_ip6[1];
-	blocked.pkt.src.v6_be[2] = sk->src_ip6[2];
-	blocked.pkt.src.v6_be[3] = sk->src_ip6[3];
+	blocked.pkt.family = EG_FAMILY_IPV4;
+	blocked.pkt.ethertype_be = EG_BE16(EG_ETHERTYPE_IPV4);
+	blocked.pkt.src.v4_be = sk->src_ip4;
+	blocked.pkt.dst.v4_be = ctx->user_ip4;
+	return eg_socket_connect(ctx, sk, &blocked);
+}
+
+/* An IPv4 destination in the words of IPv6 (::ffff:a.b.c.d) leaves as IPv4. */
+EG_INLINE int eg_socket_is_mapped(const union eg_addr *addr)
+{
+	return !addr->v6_be[0] && !addr->v6_be[1] && addr->v6_be[2] == EG_BE32(0xffff);
+}
+
+SEC("cgroup/connect6")
+int eg_connect6(struct bpf_sock_addr *ctx)
+{
+	struct bpf_sock *sk = ctx->sk;
+	struct eg_blocked blocked = {};
+	union eg_addr dst;
+
+	if (!sk)
+		return EG_SOCKET_PASS;
+	eg_owner_remember(sk);
+	if (!eg_socket_is_bound(sk))
+		return EG_SOCKET_PASS;
+	dst.v6_be[0] = ctx->user_ip6[0];
+	dst.v6_be[1] = ctx->user_ip6[1];
+	dst.v6_be[2] = ctx->user_ip6[2];
+	dst.v6_be[3] = ctx->user_ip6[3];
+	if (eg_socket_is_mapped(&dst)) {
+		blocked.pkt.family = EG_FAMILY_IPV4;
+		blocked.pkt.ethertype_be = EG_BE16(EG_ETHERTYPE_IPV4);
+		blocked.pkt.src.v4_be = sk->src_ip4;
+		blocked.pkt.dst.v4_be = dst.v6_be[3];
+	} else {
+		blocked.pkt.family = EG_FAMILY_IPV6;
+		blocked.pkt.ethertype_be = EG_BE16(EG_ETHERTYPE_IPV6);
+		blocked.pkt.src.v6_be[0] = sk->src_ip6[0];
+		blocked.pkt.src.v6_be[1] = sk->src_ip6[1];
+		blocked.pkt.src.v6_be[2] = sk->src_ip6[2];
+		blocked.pkt.src.v6_be[3] = sk->src_ip6[3];
+		blocked.pkt.dst = dst;
+	}
 	return eg_socket_connect(ctx, sk, &blocked);
 }
 

@@ -178,6 +178,8 @@ static void test_frames(void **state)
 	}
 	/* What a test run can show at all was shown. */
 	for (enum eg_reason reason = EG_REASON_CONTROL; reason < EG_REASON_COUNT; reason++) {
+		if (reason == EG_REASON_QDISC_BYPASS)
+			continue; /* of a call, not of a packet */
 		print_message("%-15s %u\n", eg_reason_names[reason], seen[reason]);
 		assert_true(seen[reason] > 0 || n_frames < FRAMES);
 	}

@@ -606,6 +606,8 @@ static void test_every_reason_has_a_case(void **state)
 	for (enum eg_reason reason = EG_REASON_CONTROL; reason < EG_REASON_COUNT; reason++) {
 		unsigned int n[2] = {};
 
+		if (reason == EG_REASON_QDISC_BYPASS)
+			continue; /* of a call, not of a packet */
 		for (size_t i = 0; i < COUNT(cases); i++)
 			if (cases[i].reason == reason)
 				n[cases[i].sketch.family == EG_FAMILY_IPV6]++;
