@@ -55,6 +55,8 @@ EG_INLINE int eg_frame_blocked(const struct eg_frame *frame, __u32 outcome, __u3
 	return eg_skb_blocked(frame->skb, outcome, packets, active_since_ns);
 }
 
+#include "lo.h"
+
 EG_INLINE int eg_guard_frame(struct __sk_buff *skb, enum eg_layer layer, __u8 link_header)
 {
 	struct eg_packet pkt = {};
@@ -90,6 +92,13 @@ SEC("tc")
 int eg_device_l3(struct __sk_buff *skb)
 {
 	return eg_guard_frame(skb, EG_LAYER_DEVICE, 0);
+}
+
+/* tc egress of loopback, where Docker's resolver is to be refused. */
+SEC("tc")
+int eg_lo(struct __sk_buff *skb)
+{
+	return eg_guard_lo(skb);
 }
 
 /* tc ingress of the host-side end of a veth underlay. */

@@ -11,6 +11,7 @@
 #include "kern/guard.h"
 #include "net/target.h"
 #include "reap.h"
+#include "resolver.h"
 #include "strays.h"
 #include "util/cleanup.h"
 
@@ -29,6 +30,7 @@ struct attach {
 	char *text;                 /* the policy's, as it is stored */
 	struct eg_policy *in_force; /* of a guard of this name on this namespace */
 	bool accept_device_only;
+	struct eg_resolver resolver; /* Docker's own */
 };
 
 static void attach_end(struct attach *attach)
@@ -147,6 +149,21 @@ static int refuse_second_guard(struct attach *attach, struct eg_error *error)
 	return result;
 }
 
+static void learn_resolver(struct attach *attach)
+{
+	const struct eg_target *target = &attach->target;
+
+	eg_resolver_find(&target->netns,
+			 target->kind == EG_TARGET_CONTAINER ? &target->container : NULL,
+			 &attach->resolver);
+	if (eg_resolver_is_refused(&attach->resolver, attach->policy))
+		eg_text_printf(&attach->result->warnings,
+			       "Docker's resolver " EG_DOCKER_RESOLVER
+			       " is refused, as DNS may go through the tunnel only: %s; or "
+			       "--allow-dns " EG_DOCKER_RESOLVER "\n",
+			       attach->resolver.why);
+}
+
 static int learn(struct attach *attach, struct eg_error *error)
 {
 	int result = eg_derive_tunnels(&attach->target.netns, attach->in_force, attach->policy,
@@ -161,6 +178,8 @@ static int learn(struct attach *attach, struct eg_error *error)
 		result = eg_derive(&attach->target, &attach->survey,
 				   attach->request->replace ? NULL : attach->in_force,
 				   attach->policy, &attach->result->warnings, error);
+	if (result == 0)
+		learn_resolver(attach);
 	return result;
 }
 
@@ -292,6 +311,65 @@ static int cover_sockets(struct attach *attach, struct eg_guard *guard, bool had
 	return 0;
 }
 
+static int find_loopback(const struct eg_netns *netns, struct eg_link *ret_lo,
+			 struct eg_error *error)
+{
+	EG_AUTO_FREE struct eg_link *links = NULL;
+	size_t n = 0;
+	int result = eg_links_get(netns, &links, &n);
+
+	for (size_t i = 0; result == 0 && i < n; i++) {
+		if (links[i].loopback) {
+			*ret_lo = links[i];
+			return 0;
+		}
+	}
+	return eg_error_set(error, EG_EXIT_FAILED, result < 0 ? -result : ENODEV,
+			    "cannot find the namespace's loopback: %s",
+			    strerror(result < 0 ? -result : ENODEV));
+}
+
+/* Before a policy is in force that wants it. */
+static int refuse_resolver(struct attach *attach, struct eg_guard *guard, struct eg_error *error)
+{
+	struct eg_link lo;
+	int result;
+
+	if (!eg_resolver_is_refused(&attach->resolver, attach->policy))
+		return 0;
+	result = find_loopback(&attach->target.netns, &lo, error);
+	return result < 0 ? result : eg_guard_cover_lo(guard, &attach->target.netns, &lo, error);
+}
+
+/* Whether another program has come to stand in front of what refuses it. */
+static bool is_resolver_behind(struct attach *attach, struct eg_guard *guard)
+{
+	struct eg_link lo;
+
+	return eg_resolver_is_refused(&attach->resolver, attach->policy) &&
+	       find_loopback(&attach->target.netns, &lo, NULL) == 0 &&
+	       eg_guard_lo_state(guard, &attach->target.netns, &lo) == EG_COVER_BEHIND;
+}
+
+/* Once a policy is in force that does not. */
+static int free_resolver(struct attach *attach, struct eg_guard *guard, struct eg_error *error)
+{
+	struct eg_link lo;
+	int result;
+
+	if (eg_resolver_is_refused(&attach->resolver, attach->policy))
+		return 0;
+	result = find_loopback(&attach->target.netns, &lo, error);
+	if (result == 0)
+		result = eg_guard_uncover(guard, &attach->target.netns, &lo);
+	if (result < 0)
+		return eg_error_set(error, EG_EXIT_FAILED, -result,
+				    "the policy is in force, but Docker's resolver is still "
+				    "refused: %s",
+				    strerror(-result));
+	return 0;
+}
+
 /* `replaced`: the guard in whose place it comes, NULL: none. `since`: when the namespace's guarding
  * began. */
 static int create(struct attach *attach, const struct eg_guard *replaced, __u64 since,
@@ -311,6 +389,8 @@ static int create(struct attach *attach, const struct eg_guard *replaced, __u64 
 				      attach->accept_device_only, error);
 	if (result == 0)
 		result = cover_sockets(attach, guard, has_sockets(replaced), error);
+	if (result == 0)
+		result = refuse_resolver(attach, guard, error);
 	if (result == 0)
 		result = eg_guard_commit(guard, error);
 	if (result < 0)
@@ -431,7 +511,8 @@ static int put_in_force(struct attach *attach, struct eg_guard *guard, struct eg
 			      : eg_guard_meta(guard)->guarded_since_realtime_ns;
 	int result;
 
-	if (eg_cover_is_behind(guard, &attach->target.netns, &attach->survey)) {
+	if (eg_cover_is_behind(guard, &attach->target.netns, &attach->survey) ||
+	    is_resolver_behind(attach, guard)) {
 		eg_text_printf(
 			&attach->result->warnings,
 			"another program was attached in front of the guard; the guard is in "
@@ -442,11 +523,15 @@ static int put_in_force(struct attach *attach, struct eg_guard *guard, struct eg
 			      attach->accept_device_only, error);
 	if (result == 0)
 		result = cover_sockets(attach, guard, has_sockets(guard), error);
+	if (result == 0)
+		result = refuse_resolver(attach, guard, error);
 	if (result < 0)
 		return result;
 	result = replace(attach, guard, error);
 	if (result == -E2BIG || result == -ENOSPC)
 		return create(attach, guard, since, error);
+	if (result == 0)
+		result = free_resolver(attach, guard, error);
 	return result < 0 ? result
 			  : eg_cover_free_tunnels(guard, &attach->target.netns, &attach->survey,
 						  error);

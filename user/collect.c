@@ -18,15 +18,13 @@
 #include "owners.h"
 #include "policy/address.h"
 #include "policy/explain.h"
+#include "resolver.h"
 #include "select.h"
 #include "util/cleanup.h"
 #include "util/file.h"
 
-#define NS_PER_S        1000000000LL
-#define OWNER_WAIT_MS   2000
-#define PIDS_MAX        64
-#define RESOLV_CONF_MAX (64U << 10)
-#define DOCKER_RESOLVER "127.0.0.11"
+#define NS_PER_S      1000000000LL
+#define OWNER_WAIT_MS 2000
 
 /* A guard while it is collected. Texts hold strangers' names as they came: renderers escape. */
 struct collection {
@@ -677,91 +675,69 @@ static void collect_layers(struct collection *c)
 /* --- DNS ----------------------------------------------------------------------------------------
  */
 
-static bool names_docker_resolver(const char *resolv_conf)
+/* The container that the guard was attached to, if it is one of Docker's. */
+static bool docker_container_of(const struct eg_meta *meta, struct eg_container *ret_container)
 {
-	static const char keyword[] = "nameserver";
+	if (!meta->container_id[0] || strncmp(meta->target, "podman:", 7) == 0)
+		return false;
+	*ret_container = (struct eg_container){.runtime = EG_RUNTIME_DOCKER};
+	snprintf(ret_container->id, sizeof(ret_container->id), "%.64s", meta->container_id);
+	return true;
+}
 
-	for (const char *line = resolv_conf; line; line = strchr(line, '\n')) {
-		line += strspn(line, "\n \t");
-		if (strncmp(line, keyword, strlen(keyword)) == 0) {
-			const char *address = line + strlen(keyword);
-			size_t blank = strspn(address, " \t");
+/* Whether what refuses Docker's resolver is on loopback, and first there. */
+static bool is_resolver_refused(struct collection *c)
+{
+	EG_AUTO_FREE struct eg_link *links = NULL;
+	size_t n = 0;
 
-			address += blank;
-			if (blank && strcspn(address, " \t\r\n#") == strlen(DOCKER_RESOLVER) &&
-			    strncmp(address, DOCKER_RESOLVER, strlen(DOCKER_RESOLVER)) == 0)
-				return true;
-		}
+	if (eg_links_get(&c->netns, &links, &n) < 0)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		if (links[i].loopback)
+			return eg_guard_lo_state(c->guard, &c->netns, &links[i]) ==
+			       EG_COVER_ATTACHED;
 	}
 	return false;
 }
 
-/* 1 or 0; 0 also where there is nothing to ask by. */
-static int process_asks_docker(pid_t pid)
+static void collect_resolver(struct collection *c, struct eg_text *detail)
 {
-	EG_AUTO_CLOSE int root = -1;
-	EG_AUTO_FREE char *text = NULL;
-	char path[32];
-	size_t len = 0;
-	int result;
+	struct eg_container container;
+	struct eg_resolver resolver;
 
-	snprintf(path, sizeof(path), "/proc/%d/root", (int)pid);
-	root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (root < 0)
-		result = -errno;
-	else
-		result = eg_file_read_in_root(root, "/etc/resolv.conf", RESOLV_CONF_MAX, &text,
-					      &len);
-	switch (-result) {
-	case 0:
-		return names_docker_resolver(text);
-	case ENOENT:
-	case ESRCH:
-	case ENOTDIR:
-	case ELOOP:
-		return 0;
-	}
-	return result;
-}
-
-/* Its number, 0 if there is none. */
-static int find_docker_asker(const struct eg_netns *netns)
-{
-	pid_t pids[PIDS_MAX];
-	size_t n = 0;
-	int failed = eg_netns_pids(netns, pids, PIDS_MAX, &n);
-
-	for (size_t i = 0; i < n; i++) {
-		int asks = process_asks_docker(pids[i]);
-
-		if (asks > 0)
-			return pids[i];
-		if (asks < 0 && !failed)
-			failed = asks;
-	}
-	return failed;
+	eg_resolver_find(&c->netns, docker_container_of(c->meta, &container) ? &container : NULL,
+			 &resolver);
+	c->view->dns_resolver = eg_resolver_way_names[resolver.way];
+	if (resolver.way == EG_RESOLVER_NONE || resolver.way == EG_RESOLVER_INSIDE)
+		return;
+	c->view->dns_refused =
+		c->policy && eg_resolver_is_refused(&resolver, c->policy) && is_resolver_refused(c);
+	eg_text_printf(detail, "%s%s", c->view->dns_refused ? "Docker's resolver is refused: " : "",
+		       resolver.why);
+	if (c->view->dns_refused)
+		return;
+	c->view->dns =
+		keep(c, resolver.way == EG_RESOLVER_OUTSIDE ? "outside the guard" : "not known");
+	if (c->policy && eg_resolver_is_refused(&resolver, c->policy))
+		add_problem(c, "DNS is to go through the tunnel alone, and Docker's "
+			       "resolver " EG_DOCKER_RESOLVER " is not refused: attach again");
 }
 
 static void collect_dns(struct collection *c)
 {
 	EG_AUTO_TEXT struct eg_text detail = {};
-	int asker = c->found ? find_docker_asker(&c->netns) : c->lost;
 
-	if (asker < 0) {
+	if (c->found) {
+		collect_resolver(c, &detail);
+	} else if (c->lost) {
 		c->view->dns = keep(c, "not known");
 		eg_text_printf(&detail, "cannot look at the resolvers of its processes: %s",
-			       strerror(-asker));
-	} else if (asker) {
-		c->view->dns = keep(c, "outside the guard");
-		eg_text_printf(&detail,
-			       "process %d asks Docker's resolver " DOCKER_RESOLVER
-			       ", which may ask from the host's namespace, where no layer sees "
-			       "it; the fix: `dns:` in the compose file, with the address of "
-			       "the tunnel's resolver",
-			       asker);
-	} else if (c->policy && eg_policy_dns(c->policy) == EG_DNS_TUNNEL) {
+			       strerror(-c->lost));
+	}
+	if (!c->view->dns && c->policy && eg_policy_dns(c->policy) == EG_DNS_TUNNEL) {
 		c->view->dns = keep(c, "tunnel");
-	} else if (c->policy) {
+	} else if (!c->view->dns && c->policy) {
 		c->view->dns = keep(c, "lan");
 		eg_text_printf(&detail, "queries to the LAN's resolvers pass, which is a likely "
 					"DNS leak; --dns tunnel forbids them");

@@ -6,7 +6,9 @@
 
 #include "util/cleanup.h"
 
-#define READ_EVERY_NS 1000000000ULL
+/* In every namespace, as the kernel has it (include/net/flow.h). */
+#define LOOPBACK_IFINDEX 1
+#define READ_EVERY_NS    1000000000ULL
 
 void eg_ifnames_free(struct eg_ifnames *ifnames)
 {
@@ -50,11 +52,13 @@ static void read_names(struct eg_ifnames *ifnames)
 		    0 ||
 	    eg_survey_take(&netns, NULL, &survey, NULL) < 0)
 		return;
-	names = calloc(2 * survey.n_underlays + 1, sizeof(*names));
+	names = calloc(2 * survey.n_underlays + 2, sizeof(*names));
 	if (!names)
 		return;
 	eg_ifnames_free(ifnames);
 	ifnames->names = names;
+	/* Docker's resolver is refused there. */
+	add(ifnames, EG_LAYER_DEVICE, LOOPBACK_IFINDEX, "lo");
 	for (size_t i = 0; i < survey.n_underlays; i++) {
 		const struct eg_underlay *underlay = &survey.underlays[i];
 

@@ -99,8 +99,10 @@ check 'attach again' attach wireguard
 check_equal 'covers it' \
 	"$(of_guard wireguard '|.state+" "+(.layers[]|select(.name=="peer")|.interfaces|sort|join(" "))')" \
 	'enforcing eth0 eth1'
-check "Docker's resolver: attach says so" said 'dns: outside the guard.*127\.0\.0\.11'
-check_equal "Docker's resolver: status says so" "$(of_guard wireguard .dns)" 'outside the guard'
+check "Docker's resolver: attach says so" \
+	said "Docker's resolver 127\.0\.0\.11 is refused.*\`dns:.*--allow-dns 127\.0\.0\.11"
+check_equal "Docker's resolver: status says so" \
+	"$(of_guard wireguard '|.dns+" "+.dns_resolver+" "+(.dns_refused|tostring)')" 'tunnel not known true'
 capture_start eth1 internet host0
 probes_in wireguard 'tcp tcp 203.0.113.7:443 --timeout 100 --bind eth1
 	udp udp 203.0.113.7:443 --timeout 100 --bind eth1'

@@ -63,6 +63,23 @@ static struct cover cover_device(struct eg_guard *guard, const struct eg_netns *
 	};
 }
 
+static struct cover cover_lo(struct eg_guard *guard, const struct eg_netns *netns,
+			     const struct eg_link *lo)
+{
+	return (struct cover){
+		.guard = guard,
+		.layer = "lo",
+		.underlay = lo->ifindex,
+		.netns = netns,
+		.ifindex = lo->ifindex,
+		.ifname = lo->name,
+		.direction = EG_EGRESS,
+		.prog = EG_PROG_LO,
+		.ids = {guard->prog_ids[EG_PROG_LO]},
+		.n_ids = 1,
+	};
+}
+
 static struct cover cover_peer(struct eg_guard *guard, const struct eg_link *link,
 			       const struct eg_peer *peer)
 {
@@ -205,6 +222,14 @@ enum eg_cover_state eg_guard_device_state(struct eg_guard *guard, const struct e
 	struct cover cover = cover_device(guard, netns, link);
 
 	return state_of(&cover, ret_tcx);
+}
+
+enum eg_cover_state eg_guard_lo_state(struct eg_guard *guard, const struct eg_netns *netns,
+				      const struct eg_link *lo)
+{
+	struct cover cover = cover_lo(guard, netns, lo);
+
+	return state_of(&cover, NULL);
 }
 
 enum eg_cover_state eg_guard_peer_state(struct eg_guard *guard, const struct eg_link *link,
@@ -405,6 +430,18 @@ int eg_guard_cover_device(struct eg_guard *guard, const struct eg_netns *netns,
 	return err;
 }
 
+int eg_guard_cover_lo(struct eg_guard *guard, const struct eg_netns *netns,
+		      const struct eg_link *lo, struct eg_error *error)
+{
+	struct cover cover;
+	int err = guard->other_abi ? -EPROTO : eg_guard_need(guard, EG_PROG_LO, error);
+
+	if (err)
+		return err;
+	cover = cover_lo(guard, netns, lo);
+	return cover_now(&cover, error);
+}
+
 int eg_guard_cover_peer(struct eg_guard *guard, const struct eg_link *link,
 			const struct eg_peer *peer, struct eg_error *error)
 {
@@ -581,9 +618,9 @@ static int uncover_entry(const char *entry, void *argument)
 {
 	const struct uncovering *uncovering = argument;
 
-	if (strncmp(entry, "link_device_", 12) == 0)
+	if (strncmp(entry, "link_device_", 12) == 0 || strncmp(entry, "link_lo_", 8) == 0)
 		return uncover_link(uncovering, entry);
-	if (strncmp(entry, "filter_device_", 14) == 0)
+	if (strncmp(entry, "filter_device_", 14) == 0 || strncmp(entry, "filter_lo_", 10) == 0)
 		return uncover_filter(uncovering, entry);
 	return 0;
 }

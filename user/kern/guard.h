@@ -68,6 +68,10 @@ int eg_guard_cover_device(struct eg_guard *guard, const struct eg_netns *netns,
 int eg_guard_cover_peer(struct eg_guard *guard, const struct eg_link *link,
 			const struct eg_peer *peer, struct eg_error *error);
 
+/* The program that refuses Docker's resolver, on loopback. */
+int eg_guard_cover_lo(struct eg_guard *guard, const struct eg_netns *netns,
+		      const struct eg_link *lo, struct eg_error *error);
+
 enum eg_cover_state {
 	EG_COVER_NONE,     /* not attached */
 	EG_COVER_ATTACHED, /* attached, and first in the chain */
@@ -79,13 +83,16 @@ enum eg_cover_state eg_guard_device_state(struct eg_guard *guard, const struct e
 enum eg_cover_state eg_guard_peer_state(struct eg_guard *guard, const struct eg_link *link,
 					const struct eg_peer *peer, bool *ret_tcx);
 
+enum eg_cover_state eg_guard_lo_state(struct eg_guard *guard, const struct eg_netns *netns,
+				      const struct eg_link *lo);
+
 /* Whether nothing that the guard was attached to exists any more: none of its links has an
  * interface, and none of its clsact filters is in a namespace that anybody holds. What cannot be
  * told is alive. */
 bool eg_guard_is_dead(struct eg_guard *guard);
 
-/* Takes `device` off an interface that is an underlay no more (it became a declared tunnel), and
- * off no other one that has had the same index. */
+/* Takes `device` off an interface that is an underlay no more (it became a declared tunnel), or
+ * what is on loopback off that, and off no other one that has had the same index. */
 int eg_guard_uncover(struct eg_guard *guard, const struct eg_netns *netns,
 		     const struct eg_link *link);
 

@@ -59,6 +59,7 @@ extern const struct eg_map_info eg_maps[EG_MAP_COUNT];
 #define EG_PROGS(X)                                                                                \
 	X(DEVICE, "eg_device", "prog_device", NOW)                                                 \
 	X(DEVICE_L3, "eg_device_l3", "prog_device_l3", LATER)                                      \
+	X(LO, "eg_lo", "prog_lo", LATER)                                                           \
 	X(PEER, "eg_peer", "prog_peer", NOW)                                                       \
 	X(SOCK_CREATE, "eg_sock_create", "prog_sock_create", LATER)                                \
 	X(CONNECT4, "eg_connect4", "prog_connect4", LATER)                                         \

@@ -103,6 +103,25 @@ bool eg_cgroup_holds(pid_t pid, const char *container_id)
 	return eg_cgroup_names_id(text, container_id);
 }
 
+bool eg_cgroup_container_of(pid_t pid, char ret_id[65])
+{
+	EG_AUTO_FREE char *text = NULL;
+	char path[32];
+	size_t len;
+
+	snprintf(path, sizeof(path), "/proc/%d/cgroup", pid);
+	if (eg_file_read(AT_FDCWD, path, CGROUP_MAX, &text, &len) < 0)
+		return false;
+	for (char *line = text, *next; line && *line; line = next) {
+		next = strchrnul(line, '\n');
+		if (*next)
+			*next++ = '\0';
+		if (eg_cgroup_container_id(line, ret_id))
+			return true;
+	}
+	return false;
+}
+
 /* --- paths --------------------------------------------------------------------------------- */
 
 /* Undoes the \ooo of mountinfo, in place. */

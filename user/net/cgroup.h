@@ -12,4 +12,7 @@ bool eg_cgroup_holds(pid_t pid, const char *container_id);
  * part of it is, as in a container. */
 int eg_cgroup_root_open(int *ret_fd);
 
+/* The id of the container that a process is in; false if it is in none. */
+bool eg_cgroup_container_of(pid_t pid, char ret_id[65]);
+
 #endif /* EG_CGROUP_H */

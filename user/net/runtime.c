@@ -160,6 +160,18 @@ int eg_runtime_inspect(enum eg_runtime runtime, const char *name,
 	return 0;
 }
 
+int eg_runtime_version(enum eg_runtime runtime, char *ret_version, size_t size)
+{
+	EG_AUTO_REPLY struct reply reply = {0};
+	int result = ask(runtime, "/version", NULL, &reply, NULL);
+
+	if (result < 0)
+		return result;
+	if (reply.status != 200)
+		return -EIO;
+	return eg_engine_version(ret_version, size, reply.body, reply.len);
+}
+
 int eg_runtime_list(enum eg_runtime runtime, struct eg_container **ret_containers, size_t *ret_n,
 		    struct eg_error *error)
 {

@@ -50,6 +50,9 @@ bool eg_runtime_available(void);
 int eg_runtime_inspect(enum eg_runtime runtime, const char *name,
 		       struct eg_container *ret_container, struct eg_error *error);
 
+/* The engine's version ("20.10.24"), as it says it: escape before printing. */
+int eg_runtime_version(enum eg_runtime runtime, char *ret_version, size_t size);
+
 /* Lists running containers: id and name only are filled in. The caller frees each, and the array.
  */
 int eg_runtime_list(enum eg_runtime runtime, struct eg_container **ret_containers, size_t *ret_n,

@@ -400,6 +400,18 @@ int eg_container_list_parse(const char *json, size_t len, enum eg_runtime runtim
 	return 0;
 }
 
+int eg_engine_version(char *to, size_t size, const char *json, size_t len)
+{
+	EG_AUTO_JSON json_t *root = json_loadb(json, len, 0, NULL);
+	const json_t *version = json_object_get(root, "Version");
+
+	if (!json_is_string(version) || !json_string_length(version) ||
+	    json_string_length(version) >= size)
+		return -EBADMSG;
+	memcpy(to, json_string_value(version), json_string_length(version) + 1);
+	return 0;
+}
+
 char *eg_engine_message(char *to, size_t size, const char *json, size_t len)
 {
 	EG_AUTO_JSON json_t *root = json_loadb(json, len, 0, NULL);

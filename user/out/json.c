@@ -485,6 +485,8 @@ static json_t *guard_of(const struct eg_guard_view *guard)
 	set(&object, "endpoints", strings_of(guard->endpoints));
 	set(&object, "dns", string_of(guard->dns));
 	set(&object, "dns_detail", string_of(guard->dns_detail));
+	set(&object, "dns_resolver", string_of(guard->dns_resolver));
+	set(&object, "dns_refused", json_boolean(guard->dns_refused));
 	set(&object, "holds_against", string_of(guard->holds_against));
 	set(&object, "layers", layers_of(guard));
 	set(&object, "notes", strings_of(guard->notes));

@@ -56,8 +56,10 @@ struct eg_guard_view {
 	char *tunnel_state;               /* "wg0 (WireGuard, up)", "wg0 absent", … */
 	char **endpoints;                 /* texts */
 	char *dns;                        /* "tunnel", "lan", "outside the guard", "not known" */
-	char *dns_detail;                 /* what leaves outside any hook, and the fix; NULL */
-	char *holds_against; /* "root with NET_ADMIN inside", "processes without NET_ADMIN" */
+	const char *dns_resolver; /* Docker's: "none", "inside", "outside", "not known"; NULL */
+	bool dns_refused;         /* it is refused on loopback */
+	char *dns_detail;         /* what leaves outside any hook, and the fix; NULL */
+	char *holds_against;      /* "root with NET_ADMIN inside", "processes without NET_ADMIN" */
 	struct eg_layer_view *layers;
 	size_t n_layers;
 	char **notes; /* what this kernel leaves uncovered, leftovers, hints */
