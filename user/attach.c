@@ -149,6 +149,26 @@ static int refuse_second_guard(struct attach *attach, struct eg_error *error)
 	return result;
 }
 
+/* Where it cannot be told, and is not refused by what is in force now, it is asked. */
+static void ask_resolver(struct attach *attach)
+{
+	static const char *const seen_texts[] = {
+		[EG_RESOLVER_SEEN_NOWHERE] = "was not seen to leave anywhere",
+		[EG_RESOLVER_SEEN_TUNNEL] = "left through the tunnel this time",
+		[EG_RESOLVER_SEEN_UNDERLAY] = "left the namespace outside the tunnel",
+		[EG_RESOLVER_SEEN_OUTSIDE] = "left from the engine's namespace: outside the guard",
+	};
+	enum eg_resolver_seen seen;
+
+	if (attach->resolver.way == EG_RESOLVER_UNKNOWN &&
+	    !eg_resolver_is_refused(&attach->resolver, attach->policy) &&
+	    eg_resolver_ask(&attach->target.netns, &attach->survey, &seen) == 0)
+		eg_text_printf(&attach->result->warnings,
+			       "a query to Docker's resolver " EG_DOCKER_RESOLVER
+			       " for a name that nobody has %s\n",
+			       seen_texts[seen]);
+}
+
 static void learn_resolver(struct attach *attach)
 {
 	const struct eg_target *target = &attach->target;
@@ -655,6 +675,7 @@ static int attach_run(struct attach *attach, struct eg_error *error)
 			       : create(attach, NULL, realtime_ns(), error);
 	if (result < 0)
 		return result;
+	ask_resolver(attach);
 	/* The guard is in force: leftovers are worth a warning, no failure. */
 	if (eg_sweep(&attach->pins, &sweeping) < 0)
 		eg_text_printf(&attach->result->warnings, "%s\n", sweeping.message);

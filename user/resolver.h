@@ -12,6 +12,7 @@
 
 #include "net/netns.h"
 #include "net/runtime.h"
+#include "net/survey.h"
 #include "policy/policy.h"
 
 #define EG_DOCKER_RESOLVER "127.0.0.11"
@@ -41,6 +42,22 @@ void eg_resolver_find(const struct eg_netns *netns, const struct eg_container *k
 /* Whether the policy wants it refused: DNS through the tunnel only, and not known to go that way.
  */
 bool eg_resolver_is_refused(const struct eg_resolver *resolver, const struct eg_policy *policy);
+
+enum eg_resolver_seen {
+	EG_RESOLVER_SEEN_NOWHERE, /* which tells nothing: it may have been dropped */
+	EG_RESOLVER_SEEN_TUNNEL,  /* leaving the namespace through its tunnel */
+	EG_RESOLVER_SEEN_UNDERLAY,
+	EG_RESOLVER_SEEN_OUTSIDE, /* in the engine's namespace, and not in this one */
+};
+
+/*
+ * Asks it for a name that nobody has, from inside the namespace, and watches on which interface the
+ * question goes on: here, and in the engine's namespace (the one of whoever listens at the engine's
+ * socket). Takes up to two seconds. What it sees was so this time; what leads to the resolver is
+ * within reach of root inside, so nobody should allow anything for it.
+ */
+int eg_resolver_ask(const struct eg_netns *netns, const struct eg_survey *survey,
+		    enum eg_resolver_seen *ret_seen);
 
 /* PURE. Of a resolv.conf: whether it names Docker's resolver; whether Docker wrote into it that it
  * asks some server from the host's namespace ("# ExtServers: [host(192.0.2.53)]"). */

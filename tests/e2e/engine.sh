@@ -150,7 +150,7 @@ engine_bed() {
 # dockerd with its default bridge on 172.17.0.0/16 and fd00:17::/64. It translates no address and
 # writes no firewall rule: what leaks is seen with the container's own address.
 docker_up() {
-	local directory=$BED/docker
+	local directory=$BED/docker dns=${DOCKER_DNS-192.168.1.10}
 	engine_hide /run/containerd /run/docker /etc/docker
 	mkdir -p "$directory/client" "$directory/data"
 	# Wherever $BED is: layers of images do not stack on a file system that is made of layers.
@@ -179,7 +179,7 @@ docker_up() {
 		--data-root "$directory/data" --exec-root "$directory/exec" \
 		--pidfile "$directory/pid" --exec-opt native.cgroupdriver=cgroupfs \
 		--cgroup-parent "/$ENGINE_CGROUP" --iptables=false --ip6tables=false --ip-masq=false \
-		--userland-proxy=false --dns 192.168.1.10 \
+		--userland-proxy=false ${dns:+"--dns=$dns"} \
 		--bip 172.17.0.1/16 --ipv6 --fixed-cidr-v6 fd00:17::/64
 	engine_root
 	# Who asks while it starts is made to wait.

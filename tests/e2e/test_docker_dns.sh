@@ -108,6 +108,8 @@ check_equal 'this Docker asks from the namespace, where it is judged' "$(of_guar
 	192.168.1.10
 check 'dns = lan' attach wireguard --dns lan --replace
 check_equal 'nothing is refused' "$(dns_of wireguard)" 'not known not known false'
+check 'attach has asked, and seen where it went' \
+	said "a query to Docker's resolver 127\.0\.0\.11 for a name that nobody has left the namespace outside the tunnel"
 check_equal 'nothing is left on loopback' "$(find "$EG_PIN_DIR/wireguard" -name '*_lo_*')" ''
 capture_start lan lan eth0 'port 53'
 ask wireguard udp lan.example >/dev/null

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include "net/cgroup.h"
 #include "net/parse.h"
@@ -158,6 +160,26 @@ int eg_runtime_inspect(enum eg_runtime runtime, const char *name,
 	*ret_container = container;
 	container = (struct eg_container){0};
 	return 0;
+}
+
+pid_t eg_runtime_pid(enum eg_runtime runtime)
+{
+	static const char scheme[] = "unix://";
+	const char *path = engine_of(runtime);
+	struct sockaddr_un to = {.sun_family = AF_UNIX};
+	EG_AUTO_CLOSE int fd = -1;
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	if (strncmp(path, scheme, strlen(scheme)) != 0 ||
+	    strlen(path + strlen(scheme)) >= sizeof(to.sun_path))
+		return -EOPNOTSUPP;
+	strcpy(to.sun_path, path + strlen(scheme));
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0 ||
+	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
+		return -errno;
+	return peer.pid > 0 ? peer.pid : -ESRCH;
 }
 
 int eg_runtime_version(enum eg_runtime runtime, char *ret_version, size_t size)

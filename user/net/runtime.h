@@ -50,6 +50,10 @@ bool eg_runtime_available(void);
 int eg_runtime_inspect(enum eg_runtime runtime, const char *name,
 		       struct eg_container *ret_container, struct eg_error *error);
 
+/* The process that listens at the engine's Unix socket (or made it: PID 1 where systemd does).
+ * -EOPNOTSUPP: it has none. */
+pid_t eg_runtime_pid(enum eg_runtime runtime);
+
 /* The engine's version ("20.10.24"), as it says it: escape before printing. */
 int eg_runtime_version(enum eg_runtime runtime, char *ret_version, size_t size);
 
