@@ -25,6 +25,11 @@ EOF2
 chmod +x "$BED"/bin/*
 export PATH=$BED/bin:$PATH WG_QUICK_USERSPACE_IMPLEMENTATION=wireguard-userspace
 
+# A userspace WireGuard lives as long as its interface, and would outlive this script.
+bed_at_exit() {
+	ip -n wireguard link delete wg0 2>/dev/null
+}
+
 is_tidy() {
 	bed_no_link wireguard wg0 && [ ! -S /run/wireguard/wg0.sock ]
 }
