@@ -111,6 +111,10 @@ try_all with
 with=("${seen[@]}")
 sleep 0.3
 stop events
+show 'egressguard verify wireguard'
+verified=0
+eg verify wireguard >"$BED/verify" 2>&1 || verified=$?
+tail -n 2 "$BED/verify" | indent
 show 'egressguard status wireguard'
 eg status wireguard 2>&1 | indent
 show 'egressguard detach wireguard'
@@ -128,7 +132,7 @@ printf '  %s%-38s %-20s %s%s\n' "$bold" '' 'without a guard' 'with egressguard' 
 printf '%s\n' "${table[@]}"
 count=$(leaks with)
 printf '\n  seen on the internet side with the guard: %s packets in the clear\n' "$count"
-if [ "$surprises" != 0 ] || [ "$count" != 0 ]; then
+if [ "$surprises" != 0 ] || [ "$count" != 0 ] || [ "$verified" != 0 ]; then
 	echo "demo: not what it should be" >&2
 	exit 1
 fi

@@ -22,6 +22,7 @@ check 'runs to its end' env -u EG_PRIVATE TMPDIR="$BED/scratch" "$demo" "$BUILD"
 cp "$BED/check.out" "$BED/demo.out"
 check 'shows the leak' grep -q 'packets left in the clear' "$BED/demo.out"
 check 'shows the events' grep -q 'DROP public eth0 172.18.0.2' "$BED/demo.out"
+check 'proves it' grep -q 'sealed: of [0-9]* ways out that were tried, each was stopped' "$BED/demo.out"
 check 'shows that nothing left' grep -q ': 0 packets in the clear' "$BED/demo.out"
 check_equal 'no colours where no terminal is' "$(grep -c $'\e' "$BED/demo.out" || true)" 0
 check_equal 'no files are left' "$(ls -A "$BED/scratch")" ''

@@ -69,7 +69,7 @@ configuration() {
 	ip -n wireguard address show | grep -v _lft
 	ip -n wireguard route show table all
 	ip -n wireguard -6 route show table all | sed 's/ expires [0-9]*sec//'
-	in_ns wireguard tc qdisc show
+	in_ns wireguard tc qdisc show | grep -v clsact # the guard's own, on kernels without tcx
 	in_ns wireguard nft list ruleset 2>/dev/null
 }
 
