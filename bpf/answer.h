@@ -91,6 +91,7 @@ EG_INLINE int eg_reason_is_answered(enum eg_reason reason)
 	case EG_REASON_RULE:
 	case EG_REASON_ETHERTYPE:
 	case EG_REASON_MALFORMED:
+	case EG_REASON_QDISC_BYPASS:
 	case EG_REASON_SOURCE_ROUTE:
 	case EG_REASON_SOURCE:
 	case EG_REASON_FRAGMENT:
