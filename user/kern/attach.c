@@ -464,6 +464,7 @@ struct filter_pin {
 	ino_t netns_inode;
 	__u32 ifindex; /* 0: a name that another version made; look everywhere */
 	__u32 prog_id;
+	bool loopback;
 	enum filter_place place;
 };
 
@@ -476,7 +477,7 @@ struct filter_pins {
 
 static struct filter_pin parse_filter_pin(const char *entry)
 {
-	struct filter_pin pin = {};
+	struct filter_pin pin = {.loopback = strncmp(entry, "filter_lo_", 10) == 0};
 	unsigned long long inode;
 	unsigned int underlay, ifindex;
 
@@ -666,7 +667,8 @@ static int find_live_link(const char *entry, void *argument)
 	struct tcx_link_info info;
 	int err;
 
-	if (strncmp(entry, "link_", 5) != 0)
+	/* Loopback is there as long as its namespace is, and leads nowhere. */
+	if (strncmp(entry, "link_", 5) != 0 || strncmp(entry, "link_lo_", 8) == 0)
 		return 0;
 	err = ask_link(*dir_fd, entry, &info);
 	return err ? err != -ENOENT : info.ifindex != 0;
@@ -691,7 +693,8 @@ static int find_live_filter(const struct eg_netns *netns, void *argument)
 	const struct filter_pins *pins = argument;
 
 	for (size_t i = 0; i < pins->n; i++)
-		if (pins->list[i].netns_inode == netns->inode && is_live(&pins->list[i], netns))
+		if (!pins->list[i].loopback && pins->list[i].netns_inode == netns->inode &&
+		    is_live(&pins->list[i], netns))
 			return 1;
 	return 0;
 }
