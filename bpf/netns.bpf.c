@@ -10,17 +10,10 @@
 
 #include "record.h"
 
-EG_GLOBAL int eg_nf_is_probe(__u64 socket_cookie)
-{
-	const struct eg_probes *of_verify = eg_probes_live();
-
-	return of_verify && eg_probes_have(of_verify, socket_cookie);
-}
-
 /* eg_frame_owner() has been asked already. */
 EG_INLINE int eg_frame_is_probe(const struct eg_frame *frame)
 {
-	return frame->socket_cookie && eg_nf_is_probe(frame->socket_cookie);
+	return frame->socket_cookie && eg_cookie_is_probe(frame->socket_cookie);
 }
 
 EG_INLINE void eg_owner_find(EG_CONTEXT *frame, struct eg_blocked *blocked)

@@ -54,6 +54,14 @@ EG_INLINE int eg_probes_have(const struct eg_probes *of_verify, __u64 cookie)
 	return cookie && found;
 }
 
+/* Whether `verify` sends from the socket with this cookie. */
+EG_GLOBAL int eg_cookie_is_probe(__u64 cookie)
+{
+	const struct eg_probes *of_verify = eg_probes_live();
+
+	return of_verify && eg_probes_have(of_verify, cookie);
+}
+
 #ifndef EG_OWNER_BY_HOOK
 /* Whether `verify` sent it: not by what is in it, which anybody could send. */
 EG_GLOBAL int eg_skb_is_probe(struct __sk_buff *skb)

@@ -97,8 +97,7 @@ EG_INLINE int eg_socket_blocked(const struct eg_maker *owner, struct eg_blocked 
 				const struct eg_tables *tables, enum eg_reason reason,
 				__u32 ifindex)
 {
-	const struct eg_probes *of_verify = eg_probes_live();
-	const int is_probe = of_verify && eg_probes_have(of_verify, blocked->socket_cookie);
+	const int is_probe = eg_cookie_is_probe(blocked->socket_cookie);
 	__u32 would = tables->config->flags & EG_CONFIG_AUDIT ? 1 : 0;
 	__u64 now = bpf_ktime_get_ns();
 
