@@ -36,7 +36,7 @@ static const struct eg_option option_table[] = {
 	{OPTION_REPLACE, "--replace", NULL,
 	 "replace the policy in force, even by one that allows more"},
 	{OPTION_ACCEPT_DEVICE_ONLY, "--accept-device-only", NULL,
-	 "accept interfaces that only the layer 'device' can guard"},
+	 "accept interfaces that only the layer 'device' can guard; NET_RAW gets past it"},
 	{OPTION_HOST, "--host", NULL, "guard the initial namespace: this whole machine"},
 	{OPTION_TRY, "--try", "SECONDS",
 	 "take the guard away again after SECONDS, unless the same attach without --try confirms "

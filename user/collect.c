@@ -526,9 +526,24 @@ static bool is_root_a_stranger(struct collection *c)
 	return false;
 }
 
+/*
+ * What gets past `device` needs no more than NET_RAW, which engines give by default: AF_XDP, and a
+ * packet socket that asks for PACKET_QDISC_BYPASS. Only `peer` sees what they send.
+ */
+static const char *holds_against(struct collection *c, const struct coverage *peer, size_t without)
+{
+	if (without || peer->covered < peer->wanted)
+		return "processes without NET_ADMIN and NET_RAW";
+	if (!c->device_is_tcx || c->meta->flags & EG_META_NO_CHECKSUM_TEST ||
+	    (peer->wanted && !is_root_a_stranger(c)))
+		return "processes without NET_ADMIN";
+	return peer->wanted ? "root with NET_ADMIN inside" : NULL;
+}
+
 static void collect_peer(struct collection *c)
 {
 	struct coverage coverage = {.layer = EG_LAYER_PEER};
+	const char *against;
 	size_t without = 0;
 
 	for (size_t i = 0; i < c->survey.n_underlays; i++) {
@@ -557,12 +572,9 @@ static void collect_peer(struct collection *c)
 		add_string(c, &c->view->notes,
 			   "root inside can get past both layers here: that `peer` holds takes a "
 			   "kernel with tcx (6.6) and BTF");
-	if (without || coverage.covered < coverage.wanted || !c->device_is_tcx ||
-	    c->meta->flags & EG_META_NO_CHECKSUM_TEST ||
-	    (coverage.wanted && !is_root_a_stranger(c)))
-		c->view->holds_against = keep(c, "processes without NET_ADMIN");
-	else if (coverage.wanted)
-		c->view->holds_against = keep(c, "root with NET_ADMIN inside");
+	against = holds_against(c, &coverage, without);
+	if (against)
+		c->view->holds_against = keep(c, against);
 	if (!coverage.wanted && without)
 		add_layer(c, EG_LAYER_PEER, "not available", NULL, take_text(c, &coverage.detail));
 	else

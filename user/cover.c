@@ -37,8 +37,8 @@ int eg_cover_check(const struct eg_survey *survey, bool accept_device_only, stru
 	return eg_error_set(
 		error, EG_EXIT_KERNEL, EOPNOTSUPP,
 		"only the layer 'device' can guard %s: it holds against processes "
-		"without NET_ADMIN, while root inside can get past it. If that is enough, "
-		"add --accept-device-only",
+		"without NET_ADMIN and NET_RAW (which engines give by default), while others "
+		"inside can get past it. If that is enough, add --accept-device-only",
 		names.data);
 }
 

@@ -614,7 +614,7 @@ static bool known_outside(const struct eg_target *target, const struct eg_survey
 	if (underlay->has_peer)
 		return eg_peer_route(&underlay->peer, addr->family, &addr->addr, ret_subnet) == 0;
 	/* Nothing outside can be asked. Such a guard holds against processes without NET_ADMIN
-	 * only, and those cannot change an address. */
+	 * and NET_RAW only, and those cannot change an address. */
 	*ret_subnet = subnet_of(addr);
 	return true;
 }

@@ -353,7 +353,7 @@ witness() {
 	# Such a guard believes the namespace's addresses, so it says that it does not hold root.
 	check 'witness: attach --accept-device-only' attach_to wireguard --accept-device-only
 	check_equal 'witness: status says what it holds against' \
-		"$(holds_against wireguard)" 'processes without NET_ADMIN'
+		"$(holds_against wireguard)" 'processes without NET_ADMIN and NET_RAW'
 	held 'witness: a forged neighbour, with a route of its own' "$PUBLIC" forged neighbour
 	check 'witness: detach' eg detach wireguard
 	own_namespace_down
@@ -514,7 +514,7 @@ hidden() {
 	check_status 'hidden: status --check' 1 eg status wireguard --check
 	check 'hidden: attach --accept-device-only' attach_to wireguard --accept-device-only
 	check_equal 'hidden: status says what it holds against' \
-		"$(holds_against wireguard)" 'processes without NET_ADMIN'
+		"$(holds_against wireguard)" 'processes without NET_ADMIN and NET_RAW'
 	check 'hidden: detach' eg detach wireguard
 	ip -n wireguard link delete eth0
 	eth0_back

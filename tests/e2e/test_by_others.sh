@@ -124,5 +124,5 @@ check_status 'attach refuses it' 5 attach_it
 attach_it --no-lan >"$BED/said" 2>&1 || true
 check 'and says so' grep -q 'can guard far (it has no other end on the host)' "$BED/said"
 check 'with --accept-device-only' attach_it --accept-device-only
-check_equal 'it does not claim to hold root' "$(of_status .holds_against)" 'processes without NET_ADMIN'
+check_equal 'it does not claim to hold root' "$(of_status .holds_against)" 'processes without NET_ADMIN and NET_RAW'
 check 'detach' eg detach wireguard

@@ -301,7 +301,7 @@ underlays() {
 	look
 	look_at_guard
 	check_equal 'state' "$(of_status .state)" enforcing
-	check_equal 'it does not claim to hold root' "$(of_status .holds_against)" 'processes without NET_ADMIN'
+	check_equal 'it does not claim to hold root' "$(of_status .holds_against)" 'processes without NET_ADMIN and NET_RAW'
 	covers "${UNDERLAYS[@]}"
 	for name in "${UNDERLAYS[@]}"; do
 		there "$name" || continue

@@ -271,11 +271,11 @@ check 'detach' eg detach wireguard
 # --- what only `device` can guard -------------------------------------------------------------------------
 
 device_only() { # NAME INTERFACE: in the namespace `alone`, which is gone afterwards
-	unchanged "$1: refused" 5 "only the layer 'device' can guard (.*, )?$2 \\(.*NET_ADMIN.*--accept-device-only" \
+	unchanged "$1: refused" 5 "only the layer 'device' can guard (.*, )?$2 \\(.*NET_ADMIN and NET_RAW.*--accept-device-only" \
 		attach_to alone
 	check "$1: accepted" attach_to alone --accept-device-only
 	check_equal "$1: status says what it holds against" \
-		"$(eg status alone --json | jq -r '.guards[0].holds_against')" 'processes without NET_ADMIN'
+		"$(eg status alone --json | jq -r '.guards[0].holds_against')" 'processes without NET_ADMIN and NET_RAW'
 	check_equal "$1: which is what was asked" "$(state alone)" enforcing
 	check "$1: the same again" attach_to alone
 	check 'detach' eg detach alone
