@@ -328,8 +328,13 @@ static int render(const struct request *request, const struct source *source,
 {
 	EG_AUTO_WGREPORT struct eg_wgreport *report = NULL;
 	EG_AUTO_FREE char *text = NULL;
-	int result = eg_wgrender(source->file, &source->facts, request->kill, &text, &report);
+	struct eg_error why = {};
+	int result = eg_wgrender(source->file, &source->facts, request->kill, &text, &report, &why);
 
+	if (result == -EINVAL)
+		return eg_error_set(error, EG_EXIT_USAGE, EINVAL,
+				    "%s:%u:%u: %s. Nothing is written", source->safe, why.line,
+				    why.column, why.message);
 	if (result < 0)
 		return eg_error_set(error, EG_EXIT_FAILED, -result, "out of memory");
 	if (report->counts[EG_WGSEVERITY_ERROR])

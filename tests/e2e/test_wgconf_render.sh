@@ -74,9 +74,13 @@ before=$(state)
 for file in "$SHAPES"/*.conf; do
 	name=$(basename "$file" .conf)
 	case $name in
-	# what the hooks of the first two do is for them to say; the third's script is not here
-	table-off | named-interface-drop | nft-script) continue ;;
+	# what the hooks of the first two do is for them to say; the scripts of the others are not here
+	table-off | named-interface-drop | nft-script | removal-of-the-unseen) continue ;;
 	esac
+	if [ -e "${file%.conf}.refused" ]; then
+		check_status "$name: refused" 2 render "$file"
+		continue
+	fi
 	for kill in iptables egressguard both; do
 		check "$name: render for $kill" render "$file" --kill-switch "$kill"
 		check_equal "$name, $kill: check finds no error" "$("$EG" wgconf check --json "$BED/wg0.conf" | jq .errors)" 0

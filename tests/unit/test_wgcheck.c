@@ -196,8 +196,9 @@ static void golden_files(void **state)
 /* --- render ----------------------------------------------------------------------------------- */
 
 static char *render(const char *text, size_t len, enum eg_wgkill kill,
-		    struct eg_wgreport **ret_report)
+		    struct eg_wgreport **ret_report, struct eg_error *error)
 {
+	int result;
 	EG_AUTO_WGFILE struct eg_wgfile *file = NULL;
 	struct eg_wgfacts facts = {.ifname = "wg0"};
 	EG_AUTO_FREE char *exact = malloc(len ? len : 1);
@@ -206,7 +207,8 @@ static char *render(const char *text, size_t len, enum eg_wgkill kill,
 	assert_non_null(exact);
 	memcpy(exact, text, len);
 	assert_int_equal(eg_wgfile_parse(exact, len, &file, NULL), 0);
-	assert_int_equal(eg_wgrender(file, &facts, kill, &rendered, ret_report), 0);
+	result = eg_wgrender(file, &facts, kill, &rendered, ret_report, error);
+	assert_int_equal(result, result == -EINVAL ? -EINVAL : 0);
 	return rendered;
 }
 
@@ -233,10 +235,12 @@ static void renders_again(const char *rendered)
 	for (int kill = EG_WGKILL_BOTH; kill <= EG_WGKILL_EGRESSGUARD; kill++) {
 		EG_AUTO_WGREPORT struct eg_wgreport *report = NULL;
 		EG_AUTO_WGREPORT struct eg_wgreport *back_report = NULL;
+		struct eg_error error = {};
 		EG_AUTO_FREE char *other =
-			render(rendered, strlen(rendered), (enum eg_wgkill)kill, &report);
+			render(rendered, strlen(rendered), (enum eg_wgkill)kill, &report, &error);
+
 		EG_AUTO_FREE char *back =
-			render(other, strlen(other), EG_WGKILL_BOTH, &back_report);
+			render(other, strlen(other), EG_WGKILL_BOTH, &back_report, &error);
 
 		assert_int_equal(report->counts[EG_WGSEVERITY_ERROR], 0);
 		assert_string_equal(back, rendered);
@@ -249,16 +253,24 @@ static void renders_shape(const char *dir, const char *name)
 	EG_AUTO_FREE char *text = NULL;
 	EG_AUTO_FREE char *rendered = NULL;
 	EG_AUTO_FREE char *left = NULL;
+	struct eg_error error = {};
 	char path[1024];
 	size_t len;
 
 	snprintf(path, sizeof(path), "%s/%s.conf", dir, name);
 	text = read_file(path, &len);
 	assert_non_null(text);
-	rendered = render(text, len, EG_WGKILL_BOTH, &report);
+	rendered = render(text, len, EG_WGKILL_BOTH, &report, &error);
+	snprintf(path, sizeof(path), "%s/%s.refused", dir, name);
+	if (!rendered) {
+		EG_AUTO_TEXT struct eg_text why = {};
+
+		eg_text_printf(&why, "%u:%u: %s\n", error.line, error.column, error.message);
+		compare_golden(path, why.data);
+		return;
+	}
 	if (report->counts[EG_WGSEVERITY_ERROR]) {
 		left = summary(report);
-		snprintf(path, sizeof(path), "%s/%s.refused", dir, name);
 		compare_golden(path, left);
 		return;
 	}

@@ -99,6 +99,11 @@ static bool in_lan(const struct renderer *renderer, const struct eg_prefix *pref
 
 /* --- what the file did by hand ---------------------------------------------------------------- */
 
+static bool begins(const struct eg_wgline *line, const char *text)
+{
+	return line->raw_len >= strlen(text) && memcmp(line->raw, text, strlen(text)) == 0;
+}
+
 static bool is_dns_server(const struct eg_wgmodel *model, const struct eg_prefix *prefix)
 {
 	for (size_t i = 0; i < model->n_dns; i++) {
@@ -135,9 +140,11 @@ static bool has_word(const struct eg_wgmodel *model, const struct eg_wgop *op, c
 /* A rule of a kill switch: one that accepts, or that drops all. A user's other rules are his. */
 static bool is_kill_switch_rule(const struct eg_wgmodel *model, const struct eg_wgop *op)
 {
+	struct eg_wgop plain = *op;
 	struct eg_wgrule rule = {};
 	bool is_one = false;
 
+	plain.conditional = false; /* it is one where it runs */
 	if (strcmp(op->table_name, "filter") != 0 || !op->chain)
 		return false;
 	if (strncmp(op->chain, "EGRESSGUARD", strlen("EGRESSGUARD")) == 0 ||
@@ -147,34 +154,219 @@ static bool is_kill_switch_rule(const struct eg_wgmodel *model, const struct eg_
 		return false;
 	if (op->verb == 'P' || op->verb == 'F' || has_word(model, op, "ACCEPT"))
 		return true;
-	if (eg_wgrule_read(model->hooks, op, model->facts->ifname, &rule) == 0)
+	if (eg_wgrule_read(model->hooks, &plain, model->facts->ifname, &rule) == 0)
 		is_one = eg_wgrule_is_kill_switch(&rule) || eg_wgrule_is_named_kill_switch(&rule);
 	free(rule.dst);
 	return is_one;
 }
 
-/* Whether this is one of the pattern's edits, which render makes itself. */
+/* Whether the line is in the block that was rendered before. */
+static bool in_block(const struct eg_wgmodel *model, const struct eg_wgop *op)
+{
+	for (const struct eg_wgline *line = model->hooks->hooks[op->hook].line;
+	     line > model->file->lines; line--) {
+		if (begins(line, EG_WGRENDER_END))
+			return false;
+		if (begins(line, EG_WGRENDER_BEGIN))
+			return true;
+	}
+	return false;
+}
+
+/* Whether PreUp or PostUp does something that is not followed here. */
+static bool has_unseen(const struct eg_wgmodel *model)
+{
+	for (size_t i = 0; i < model->hooks->n_hooks; i++) {
+		const struct eg_wghook *hook = &model->hooks->hooks[i];
+
+		if (eg_wgkey_is_up(hook->line->key) &&
+		    (hook->shell->opaque || hook->shell->unclosed))
+			return true;
+	}
+	for (size_t i = 0; i < model->hooks->n_ops; i++) {
+		const struct eg_wgop *op = &model->hooks->ops[i];
+
+		if (eg_wgkey_is_up(op->phase) && op->kind == EG_WGOP_UNKNOWN)
+			return true;
+	}
+	return false;
+}
+
+static bool fits(const struct eg_wgop *removal, const struct eg_wgop *op)
+{
+	if (!eg_wgkey_is_up(op->phase) || op->kind != removal->kind ||
+	    op->family != removal->family)
+		return false;
+	if (op->kind == EG_WGOP_TABLES && strchr("FXP", removal->verb))
+		return op->chain && removal->chain && strcmp(op->chain, removal->chain) == 0;
+	return op->spec && removal->spec && strcmp(op->spec, removal->spec) == 0;
+}
+
+/* What takes away something that this reader never saw added stays: whatever adds it does. */
+static bool removes_unseen(const struct eg_wgmodel *model, const struct eg_wgop *removal)
+{
+	if (eg_wgkey_is_up(removal->phase) || !has_unseen(model) || in_block(model, removal))
+		return false;
+	for (size_t i = 0; i < model->hooks->n_ops; i++) {
+		const struct eg_wgop *op = &model->hooks->ops[i];
+
+		if (fits(removal, op) && !in_block(model, op))
+			return false;
+	}
+	return true;
+}
+
+/* Whether this is one of the pattern's edits, which render makes itself. A route to the endpoint is
+ * none: without it WireGuard's own packets may go into the tunnel. */
 static bool is_edit(const struct eg_wgmodel *model, const struct eg_wgop *op)
 {
+	bool edit;
+
 	if (op->kind == EG_WGOP_TABLES)
-		return is_kill_switch_rule(model, op);
-	if (op->kind != EG_WGOP_ROUTE || !op->has_prefix)
-		return false;
-	if (op->to_tunnel)
-		return is_dns_server(model, &op->prefix);
-	return is_private(&op->prefix) || is_endpoint(model, &op->prefix);
+		edit = is_kill_switch_rule(model, op);
+	else if (op->kind != EG_WGOP_ROUTE || !op->has_prefix)
+		edit = false;
+	else if (op->to_tunnel)
+		edit = is_dns_server(model, &op->prefix);
+	else
+		edit = is_private(&op->prefix) && !is_endpoint(model, &op->prefix);
+	return edit && !removes_unseen(model, op);
 }
+
+/* --- lists of commands ------------------------------------------------------------------------ */
 
 enum fate {
 	FATE_KEEP,
 	FATE_GO,
-	FATE_PART, /* some of its commands go */
+	FATE_PART,  /* some of its commands go */
+	FATE_STUCK, /* some ought to go, and cannot be taken out alone */
 };
 
-/* Of one list of commands: it goes as a whole or stays. */
+static bool word_is_one_of(const char *word, const char *const *words)
+{
+	for (; *words; words++) {
+		if (strcmp(word, *words) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Whether what is between two places of a hook writes to a file. */
+static bool writes_file(const struct eg_wghook *hook, size_t from, size_t to)
+{
+	static const char null[] = "/dev/null";
+
+	for (size_t i = from; i < to; i++) {
+		if (hook->text[i] != '>')
+			continue;
+		for (i++; i < to && strchr("> \t", hook->text[i]);)
+			i++;
+		if (i < to && hook->text[i] == '&')
+			continue;
+		if (to - i < strlen(null) || strncmp(hook->text + i, null, strlen(null)) != 0)
+			return true;
+	}
+	return false;
+}
+
+/* Whether a command only asks something, or tells that the one before it failed: it is there for
+ * the commands that it is joined to, and goes with them. */
+static bool is_inert(const struct eg_wgmodel *model, const struct eg_wgop *op)
+{
+	static const char *const asks[] = {"test", "[",  "[[",   "true", ":",   "false", "exit",
+					   "grep", "tr", "head", "tail", "cut", NULL};
+	static const char *const shows[] = {"show", "list", "ls", "get", NULL};
+	static const char *const tells[] = {"echo", "printf", "logger", "sleep", NULL};
+	const struct eg_wghook *hook = &model->hooks->hooks[op->hook];
+	const struct eg_shell_command *command = eg_wgop_command(model->hooks, op);
+	const struct eg_shell_span *span = &hook->shell->spans[command->list];
+	const char *name = command->words[0].text;
+
+	if (op->kind == EG_WGOP_TABLES)
+		return op->verb == 'C';
+	if (op->kind != EG_WGOP_HARMLESS || writes_file(hook, span->from, span->to))
+		return false;
+	if (strcmp(name, "ip") == 0 || strcmp(name, "wg") == 0) {
+		for (size_t i = 1; i < command->n_words; i++) {
+			if (word_is_one_of(command->words[i].text, shows))
+				return true;
+		}
+		return false;
+	}
+	return word_is_one_of(name, asks) ||
+	       (command->join == EG_SHELL_OR && word_is_one_of(name, tells));
+}
+
+struct part {
+	size_t from, to;
+	bool stays;
+};
+
+#define PARTS_MAX 64
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+/* Where the part before a command ends: before the `&&` that joins the two. 0: it is none. */
+static size_t find_join(const struct eg_wghook *hook, size_t from, size_t command)
+{
+	while (command > from && is_blank(hook->text[command - 1]))
+		command--;
+	if (command < from + 2 || memcmp(hook->text + command - 2, "&&", 2) != 0)
+		return 0;
+	for (command -= 2; command > from && is_blank(hook->text[command - 1]);)
+		command--;
+	return command;
+}
+
+/* The commands of a list that `&&` joins, with what stands before the first. Returns how many, 0:
+ * they cannot be told apart. */
+static size_t find_parts(const struct eg_wgmodel *model, size_t at, size_t list,
+			 struct part parts[PARTS_MAX])
+{
+	const struct eg_wghook *hook = &model->hooks->hooks[at];
+	const struct eg_shell_span *span = &hook->shell->spans[list];
+	size_t from = span->from, n = 0;
+
+	for (size_t i = 0; i < model->hooks->n_ops; i++) {
+		const struct eg_wgop *op = &model->hooks->ops[i];
+		const struct eg_shell_command *command = eg_wgop_command(model->hooks, op);
+		size_t offset = command->words[0].offset, end;
+
+		if (op->hook != at || command->list != list)
+			continue;
+		if (command->conditional || offset < from || offset >= span->to ||
+		    n + 2 > PARTS_MAX || (n && command->join != EG_SHELL_AND))
+			return 0;
+		end = find_join(hook, from, offset);
+		if (!end && (n || offset != from))
+			return 0;
+		if (end && n)
+			parts[n - 1].to = end;
+		else if (end) /* variables */
+			parts[n++] = (struct part){.from = from, .to = end, .stays = true};
+		from = offset;
+		parts[n++] = (struct part){
+			.from = offset,
+			.to = span->to,
+			.stays = !is_edit(model, op) && op->verb != 'C',
+		};
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (!parts[i].stays &&
+		    memmem(hook->text + parts[i].from, parts[i].to - parts[i].from, "&&", 2))
+			return 0;
+	}
+	return n;
+}
+
+/* Of one list of commands: it goes where it has edits alone. */
 static enum fate fate_of_list(const struct eg_wgmodel *model, size_t hook, size_t list)
 {
-	bool edit = false;
+	struct part parts[PARTS_MAX];
+	bool edit = false, others = false;
 
 	for (size_t i = 0; i < model->hooks->n_ops; i++) {
 		const struct eg_wgop *op = &model->hooks->ops[i];
@@ -183,10 +375,14 @@ static enum fate fate_of_list(const struct eg_wgmodel *model, size_t hook, size_
 			continue;
 		if (is_edit(model, op))
 			edit = true;
-		else if (op->kind != EG_WGOP_HARMLESS)
-			return FATE_KEEP;
+		else if (!is_inert(model, op))
+			others = true;
 	}
-	return edit ? FATE_GO : FATE_KEEP;
+	if (!edit)
+		return FATE_KEEP;
+	if (!others)
+		return FATE_GO;
+	return find_parts(model, hook, list, parts) ? FATE_PART : FATE_STUCK;
 }
 
 static enum fate fate_of_hook(const struct eg_wgmodel *model, size_t hook)
@@ -197,16 +393,79 @@ static enum fate fate_of_hook(const struct eg_wgmodel *model, size_t hook)
 	if (shell->opaque || shell->unclosed)
 		return FATE_KEEP;
 	for (size_t list = 0; list < shell->n_spans; list++) {
+		enum fate fate;
+
 		if (shell->spans[list].assigns)
 			continue;
-		if (fate_of_list(model, hook, list) == FATE_GO)
-			goes = true;
-		else
-			stays = true;
+		fate = fate_of_list(model, hook, list);
+		goes |= fate == FATE_GO || fate == FATE_PART;
+		stays |= fate != FATE_GO;
 	}
 	if (!goes)
 		return FATE_KEEP;
 	return stays ? FATE_PART : FATE_GO;
+}
+
+/* --- what is refused -------------------------------------------------------------------------- */
+
+/* The routes past the tunnel take the default route of the main table for the way out. */
+static bool changes_default(const struct eg_wgmodel *model, const struct eg_wgop *op)
+{
+	const struct eg_shell_command *command = eg_wgop_command(model->hooks, op);
+
+	if (!eg_wgkey_is_up(op->phase))
+		return false;
+	if (op->kind == EG_WGOP_UNKNOWN && strcmp(command->words[0].text, "route") == 0)
+		return true;
+	if (op->kind != EG_WGOP_ROUTE || op->family != EG_FAMILY_IPV4 ||
+	    op->table != EG_WGTABLE_MAIN)
+		return false;
+	return op->is_default ||
+	       (op->act == EG_WGACT_DELETE && !op->has_prefix && !op->unknown_prefix);
+}
+
+static int refuse_default(const struct eg_wgmodel *model, struct eg_error *error)
+{
+	for (size_t i = 0; i < model->hooks->n_ops; i++) {
+		const struct eg_wgop *op = &model->hooks->ops[i];
+
+		if (changes_default(model, op))
+			return eg_error_at(
+				error, op->place.line, op->place.column,
+				"%s changes the default route of the main table, by which the "
+				"routes past the tunnel find their way out: they would lead into "
+				"the tunnel, or nowhere. Take the change out of the hooks, and "
+				"'Table = off' too: wg-quick routes 0.0.0.0/0 itself, and leaves "
+				"the default route alone",
+				eg_wgkey_name(op->phase));
+	}
+	return 0;
+}
+
+/* An edit that can neither stay nor be taken out. */
+static int refuse_stuck(const struct eg_wgmodel *model, struct eg_error *error)
+{
+	for (size_t i = 0; i < model->hooks->n_ops; i++) {
+		const struct eg_wgop *op = &model->hooks->ops[i];
+		const struct eg_shell *shell = model->hooks->hooks[op->hook].shell;
+		bool opaque = shell->opaque || shell->unclosed;
+
+		if (!is_edit(model, op) || in_block(model, op) ||
+		    (!opaque &&
+		     fate_of_list(model, op->hook, eg_wgop_command(model->hooks, op)->list) !=
+			     FATE_STUCK))
+			continue;
+		return eg_error_at(error, op->place.line, op->place.column,
+				   "%s does here what render does itself, and it cannot be taken "
+				   "out alone: %s. Write it as a %s line of its own, as plain "
+				   "commands with ';' between them, or take it out together with "
+				   "what adds or removes it elsewhere",
+				   eg_wgkey_name(op->phase),
+				   opaque ? "the hook has more than plain commands"
+					  : "other commands depend on it, or it on them",
+				   eg_wgkey_name(op->phase));
+	}
+	return 0;
 }
 
 /* --- lines that stay -------------------------------------------------------------------------- */
@@ -215,6 +474,30 @@ static void put_raw(struct renderer *renderer, const struct eg_wgline *line)
 {
 	eg_text_add(&renderer->text, line->raw, line->raw_len);
 	eg_text_add(&renderer->text, "\n", 1);
+}
+
+/* A separator, and what stands there without the blanks that end it. */
+static void put_piece(struct renderer *renderer, const char *separator, const char *text,
+		      size_t len)
+{
+	while (len && strchr(" \t;", text[len - 1]))
+		len--;
+	eg_text_printf(&renderer->text, "%s%.*s", separator, (int)len, text);
+}
+
+static void put_parts(struct renderer *renderer, size_t at, size_t list, const char *separator)
+{
+	const struct eg_wghook *hook = &renderer->model->hooks->hooks[at];
+	struct part parts[PARTS_MAX];
+	size_t n = find_parts(renderer->model, at, list, parts);
+
+	for (size_t i = 0; i < n; i++) {
+		if (!parts[i].stays)
+			continue;
+		put_piece(renderer, separator, hook->text + parts[i].from,
+			  parts[i].to - parts[i].from);
+		separator = " && ";
+	}
 }
 
 /* The commands of a hook that stay, as a line of their own. */
@@ -226,15 +509,16 @@ static void put_rest(struct renderer *renderer, size_t at)
 	eg_text_printf(&renderer->text, "%s = ", eg_wgkey_name(hook->line->key));
 	for (size_t list = 0; list < hook->shell->n_spans; list++) {
 		const struct eg_shell_span *span = &hook->shell->spans[list];
-		size_t to = span->to;
+		enum fate fate =
+			span->assigns ? FATE_KEEP : fate_of_list(renderer->model, at, list);
 
-		if (span->to <= span->from ||
-		    (!span->assigns && fate_of_list(renderer->model, at, list) == FATE_GO))
+		if (span->to <= span->from || fate == FATE_GO)
 			continue;
-		while (to > span->from && strchr(" \t;", hook->text[to - 1]))
-			to--;
-		eg_text_printf(&renderer->text, "%s%.*s", separator, (int)(to - span->from),
-			       hook->text + span->from);
+		if (fate == FATE_PART)
+			put_parts(renderer, at, list, separator);
+		else
+			put_piece(renderer, separator, hook->text + span->from,
+				  span->to - span->from);
 		separator = "; ";
 	}
 	eg_text_printf(&renderer->text, "%s", renderer->end);
@@ -284,11 +568,6 @@ static size_t put_hook(struct renderer *renderer, size_t at, size_t hook)
 	else if (fate == FATE_KEEP && continued)
 		put_joined(renderer, hook);
 	return next;
-}
-
-static bool begins(const struct eg_wgline *line, const char *text)
-{
-	return line->raw_len >= strlen(text) && memcmp(line->raw, text, strlen(text)) == 0;
 }
 
 /* Everything but what was rendered before, with the edits made by hand as comments. */
@@ -645,7 +924,7 @@ static const char *skip_mark(const struct eg_wgfile *file, size_t *ret_len)
 }
 
 static int render_once(const char *from, size_t len, const struct eg_wgfacts *facts,
-		       enum eg_wgkill kill, char **ret_text)
+		       enum eg_wgkill kill, char **ret_text, struct eg_error *error)
 {
 	EG_AUTO_WGFILE struct eg_wgfile *file = NULL;
 	EG_AUTO_WGMODEL struct eg_wgmodel *model = NULL;
@@ -654,6 +933,10 @@ static int render_once(const char *from, size_t len, const struct eg_wgfacts *fa
 
 	if (result == 0)
 		result = eg_wgmodel_read(file, facts, &model);
+	if (result == 0 && model)
+		result = refuse_default(model, error);
+	if (result == 0 && model)
+		result = refuse_stuck(model, error);
 	if (result < 0 || !model)
 		return result;
 	renderer.file = file;
@@ -672,18 +955,18 @@ static int render_once(const char *from, size_t len, const struct eg_wgfacts *fa
 /* What is left of a hook may read otherwise than it did before its other half: do it until nothing
  * changes. The first round is nearly always the last. */
 static int render_all(const struct eg_wgfile *file, const struct eg_wgfacts *facts,
-		      enum eg_wgkill kill, char **ret_text)
+		      enum eg_wgkill kill, char **ret_text, struct eg_error *error)
 {
 	EG_AUTO_FREE char *text = NULL;
 	size_t len;
 	const char *from = skip_mark(file, &len);
-	int result = render_once(from, len, facts, kill, &text);
+	int result = render_once(from, len, facts, kill, &text, error);
 
 	for (int round = 0; result == 0 && text && round < ROUNDS_MAX; round++) {
 		char *next = NULL;
 		bool done;
 
-		result = render_once(text, strlen(text), facts, kill, &next);
+		result = render_once(text, strlen(text), facts, kill, &next, error);
 		if (result < 0 || !next)
 			break;
 		done = strcmp(text, next) == 0;
@@ -698,11 +981,11 @@ static int render_all(const struct eg_wgfile *file, const struct eg_wgfacts *fac
 }
 
 int eg_wgrender(const struct eg_wgfile *file, const struct eg_wgfacts *facts, enum eg_wgkill kill,
-		char **ret_text, struct eg_wgreport **ret_report)
+		char **ret_text, struct eg_wgreport **ret_report, struct eg_error *error)
 {
 	EG_AUTO_WGFILE struct eg_wgfile *rendered = NULL;
 	EG_AUTO_FREE char *text = NULL;
-	int result = render_all(file, facts, kill, &text);
+	int result = render_all(file, facts, kill, &text, error);
 
 	if (result == 0 && text)
 		result = eg_wgfile_parse(text, strlen(text), &rendered, NULL);

@@ -18,9 +18,11 @@ extern const char *const eg_wgkill_names[3];
 
 /*
  * 0 with the new text, and the report on it: where that has errors, they are none that this can
- * put right, and the text is not to be used. -ENOMEM. *ret_text is the caller's to free.
+ * put right, and the text is not to be used. -EINVAL and the error, with its place in the file:
+ * hooks do what would come to harm beside the rendered ones, or by half. -ENOMEM. *ret_text is the
+ * caller's to free.
  */
 int eg_wgrender(const struct eg_wgfile *file, const struct eg_wgfacts *facts, enum eg_wgkill kill,
-		char **ret_text, struct eg_wgreport **ret_report);
+		char **ret_text, struct eg_wgreport **ret_report, struct eg_error *error);
 
 #endif /* EG_WGRENDER_H */
