@@ -168,8 +168,10 @@ static int read_source(const struct request *request, struct source *source, str
 		return eg_error_set(error, EG_EXIT_USAGE, -result, "%s: %s", source->safe,
 				    strerror(-result));
 	find_ifname(path, source);
-	if (!is_stdin)
+	if (!is_stdin) {
+		source->facts.name = source->safe;
 		find_modes(fd, path, source);
+	}
 	if (request->root) {
 		result = find_programs(request->root, source, error);
 		if (result < 0)
@@ -309,8 +311,8 @@ static int replace_file(const char *path, const struct source *source, const cha
 }
 
 /* Errors that are left are the user's to put right: nothing is written then. */
-static int refuse(const struct request *request, const struct eg_wgreport *report,
-		  struct eg_error *error)
+static int refuse(const struct request *request, const struct source *source,
+		  const struct eg_wgreport *report, struct eg_error *error)
 {
 	eg_render_text.wgreport("(rendered)", report, stderr);
 	return eg_error_set(
@@ -318,7 +320,7 @@ static int refuse(const struct request *request, const struct eg_wgreport *repor
 		"%s has %u error%s that render cannot put right: lines are those of the "
 		"rendered file; `egressguard wgconf check` tells where they are in "
 		"yours. Nothing is written",
-		strcmp(request->file, "-") == 0 ? "the file" : "FILE",
+		strcmp(request->file, "-") == 0 ? "the file" : source->safe,
 		report->counts[EG_WGSEVERITY_ERROR],
 		report->counts[EG_WGSEVERITY_ERROR] == 1 ? "" : "s");
 }
@@ -338,7 +340,7 @@ static int render(const struct request *request, const struct source *source,
 	if (result < 0)
 		return eg_error_set(error, EG_EXIT_FAILED, -result, "out of memory");
 	if (report->counts[EG_WGSEVERITY_ERROR])
-		return refuse(request, report, error);
+		return refuse(request, source, report, error);
 	if (request->in_place && source->text && strlen(text) == source->len &&
 	    memcmp(text, source->text, source->len) == 0) {
 		eg_log_note("wgconf", "%s is as it should be: nothing to write", source->safe);

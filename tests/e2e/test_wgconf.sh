@@ -33,6 +33,7 @@ write_conf 'MTU = 1420'
 check_status 'errors: exit status 2' 2 "$EG" wgconf check "$conf"
 check_equal 'errors: which' "$(ids "$conf")" 'lan-not-excluded lan-not-excluded lan-not-excluded no-kill-switch'
 check_equal 'standard input' "$(ids - <"$conf")" "$(ids "$conf")"
+check 'the fix names the file' sh -c "'$EG' wgconf check '$conf' | grep -q 'wgconf render --in-place $conf'"
 write_conf 'PostUp = ip route add 10.0.0.0/8 via 172.18.0.1'
 check_equal 'the place' "$("$EG" wgconf check "$conf" | grep -c "^$conf:4:10: warning: .* \[route-add\]\$")" 1
 check_equal 'the place in JSON' "$("$EG" wgconf check --json "$conf" |

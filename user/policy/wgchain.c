@@ -268,6 +268,7 @@ static bool is_made(const struct reader *reader, const char *name)
 
 static void read_chain(struct reader *reader, const char *name, unsigned int jumps)
 {
+	unsigned int inside = jumps ? ++reader->chain->n_inside : 0;
 	struct list list = {};
 
 	/* PreUp comes first, wherever it stands in the file */
@@ -290,6 +291,7 @@ static void read_chain(struct reader *reader, const char *name, unsigned int jum
 		struct eg_wgrule rule = {};
 		const char *jump = read_rule(reader, list.ops[i].op, &rule);
 
+		rule.inside = inside;
 		if (jump && jumps < JUMPS_MAX && is_made(reader, jump) && !rule.narrow &&
 		    !rule.n_dst && !rule.dst_unknown && !rule.mark && !rule.not_mark &&
 		    !rule.out_tunnel && !rule.out_not_tunnel && !rule.established &&

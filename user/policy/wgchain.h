@@ -30,10 +30,11 @@ struct eg_wgrule {
 	const char *not_mark;  /* ! --mark M */
 	struct eg_prefix *dst; /* any of these */
 	size_t n_dst;
-	bool dst_not;     /* none of them */
-	bool dst_unknown; /* an address that only the shell knows, or a name */
-	bool established; /* connection state */
-	bool narrow;      /* a protocol, a port, a source, and whatever else */
+	bool dst_not;        /* none of them */
+	bool dst_unknown;    /* an address that only the shell knows, or a name */
+	bool established;    /* connection state */
+	bool narrow;         /* a protocol, a port, a source, and whatever else */
+	unsigned int inside; /* which chain that OUTPUT jumps to it is in, 0: OUTPUT itself */
 };
 
 struct eg_wgchain {
@@ -42,6 +43,7 @@ struct eg_wgchain {
 	bool policy_drops; /* -P OUTPUT DROP, the last rule as it were */
 	const struct eg_wgop *policy_op;
 	const struct eg_wgop *unsure; /* something that may or may not be in force, NULL */
+	unsigned int n_inside;        /* chains that OUTPUT jumps to */
 };
 
 /* 0 or -ENOMEM. */

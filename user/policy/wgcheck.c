@@ -184,7 +184,7 @@ static void check_mode(struct eg_wgchecker *checker)
 	eg_wgfind(checker, EG_WGFINDING_WORLD_READABLE, EG_WGNOWHERE,
 		  "the file's mode is %04o: everybody on this machine may read it",
 		  facts->mode & 07777);
-	eg_wgfix(checker, "chmod 600 FILE");
+	eg_wgfix(checker, "chmod 600 %s", eg_wgname(checker));
 }
 
 /* --- the report ------------------------------------------------------------------------------- */

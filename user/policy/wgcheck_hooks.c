@@ -119,8 +119,8 @@ static void check_opaque(struct eg_wgchecker *checker, size_t at)
 		eg_wgfind(checker, EG_WGFINDING_CANNOT_TELL, op->place,
 			  "what '%s' does to routes and rules cannot be told here",
 			  eg_wgcommand_format(checker, op, command));
-		eg_wgfix(checker, "look at it yourself; `egressguard doctor` and `wg-quick up` "
-				  "followed by `nft list ruleset` show what it did");
+		eg_wgfix(checker, "look at it yourself: after `wg-quick up`, `ip route show table "
+				  "all`, `iptables-save` and `nft list ruleset` show what it did");
 	}
 }
 

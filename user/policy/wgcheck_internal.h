@@ -15,6 +15,12 @@ struct eg_wgchecker {
 	bool failed;
 };
 
+/* What to call the file in a command; never NULL. */
+static inline const char *eg_wgname(const struct eg_wgchecker *checker)
+{
+	return checker->facts->name ? checker->facts->name : "FILE";
+}
+
 /* The file as a whole. */
 #define EG_WGNOWHERE ((struct eg_wgplace){})
 

@@ -215,8 +215,16 @@ static void check_lan_accepted(struct eg_wgchecker *checker, const struct chain 
 		eg_wgfind(checker, EG_WGFINDING_LAN_NOT_ACCEPTED, op->place,
 			  "%s has a route past the tunnel, and the kill switch (line %u) drops it",
 			  name, chain->last->op->place.line);
-		eg_wgfix(checker, "before the kill switch: %s -A OUTPUT -d %s -j ACCEPT",
-			 tool(chain), name);
+		if (chain->last->op->verb == 'I')
+			eg_wgfix(checker,
+				 "after line %u, in a line of its own: PostUp = %s -I %s -d "
+				 "%s -j ACCEPT (-I puts it before the kill switch); and "
+				 "-D in PreDown",
+				 chain->last->op->place.line, tool(chain), chain->last->op->chain,
+				 name);
+		else
+			eg_wgfix(checker, "before the kill switch: %s -A %s -d %s -j ACCEPT",
+				 tool(chain), chain->last->op->chain, name);
 	}
 }
 
@@ -296,31 +304,38 @@ static bool lets_endpoint(const struct chain *chain, const struct eg_endpoint *e
 	return false;
 }
 
-static void check_blocks(struct eg_wgchecker *checker, const struct chain *chain)
+/* WireGuard's own packets. */
+static void check_endpoint_passes(struct eg_wgchecker *checker, const struct chain *chain)
 {
 	const struct eg_wgmodel *model = checker->model;
-	const struct eg_wgop *op = chain->last->op;
-	bool tunnel = chain->last->out_not_tunnel;
 
-	for (size_t i = 0; i < chain->at && i < chain->chain->n_rules; i++)
-		tunnel |= accepts(&chain->chain->rules[i]) &&
-			  (chain->chain->rules[i].out_tunnel || is_open(&chain->chain->rules[i]));
-	if (!tunnel && model->n_allowed) {
-		eg_wgfind(checker, EG_WGFINDING_KILL_SWITCH_BLOCKS, op->place,
-			  "no rule before the kill switch accepts what goes into the tunnel");
-		eg_wgfix(checker, "before it: %s -A OUTPUT -o %%i -j ACCEPT", tool(chain));
-	}
 	for (size_t i = 0; i < model->n_endpoints; i++) {
 		const struct eg_endpoint *endpoint = &model->endpoints[i].endpoint;
 
 		if (endpoint->host || endpoint->family != chain->family ||
 		    lets_endpoint(chain, endpoint))
 			continue;
-		eg_wgfind(checker, EG_WGFINDING_KILL_SWITCH_BLOCKS, op->place,
+		eg_wgfind(checker, EG_WGFINDING_KILL_SWITCH_BLOCKS, chain->last->op->place,
 			  "no rule before the kill switch accepts WireGuard's own packets");
 		eg_wgfix(checker, "in it: -m mark ! --mark $(wg show %%i fwmark)");
 		break;
 	}
+}
+
+static void check_blocks(struct eg_wgchecker *checker, const struct chain *chain)
+{
+	const struct eg_wgop *op = chain->last->op;
+	bool tunnel = chain->last->out_not_tunnel;
+
+	for (size_t i = 0; i < chain->at && i < chain->chain->n_rules; i++)
+		tunnel |= accepts(&chain->chain->rules[i]) &&
+			  (chain->chain->rules[i].out_tunnel || is_open(&chain->chain->rules[i]));
+	if (!tunnel && checker->model->n_allowed) {
+		eg_wgfind(checker, EG_WGFINDING_KILL_SWITCH_BLOCKS, op->place,
+			  "no rule before the kill switch accepts what goes into the tunnel");
+		eg_wgfix(checker, "before it: %s -A OUTPUT -o %%i -j ACCEPT", tool(chain));
+	}
+	check_endpoint_passes(checker, chain);
 }
 
 /* `-o eth0 -j DROP`: as good as the list of interfaces is whole, which no file tells. */
@@ -366,9 +381,12 @@ static void check_ipv6(struct eg_wgchecker *checker, const struct chain *chain4,
 			  model->n_allowed ? model->allowed[0].place : EG_WGNOWHERE,
 			  "AllowedIPs do not take IPv6, and no ip6tables rule holds it back");
 		eg_wgfix(checker,
-			 "`egressguard wgconf render FILE` writes the rules; by hand: "
-			 "PostUp = ip6tables -I OUTPUT ! -o %%i ! -d fe80::/10 -m addrtype ! "
-			 "--dst-type LOCAL -j REJECT, and -D in PreDown");
+			 "`egressguard wgconf render --in-place %s` writes the rules; by hand: %s"
+			 "PostUp = ip6tables -I OUTPUT ! -o %%i ! -d fe80::/10 -m mark ! --mark "
+			 "$(wg show %%i fwmark) -m addrtype ! --dst-type LOCAL -j REJECT, and -D "
+			 "in PreDown",
+			 eg_wgname(checker),
+			 eg_wgmodel_has_mark(model) ? "" : "FwMark = 51820 in [Interface]; and ");
 	} else if (chain4->last) {
 		eg_wgfind(checker, EG_WGFINDING_KILL_SWITCH_IPV4_ONLY, chain4->last->op->place,
 			  "the kill switch is one for IPv4 alone");
@@ -391,13 +409,17 @@ static void check_present(struct eg_wgchecker *checker, const struct chain *chai
 		eg_wgfind(checker, EG_WGFINDING_CANNOT_TELL, EG_WGNOWHERE,
 			  "whether there is a kill switch cannot be told: none is among the "
 			  "commands that could be followed");
-		eg_wgfix(checker, "write it as plain iptables and ip6tables commands; `egressguard "
-				  "wgconf render FILE` does");
+		eg_wgfix(checker,
+			 "write it as plain iptables and ip6tables commands; `egressguard "
+			 "wgconf render --in-place %s` does",
+			 eg_wgname(checker));
 	} else {
 		eg_wgfind(checker, EG_WGFINDING_NO_KILL_SWITCH, EG_WGNOWHERE,
 			  "no rule of PreUp or PostUp drops what does not take the tunnel");
-		eg_wgfix(checker, "`egressguard wgconf render FILE` writes one; and guard the "
-				  "namespace: `egressguard attach`");
+		eg_wgfix(checker,
+			 "`egressguard wgconf render --in-place %s` writes one; and guard "
+			 "the namespace: `egressguard attach`",
+			 eg_wgname(checker));
 	}
 }
 
@@ -435,6 +457,86 @@ static void check_chain(struct eg_wgchecker *checker, const struct chain *chain)
 	check_blocks(checker, chain);
 }
 
+/* --- chains that hand back -------------------------------------------------------------------- */
+
+/* The rules without those that RETURN out of a chain that is not `inside`: they decide nothing of
+ * what comes after it. With `all`, without all that the chains but OUTPUT say for themselves. */
+static bool copy_rules(struct eg_wgchecker *checker, const struct eg_wgchain *from,
+		       unsigned int inside, bool all, struct eg_wgchain *to)
+{
+	*to = *from;
+	to->n_rules = 0;
+	to->rules = calloc(from->n_rules + 1, sizeof(to->rules[0]));
+	if (!to->rules) {
+		checker->failed = true;
+		return false;
+	}
+	for (size_t i = 0; i < from->n_rules; i++) {
+		const struct eg_wgrule *rule = &from->rules[i];
+
+		if (rule->inside && rule->inside != inside && rule->verdict == EG_WGVERDICT_RETURN)
+			continue;
+		if (all && rule->inside && rule->verdict == EG_WGVERDICT_DROP)
+			continue;
+		to->rules[to->n_rules++] = *rule;
+	}
+	return true;
+}
+
+/* The interface by which a container leaves. */
+static bool is_underlay(const char *name)
+{
+	return strcmp(name, "eth0") == 0 || strcmp(name, "eth+") == 0 || strcmp(name, "e+") == 0;
+}
+
+/* `-o eth0 -j DROP` is taken for no kill switch, and WireGuard's own packets meet it all the same.
+ */
+static void check_named(struct eg_wgchecker *checker, const struct chain *rest)
+{
+	const struct eg_wgrule *named = find_named(rest->chain);
+	struct chain chain = *rest;
+
+	if (!named || !is_underlay(named->out_other))
+		return;
+	chain.last = named;
+	chain.at = (size_t)(named - rest->chain->rules);
+	if (!rest->last || rest->at >= chain.at)
+		check_endpoint_passes(checker, &chain);
+}
+
+/* What a chain hands back meets the rules behind the jump to it: a second kill switch there drops
+ * what the first lets pass. */
+static void check_rest(struct eg_wgchecker *checker, const struct chain *chain)
+{
+	struct eg_wgchain rules;
+	struct chain rest = {.family = chain->family, .chain = &rules};
+
+	if (!copy_rules(checker, chain->chain, 0, true, &rules))
+		return;
+	find_kill_switch(&rest);
+	if (rest.last && chain->last && chain->last->inside) {
+		check_lan_accepted(checker, &rest);
+		check_mark(checker, &rest);
+		check_blocks(checker, &rest);
+	}
+	check_named(checker, &rest);
+	free(rules.rules);
+}
+
+static void check_family(struct eg_wgchecker *checker, const struct chain *chain)
+{
+	struct eg_wgchain rules;
+	struct chain plain = {.family = chain->family, .chain = &rules};
+
+	if (!copy_rules(checker, chain->chain, chain->last ? chain->last->inside : 0, false,
+			&rules))
+		return;
+	find_kill_switch(&plain);
+	check_chain(checker, &plain);
+	free(rules.rules);
+	check_rest(checker, chain);
+}
+
 void eg_wgcheck_kill_switch(struct eg_wgchecker *checker)
 {
 	struct chain chain4 = {.family = EG_FAMILY_IPV4, .chain = &checker->model->chain4};
@@ -444,6 +546,6 @@ void eg_wgcheck_kill_switch(struct eg_wgchecker *checker)
 	find_kill_switch(&chain6);
 	check_present(checker, &chain4);
 	check_ipv6(checker, &chain4, &chain6);
-	check_chain(checker, &chain4);
-	check_chain(checker, &chain6);
+	check_family(checker, &chain4);
+	check_family(checker, &chain6);
 }

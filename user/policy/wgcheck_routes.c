@@ -83,11 +83,13 @@ static void tell_not_excluded(struct eg_wgchecker *checker, const char *name,
 	}
 	eg_wgfind(checker, EG_WGFINDING_LAN_NOT_EXCLUDED, EG_WGNOWHERE,
 		  "%s has no route past the tunnel, in no table", name);
-	eg_wgfix(checker,
-		 "`egressguard wgconf render FILE` writes it; by hand: PostUp = via=$(ip -4 route "
-		 "show default | sed -n '1s/^default \\(.*dev [^ ]*\\).*/\\1/p'); ip -4 route "
-		 "replace %s $via; ip -4 route replace %s $via table $(wg show %%i fwmark)",
-		 name, name);
+	eg_wgfix(
+		checker,
+		"`egressguard wgconf render --in-place %s` writes it; by hand: PostUp = via=$(ip "
+		"-4 "
+		"route show default | sed -n '1s/^default \\(.*dev [^ ]*\\).*/\\1/p'); ip -4 route "
+		"replace %s $via; ip -4 route replace %s $via table $(wg show %%i fwmark)",
+		eg_wgname(checker), name, name);
 }
 
 static void check_network(struct eg_wgchecker *checker, const struct eg_prefix *network)

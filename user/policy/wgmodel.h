@@ -9,6 +9,7 @@
 /* What is known of the file from outside of it. All of it may be left zero. */
 struct eg_wgfacts {
 	const char *ifname; /* the interface, from the file's name; NULL: not known */
+	const char *name;   /* the file's, safe to print; NULL: it has none */
 	bool have_mode;
 	unsigned int mode;     /* the file's */
 	unsigned int dir_mode; /* its directory's */
