@@ -94,7 +94,7 @@ check_equal 'wg1 not declared: its endpoints are not learned' "$(status '.endpoi
 check 'wg1 not declared: wg0 carries' by_wg0
 check 'wg1 not declared: nothing through it is answered' held by_wg1 by_wg1_lan by_wg1_peer
 check_equal 'wg1 not declared: blocked are what enters it, and what it sends itself' "$(status '[.recent[] |
-	select(.reason == "public" and .layer == "device") | "\(.dst).\(.dport)"] | unique | join(" ")')" \
+	select(.reason == "public" and (.layer == "device" or .layer == "socket")) | "\(.dst).\(.dport)"] | unique | join(" ")')" \
 	"2001:db8:9::9.$BED_WG_PORT 203.0.113.7.443 203.0.113.9.51821"
 check 'wg1 not declared, but its endpoint is known: attach' eg attach --netns wireguard --tunnel wg0 \
 	--endpoint "$BED_ENDPOINT" --endpoint 203.0.113.9:51821 --dns lan --replace
