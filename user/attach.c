@@ -372,22 +372,23 @@ static bool is_resolver_behind(struct attach *attach, struct eg_guard *guard)
 }
 
 /* Once a policy is in force that does not. */
-static int free_resolver(struct attach *attach, struct eg_guard *guard, struct eg_error *error)
+static void free_resolver(struct attach *attach, struct eg_guard *guard)
 {
+	struct eg_error why = {};
 	struct eg_link lo;
 	int result;
 
 	if (eg_resolver_is_refused(&attach->resolver, attach->policy))
-		return 0;
-	result = find_loopback(&attach->target.netns, &lo, error);
+		return;
+	result = find_loopback(&attach->target.netns, &lo, &why);
 	if (result == 0)
 		result = eg_guard_uncover(guard, &attach->target.netns, &lo);
+	/* Less is let out than could be: no failure, and to be mended by the same command. */
 	if (result < 0)
-		return eg_error_set(error, EG_EXIT_FAILED, -result,
-				    "the policy is in force, but Docker's resolver is still "
-				    "refused: %s",
-				    strerror(-result));
-	return 0;
+		eg_text_printf(&attach->result->warnings,
+			       "Docker's resolver is still refused, though the policy in force "
+			       "does not want it (%s): attach again\n",
+			       why.message[0] ? why.message : strerror(-result));
 }
 
 /* `replaced`: the guard in whose place it comes, NULL: none. `since`: when the namespace's guarding
@@ -551,10 +552,10 @@ static int put_in_force(struct attach *attach, struct eg_guard *guard, struct eg
 	if (result == -E2BIG || result == -ENOSPC)
 		return create(attach, guard, since, error);
 	if (result == 0)
-		result = free_resolver(attach, guard, error);
+		free_resolver(attach, guard);
 	return result < 0 ? result
-			  : eg_cover_free_tunnels(guard, &attach->target.netns, &attach->survey,
-						  error);
+			  : eg_cover_free_tunnels(guard, &attach->target.netns, attach->policy,
+						  attach->accept_device_only, error);
 }
 
 static int update(struct attach *attach, struct eg_guard *guard, struct eg_error *error)

@@ -144,16 +144,22 @@ bool eg_cover_is_behind(struct eg_guard *guard, const struct eg_netns *netns,
 }
 
 int eg_cover_free_tunnels(struct eg_guard *guard, const struct eg_netns *netns,
-			  const struct eg_survey *survey, struct eg_error *error)
+			  const struct eg_policy *policy, bool accept_device_only,
+			  struct eg_error *error)
 {
-	for (size_t i = 0; i < survey->n_tunnels; i++) {
-		int result = eg_guard_uncover(guard, netns, &survey->tunnels[i].link);
+	EG_AUTO_SURVEY struct eg_survey survey = {};
+	int result = eg_survey_take(netns, policy, &survey, error);
 
+	if (result < 0)
+		return result;
+	for (size_t i = 0; i < survey.n_tunnels; i++) {
+		result = eg_guard_uncover(guard, netns, &survey.tunnels[i].link);
 		if (result < 0)
 			return eg_error_set(error, EG_EXIT_FAILED, -result,
 					    "the policy is in force, but the guard cannot be taken "
 					    "off the tunnel '%s': %s",
-					    survey->tunnels[i].link.name, strerror(-result));
+					    survey.tunnels[i].link.name, strerror(-result));
 	}
-	return 0;
+	/* Whatever had the tunnel's index in that moment has its layers again. */
+	return survey.n_tunnels ? eg_cover_all(guard, netns, policy, accept_device_only, error) : 0;
 }

@@ -33,9 +33,11 @@ int eg_cover_one(struct eg_guard *guard, const struct eg_netns *netns,
 bool eg_cover_is_behind(struct eg_guard *guard, const struct eg_netns *netns,
 			const struct eg_survey *survey);
 
-/* Takes the layers off interfaces that are declared tunnels now. Only when that policy is in force:
- * it lets out more. */
+/* Takes the layers off interfaces that are declared tunnels at this moment, whatever was seen
+ * before, and sees to it that no other interface has lost its own by that. Only when that policy is
+ * in force: it lets out more. */
 int eg_cover_free_tunnels(struct eg_guard *guard, const struct eg_netns *netns,
-			  const struct eg_survey *survey, struct eg_error *error);
+			  const struct eg_policy *policy, bool accept_device_only,
+			  struct eg_error *error);
 
 #endif /* EG_COVER_H */

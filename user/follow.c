@@ -443,7 +443,8 @@ static int look_around(struct eg_follow *follow, struct eg_error *error)
 		return result;
 	result = cover(follow, &survey, error);
 	if (result == 0)
-		result = eg_cover_free_tunnels(follow->guard, &follow->netns, &survey, error);
+		result = eg_cover_free_tunnels(follow->guard, &follow->netns, follow->policy, true,
+					       error);
 	if (tell_hold(follow, &survey) < 0 && result == 0)
 		result = eg_error_set(error, EG_EXIT_FAILED, EIO,
 				      "cannot tell the layer `netns` of the interfaces");
