@@ -537,7 +537,8 @@ static const char *holds_against(struct collection *c, const struct coverage *pe
 	if (!c->device_is_tcx || c->meta->flags & EG_META_NO_CHECKSUM_TEST ||
 	    (peer->wanted && !is_root_a_stranger(c)))
 		return "processes without NET_ADMIN";
-	return peer->wanted ? "root with NET_ADMIN inside" : NULL;
+	/* What was moved to another namespace before attach, nobody here knows of. */
+	return peer->wanted ? "root with NET_ADMIN inside, on the listed interfaces" : NULL;
 }
 
 static void collect_peer(struct collection *c)

@@ -293,6 +293,8 @@ underlays() {
 	guard_it --dns lan >"$BED/out" 2>&1 || status=$?
 	check_equal 'attach refuses' "$status" 5
 	for name in "${UNDERLAYS[@]}"; do
+		# What leads nowhere needs no end on the host.
+		[ "$name" != dummy ] || continue
 		! there "$name" || check "$name: attach says why" \
 			grep -q "u${NUMBER[$name]} (it has no other end on the host)" "$BED/out"
 	done

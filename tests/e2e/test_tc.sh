@@ -11,7 +11,7 @@
 # shellcheck source=tests/e2e/inside.sh
 . "$(dirname "$0")/inside.sh"
 
-ROOT_TOO='root with NET_ADMIN inside'
+ROOT_TOO='root with NET_ADMIN inside, on the listed interfaces'
 NOT_ROOT='processes without NET_ADMIN'
 COUNT=5
 MANY=200

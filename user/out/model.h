@@ -59,7 +59,7 @@ struct eg_guard_view {
 	const char *dns_resolver; /* Docker's: "none", "inside", "outside", "not known"; NULL */
 	bool dns_refused;         /* it is refused on loopback */
 	char *dns_detail;         /* what leaves outside any hook, and the fix; NULL */
-	char *holds_against;      /* "root with NET_ADMIN inside", "processes without NET_ADMIN" */
+	char *holds_against;      /* "processes without NET_ADMIN", …; NULL: nothing known */
 	struct eg_layer_view *layers;
 	size_t n_layers;
 	char **notes; /* what this kernel leaves uncovered, leftovers, hints */
