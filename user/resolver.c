@@ -113,12 +113,52 @@ static int look_at_process(pid_t pid, struct asker *asker)
 	return 1;
 }
 
-/* 1, 0, or why some process could not be looked at. */
+/* The file lists sockets, each with its local address as `0B00007F:PORT`, in the machine's order.
+ */
+static int has_socket_at(const char *path, const char *address)
+{
+	EG_AUTO_FREE char *line = NULL;
+	FILE *list = fopen(path, "re");
+	size_t room = 0;
+	int found = 0;
+
+	if (!list)
+		return -errno;
+	while (!found && getline(&line, &room, list) > 0) {
+		const char *colon = strchr(line, ':');
+
+		found = colon && strncmp(colon, address, strlen(address)) == 0;
+	}
+	fclose(list);
+	return found;
+}
+
+static int look_for_sockets(void *argument)
+{
+	union eg_addr addr;
+	char address[16];
+	__u8 family;
+	int udp, tcp;
+
+	(void)argument;
+	if (eg_addr_parse(EG_DOCKER_RESOLVER, &family, &addr, NULL) < 0)
+		return -EINVAL;
+	snprintf(address, sizeof(address), ": %08X:", addr.v4_be);
+	udp = has_socket_at("/proc/thread-self/net/udp", address);
+	tcp = has_socket_at("/proc/thread-self/net/tcp", address);
+	return udp > 0 || tcp > 0 ? 1 : udp < 0 ? udp : tcp;
+}
+
+/*
+ * 1, 0, or why some process could not be looked at. A process whose resolv.conf names other servers
+ * can ask it all the same: what counts is whether anything listens at its address.
+ */
 static int find_asker(const struct eg_netns *netns, struct asker *asker)
 {
 	pid_t pids[PIDS_MAX];
 	size_t n = 0;
 	int failed = eg_netns_pids(netns, pids, PIDS_MAX, &n);
+	int listens;
 
 	for (size_t i = 0; i < n; i++) {
 		int asks = look_at_process(pids[i], asker);
@@ -128,7 +168,11 @@ static int find_asker(const struct eg_netns *netns, struct asker *asker)
 		if (asks < 0 && !failed)
 			failed = asks;
 	}
-	return failed;
+	listens = eg_netns_run(netns, look_for_sockets, NULL);
+	if (listens <= 0)
+		return failed ? failed : listens;
+	*asker = (struct asker){.pid = n ? pids[0] : 0};
+	return 1;
 }
 
 /* --- the container that has the resolver

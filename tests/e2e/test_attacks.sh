@@ -497,6 +497,25 @@ reuse_by_tunnel() { # LAYER
 	own_namespace_down
 }
 
+# --- a resolver that no resolv.conf names ----------------------------------------------------------
+
+# Docker's own listens whatever the file says by then, and whoever knows its address can ask it.
+resolver() {
+	start_in wireguard resolver python3 "$BED_SOURCE/tests/e2e/responder.py" "$BED/resolver.ready" \
+		127.0.0.11
+	wait_until 10 test -e "$BED/resolver.ready"
+	check 'resolver: without a guard it answers' probe wireguard udp 127.0.0.11:53
+	eg attach --netns wireguard --dns tunnel --endpoint "$BED_ENDPOINT" >/dev/null 2>"$BED/out"
+	check 'resolver: attach says that it is refused' grep -q "Docker's resolver 127.0.0.11 is refused" "$BED/out"
+	check 'resolver: and it is' eval '! probe wireguard udp 127.0.0.11:53 --timeout 200'
+	check 'resolver: attach without' eg attach --netns wireguard --dns lan --endpoint "$BED_ENDPOINT" --replace
+	check 'resolver: under dns = lan it answers' probe wireguard udp 127.0.0.11:53
+	check_equal 'resolver: status says that it cannot tell' \
+		"$(eg status wireguard --json | jq -r '.guards[0].dns')" 'not known'
+	check 'resolver: detach' eg detach wireguard
+	stop resolver KILL
+}
+
 # --- the interface hidden before the first attach --------------------------------------------------------
 
 # What stands in eth0's place can be guarded, but not eth0: so nothing may be said to be guarded
@@ -527,6 +546,7 @@ files
 veto tap 5 "only the layer 'device' can guard veto0 "
 veto silence 1 'no userspace WireGuard answers'
 slow
+resolver
 witness
 ifb tcx
 reuse_by_veth tcx
