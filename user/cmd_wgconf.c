@@ -10,6 +10,8 @@
 #include "log.h"
 #include "options.h"
 #include "out/render.h"
+#include "policy/address.h"
+#include "policy/networks.h"
 #include "policy/wgcheck.h"
 #include "policy/wgrender.h"
 #include "util/cleanup.h"
@@ -325,6 +327,39 @@ static int refuse(const struct request *request, const struct source *source,
 		report->counts[EG_WGSEVERITY_ERROR] == 1 ? "" : "s");
 }
 
+static bool is_own_subnet(const struct eg_wgmodel *model, const struct eg_prefix *server)
+{
+	for (size_t i = 0; i < model->n_addresses; i++) {
+		const struct eg_prefix *subnet = &model->addresses[i].prefix;
+
+		if (subnet->len < eg_family_bits(subnet->family) &&
+		    eg_prefix_covers(subnet, server))
+			return true;
+	}
+	return false;
+}
+
+/* A private server may be the provider's, or the LAN's: no file tells. */
+static int note_dns(const struct source *source)
+{
+	EG_AUTO_WGMODEL struct eg_wgmodel *model = NULL;
+	int result = eg_wgmodel_read(source->file, &source->facts, &model);
+
+	for (size_t i = 0; result == 0 && model && i < model->n_dns; i++) {
+		const struct eg_prefix *server = &model->dns[i].prefix;
+		char name[EG_ADDRESS_TEXT_LEN];
+
+		if (!eg_addr_is_lan(server->family, &server->addr) || is_own_subnet(model, server))
+			continue;
+		eg_log_note("wgconf",
+			    "DNS = %s is taken for the provider's, and reached through the tunnel "
+			    "alone. If it stands in your LAN, nothing will answer: write the "
+			    "provider's DNS server instead",
+			    eg_prefix_format(name, server));
+	}
+	return result;
+}
+
 static int render(const struct request *request, const struct source *source,
 		  struct eg_error *error)
 {
@@ -341,6 +376,8 @@ static int render(const struct request *request, const struct source *source,
 		return eg_error_set(error, EG_EXIT_FAILED, -result, "out of memory");
 	if (report->counts[EG_WGSEVERITY_ERROR])
 		return refuse(request, source, report, error);
+	if (note_dns(source) < 0)
+		return eg_error_set(error, EG_EXIT_FAILED, ENOMEM, "out of memory");
 	if (request->in_place && source->text && strlen(text) == source->len &&
 	    memcmp(text, source->text, source->len) == 0) {
 		eg_log_note("wgconf", "%s is as it should be: nothing to write", source->safe);

@@ -74,6 +74,15 @@ check_status 'another verb' 2 "$EG" wgconf chek "$conf"
 check_status "check does not render" 2 "$EG" wgconf check --in-place "$conf"
 check_status "render has no JSON" 2 "$EG" wgconf render --json "$conf"
 
+# A private server may be the provider's, or the LAN's.
+write_conf 'DNS = 192.168.1.5'
+check_equal 'a private DNS server: said' "$("$EG" wgconf render "$conf" 2>&1 >"$BED/out" | grep -c "DNS = 192.168.1.5 is taken for the provider's")" 1
+write_conf 'DNS = 198.51.100.5'
+check_equal 'a public one: nothing to say' "$("$EG" wgconf render "$conf" 2>&1 >"$BED/out" | wc -c)" 0
+cp "$conf" "$BED/a-name-that-is-too-long.conf"
+check_equal 'a name that wg-quick does not take' "$(ids "$BED/a-name-that-is-too-long.conf" | grep -c file-name)" 1
+rm "$BED/a-name-that-is-too-long.conf"
+
 # --- render --in-place ---------------------------------------------------------------------------
 
 write_conf '# mine'

@@ -3,7 +3,7 @@
  * The check of wg0.conf. golden/wgconf/check has a pair for each finding: ID.conf has it,
  * ID-ok.conf is the same put right and has it not. golden/wgconf/shape has whole files in the
  * shapes that people publish. What the check says of each is in the .out beside it. A first line `#
- * test: WORDS` tells what is known besides: mode=0644, programs=nft.
+ * test: WORDS` tells what is known besides: mode=0644, programs=nft, name=wg0.conf.
  */
 #include <stdarg.h>
 #include <setjmp.h>
@@ -53,9 +53,17 @@ static void read_facts(const char *text, struct eg_wgfacts *facts)
 	const char *programs = strstr(text, "programs=");
 	const char *end = strchr(text, '\n');
 
+	static char file_name[64];
+	const char *name = strstr(text, "name=");
+
 	facts->ifname = "wg0";
 	if (strncmp(text, "# test:", 7) != 0)
 		return;
+	if (name && name < end) {
+		snprintf(file_name, sizeof(file_name), "%.*s", (int)strcspn(name + 5, " \n"),
+			 name + 5);
+		facts->name = file_name;
+	}
 	if (mode && mode < end) {
 		facts->have_mode = true;
 		facts->mode = (unsigned int)strtoul(mode + 5, NULL, 8);

@@ -187,6 +187,36 @@ static void check_mode(struct eg_wgchecker *checker)
 	eg_wgfix(checker, "chmod 600 %s", eg_wgname(checker));
 }
 
+/* --- the file's name -------------------------------------------------------------------------- */
+
+#define IFNAME_LEN 15
+
+/* wg-quick's own test. */
+static bool is_good_name(const char *name)
+{
+	size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				  "0123456789_=+.-");
+	const size_t end = strlen(".conf");
+
+	return !name[len] && len > end && len - end <= IFNAME_LEN &&
+	       strcmp(name + len - end, ".conf") == 0;
+}
+
+static void check_name(struct eg_wgchecker *checker)
+{
+	const char *name = checker->facts->name;
+	const char *slash = name ? strrchr(name, '/') : NULL;
+
+	name = slash ? slash + 1 : name;
+	if (!name || is_good_name(name))
+		return;
+	eg_wgfind(checker, EG_WGFINDING_FILE_NAME, EG_WGNOWHERE,
+		  "'%s' is no name that wg-quick takes: 1 to %d of a-z A-Z 0-9 _ = + . - and then "
+		  ".conf",
+		  name, IFNAME_LEN);
+	eg_wgfix(checker, "call it wg0.conf");
+}
+
 /* --- the report ------------------------------------------------------------------------------- */
 
 static int compare(const void *a, const void *b)
@@ -222,6 +252,7 @@ int eg_wgcheck(const struct eg_wgfile *file, const struct eg_wgfacts *facts,
 	checker.model = model;
 	find_secrets(&checker);
 	check_mode(&checker);
+	check_name(&checker);
 	eg_wgcheck_format(&checker);
 	eg_wgcheck_hooks(&checker);
 	eg_wgcheck_routes(&checker);

@@ -114,6 +114,8 @@ extern const char *const eg_wgseverity_names[3];
 	  "their lengths and tables")                                                              \
 	X(WORLD_READABLE, "world-readable", WARNING,                                               \
 	  "the file has the private key: whoever reads it can be this tunnel's end")               \
+	X(FILE_NAME, "file-name", WARNING,                                                         \
+	  "wg-quick names the interface after the file, and takes no other name")                  \
 	X(CANNOT_TELL, "cannot-tell", NOTE,                                                        \
 	  "this reader runs nothing and knows ip, iptables, ip6tables, sysctl and wg: what it "    \
 	  "cannot follow it does not vouch for")

@@ -50,8 +50,8 @@ static void check_place(struct eg_wgchecker *checker, const struct eg_wgline *li
 	if (line->section == wanted || line->section == EG_WGSECTION_OTHER)
 		return;
 	eg_wgfind(checker, EG_WGFINDING_WRONG_SECTION, eg_wgat(line, line->name.column),
-		  "%s belongs into %s, and stands %s", eg_wgkey_name(line->key),
-		  section_name(wanted),
+		  "%s belongs into %s, and stands %s%s", eg_wgkey_name(line->key),
+		  section_name(wanted), line->section == EG_WGSECTION_NONE ? "" : "in ",
 		  line->section == EG_WGSECTION_NONE ? "before any section"
 						     : section_name(line->section));
 	eg_wgfix(checker, "move the line to %s", section_name(wanted));

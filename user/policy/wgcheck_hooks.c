@@ -250,14 +250,41 @@ static void pair_up(struct eg_wgchecker *checker, struct pairs *pairs)
 	}
 }
 
+/* `ip route add …` as the removal: the destination and the table tell a route, all of it a rule. */
+static bool format_removal(const struct eg_wgchecker *checker, const struct eg_wgop *op,
+			   char to[EG_WGCOMMAND_LEN])
+{
+	static const char *const verbs[] = {"add", "append", "replace", "change"};
+	const struct eg_shell_command *command = eg_wgop_command(checker->model->hooks, op);
+	EG_AUTO_TEXT struct eg_text text = {};
+	size_t verb = 0;
+
+	for (size_t i = 1; i < command->n_words; i++) {
+		const char *word = command->words[i].text;
+
+		for (size_t k = 0; k < sizeof(verbs) / sizeof(verbs[0]) && !verb; k++)
+			verb = strcmp(word, verbs[k]) == 0 ? i : 0;
+		if (op->kind == EG_WGOP_ROUTE && verb && i > verb + 1 &&
+		    strcmp(word, "table") != 0 && strcmp(command->words[i - 1].text, "table") != 0)
+			continue;
+		eg_text_printf(&text, " %s", i == verb ? "del" : word);
+	}
+	eg_escape(to, EG_WGCOMMAND_LEN, text.data ? text.data : "", text.len);
+	return verb != 0;
+}
+
 /* The removal that fits what was added. */
 static void fix_not_removed(struct eg_wgchecker *checker, const struct eg_wgop *op,
 			    const char *command)
 {
+	char removal[EG_WGCOMMAND_LEN];
+
 	if (op->kind == EG_WGOP_TABLES)
 		eg_wgfix(checker, "PreDown = the same with -%c in the place of -%c%s",
 			 op->verb == 'N' ? 'X' : 'D', op->verb,
 			 op->position ? ", without the number" : "");
+	else if (format_removal(checker, op, removal))
+		eg_wgfix(checker, "PreDown = ip%s", removal);
 	else
 		eg_wgfix(checker, "PreDown = the same with 'del' (%s)", command);
 }

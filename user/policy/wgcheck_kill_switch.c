@@ -202,14 +202,15 @@ static bool accepts_lan(const struct chain *chain, const struct eg_prefix *prefi
 static void check_lan_accepted(struct eg_wgchecker *checker, const struct chain *chain)
 {
 	const struct eg_wgmodel *model = checker->model;
+	bool sure = false;
 
 	for (size_t i = 0; i < model->hooks->n_ops; i++) {
 		const struct eg_wgop *op = &model->hooks->ops[i];
 		char name[EG_ADDRESS_TEXT_LEN];
 
-		if (!eg_wgop_excludes(op) || op->prefix.family != chain->family ||
-		    op->table != EG_WGTABLE_MAIN || !is_private(&op->prefix) ||
-		    accepts_lan(chain, &op->prefix))
+		if ((!eg_wgop_excludes(op) && !(eg_wgop_rule_excludes(model, op, &sure) && sure)) ||
+		    op->prefix.family != chain->family || op->table != EG_WGTABLE_MAIN ||
+		    !is_private(&op->prefix) || accepts_lan(chain, &op->prefix))
 			continue;
 		eg_prefix_format(name, &op->prefix);
 		eg_wgfind(checker, EG_WGFINDING_LAN_NOT_ACCEPTED, op->place,

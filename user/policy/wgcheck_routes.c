@@ -11,6 +11,7 @@
 struct exclusion {
 	bool main;   /* by a route in the main table */
 	bool policy; /* in the one that the tunnel's rules look into */
+	bool rule;   /* by an `ip rule` */
 	bool unsure; /* by something that may run or not */
 	const struct eg_wgop *op;
 };
@@ -25,6 +26,7 @@ static struct exclusion find_exclusion(const struct eg_wgmodel *model,
 				       const struct eg_prefix *network)
 {
 	struct exclusion found = {};
+	bool sure = false;
 
 	for (size_t i = 0; i < model->hooks->n_ops; i++) {
 		const struct eg_wgop *op = &model->hooks->ops[i];
@@ -32,6 +34,10 @@ static struct exclusion find_exclusion(const struct eg_wgmodel *model,
 		if (op->kind == EG_WGOP_ROUTE && eg_wgkey_is_up(op->phase) &&
 		    (op->unknown_prefix || (op->conditional && op->has_prefix)) && !op->to_tunnel)
 			found.unsure = true;
+		if (eg_wgop_rule_excludes(model, op, &sure) && touch(&op->prefix, network)) {
+			found.rule |= sure;
+			found.unsure |= !sure;
+		}
 		if (!eg_wgop_excludes(op) || !touch(&op->prefix, network))
 			continue;
 		found.op = found.op ? found.op : op;
@@ -100,7 +106,10 @@ static void check_network(struct eg_wgchecker *checker, const struct eg_prefix *
 	char name[EG_ADDRESS_TEXT_LEN];
 	bool enough;
 
-	eg_prefix_format(name, network);
+	if (found.rule)
+		return;
+	/* a narrower subnet of the file's own is what it is about */
+	eg_prefix_format(name, found.op ? &found.op->prefix : network);
 	if (model->way == EG_WGWAY_MAIN)
 		enough = found.main;
 	else if (suppress)
@@ -258,6 +267,25 @@ static const struct eg_wgop *excluded_by(const struct eg_wgmodel *model,
 	return op;
 }
 
+/* By a rule, where no route of the main table sends the address into the tunnel. */
+static const struct eg_wgop *excluded_by_rule(const struct eg_wgmodel *model,
+					      const struct eg_prefix *address)
+{
+	const struct eg_wgop *route = route_of(model, address);
+	bool sure = false;
+
+	if (route && route->to_tunnel)
+		return NULL;
+	for (size_t i = 0; i < model->hooks->n_ops; i++) {
+		const struct eg_wgop *op = &model->hooks->ops[i];
+
+		if (eg_wgop_rule_excludes(model, op, &sure) && sure &&
+		    eg_prefix_covers(&op->prefix, address))
+			return op;
+	}
+	return NULL;
+}
+
 static void check_dns(struct eg_wgchecker *checker)
 {
 	const struct eg_wgmodel *model = checker->model;
@@ -267,14 +295,18 @@ static void check_dns(struct eg_wgchecker *checker)
 		char server[EG_ADDRESS_TEXT_LEN], network[EG_ADDRESS_TEXT_LEN];
 
 		if (!op)
+			op = excluded_by_rule(model, &model->dns[i].prefix);
+		if (!op)
 			continue;
 		eg_prefix_format(server, &model->dns[i].prefix);
 		eg_wgfind(checker, EG_WGFINDING_DNS_IN_LAN, model->dns[i].place,
 			  "the DNS server %s is inside %s, which line %u sends past the tunnel",
 			  server, eg_prefix_format(network, &op->prefix), op->place.line);
 		eg_wgfix(checker,
-			 "send it into the tunnel: PostUp = ip -4 route replace %s dev %%i; ip -4 "
-			 "route replace %s dev %%i table $(wg show %%i fwmark)",
+			 "if it is the provider's, send it into the tunnel: PostUp = ip -4 route "
+			 "replace %s dev %%i; ip -4 route replace %s dev %%i table $(wg show %%i "
+			 "fwmark); if it stands in your LAN, write the provider's instead: DNS = "
+			 "ADDRESS",
 			 server, server);
 	}
 }
@@ -293,6 +325,7 @@ static void check_loop(struct eg_wgchecker *checker, const struct eg_wgendpoint 
 		       const struct eg_prefix *address)
 {
 	const struct eg_wgmodel *model = checker->model;
+	char version = address->family == EG_FAMILY_IPV6 ? '6' : '4';
 	char name[EG_ADDRESS_TEXT_LEN];
 
 	if (model->way != EG_WGWAY_MAIN || !eg_wgmodel_tunnels(model, address) ||
@@ -302,9 +335,10 @@ static void check_loop(struct eg_wgchecker *checker, const struct eg_wgendpoint 
 	eg_wgfind(checker, EG_WGFINDING_ENDPOINT_IN_TUNNEL, endpoint->place,
 		  "AllowedIPs send packets to the endpoint %s into the tunnel", name);
 	eg_wgfix(checker,
-		 "AllowedIPs = 0.0.0.0/0, ::/0 (wg-quick then sees to it); or a route of "
-		 "its own in PostUp: ip route replace %s $via",
-		 name);
+		 "AllowedIPs = 0.0.0.0/0, ::/0 (wg-quick then sees to it); or a route of its own: "
+		 "PostUp = via=$(ip -%c route show default | sed -n '1s/^default \\(.*dev [^ "
+		 "]*\\).*/\\1/p'); ip -%c route replace %s $via",
+		 version, version, name);
 }
 
 static void check_endpoints(struct eg_wgchecker *checker)

@@ -215,6 +215,35 @@ static void read_route(struct reader *reader, const struct eg_shell_command *com
 	}
 }
 
+/* wg-quick's own two rules come right before that of the main table, 32766. */
+#define PRIORITY_FIRST_OF_WG_QUICK 32764
+
+/* `to PREFIX lookup TABLE priority N` */
+static void read_rule(const struct eg_shell_command *command, size_t from, struct eg_wgop *op)
+{
+	static const char *const priorities[] = {"priority", "pref", "preference", "order", NULL};
+
+	op->late = op->phase == EG_WGKEY_PRE_UP; /* wg-quick puts its own before it */
+	for (size_t i = from; i < command->n_words; i++) {
+		const char *word = word_at(command, i);
+		bool more = i + 1 < command->n_words;
+
+		if (more && same(word, "to")) {
+			take_prefix(op, &command->words[++i]);
+		} else if (more && (same(word, "table") || same(word, "lookup"))) {
+			take_table(op, &command->words[++i]);
+		} else if (more && one_of(word, priorities)) {
+			op->late = strtoul(word_at(command, ++i), NULL, 0) >=
+				   PRIORITY_FIRST_OF_WG_QUICK;
+		} else if (more && begins("suppress_prefixlength", word)) {
+			op->suppresses = true;
+			i++;
+		} else {
+			op->narrow = true;
+		}
+	}
+}
+
 static void add_route_spec(struct eg_text *text, const struct eg_wgop *op,
 			   const struct eg_shell_command *command, size_t from)
 {
@@ -295,12 +324,7 @@ static void read_ip(struct reader *reader, const struct eg_shell_command *comman
 		add_route_spec(&spec, op, command, at);
 	} else if (begins(object, "rule")) {
 		op->kind = EG_WGOP_RULE;
-		for (size_t i = at; i + 1 < command->n_words; i++) {
-			op->suppresses |= begins("suppress_prefixlength", word_at(command, i));
-			if (same(word_at(command, i), "table") ||
-			    same(word_at(command, i), "lookup"))
-				take_table(op, &command->words[i + 1]);
-		}
+		read_rule(command, at, op);
 		eg_text_printf(&spec, "rule %d", op->family);
 		add_words(reader, &spec, command, at);
 	}

@@ -56,6 +56,8 @@ struct eg_wgop {
 	bool has_via, has_dev;
 	/* rules */
 	bool suppresses; /* suppress_prefixlength */
+	bool narrow;     /* more than where to */
+	bool late;       /* asked after those of wg-quick */
 	/* nft */
 	bool drops; /* has a verdict that may be a kill switch */
 	/* iptables */

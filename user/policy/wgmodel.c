@@ -258,6 +258,15 @@ bool eg_wgop_excludes(const struct eg_wgop *op)
 	       eg_wgkey_is_up(op->phase) && op->has_prefix && !op->to_tunnel && !op->conditional;
 }
 
+bool eg_wgop_rule_excludes(const struct eg_wgmodel *model, const struct eg_wgop *op, bool *ret_sure)
+{
+	if (op->kind != EG_WGOP_RULE || op->act == EG_WGACT_DELETE || !eg_wgkey_is_up(op->phase) ||
+	    !op->has_prefix || op->table != EG_WGTABLE_MAIN || op->suppresses)
+		return false;
+	*ret_sure = model->way == EG_WGWAY_RULES && !op->conditional && !op->narrow && !op->late;
+	return model->way == EG_WGWAY_RULES || model->way == EG_WGWAY_NUMBER;
+}
+
 bool eg_wgop_in_policy_table(const struct eg_wgmodel *model, const struct eg_wgop *op)
 {
 	if (op->table == EG_WGTABLE_FWMARK)

@@ -70,6 +70,10 @@ bool eg_wgmodel_tunnels(const struct eg_wgmodel *model, const struct eg_prefix *
 
 /* Whether a hook adds a route for part of the internet or the LAN past the tunnel, for good. */
 bool eg_wgop_excludes(const struct eg_wgop *op);
+/* Whether it is a rule that sends a prefix to the main table: past the tunnel's own rules, where it
+ * is asked before them and says nothing else (`ret_sure`). */
+bool eg_wgop_rule_excludes(const struct eg_wgmodel *model, const struct eg_wgop *op,
+			   bool *ret_sure);
 /* Whether the table that it goes to is the one that the tunnel's rules look into. */
 bool eg_wgop_in_policy_table(const struct eg_wgmodel *model, const struct eg_wgop *op);
 
