@@ -95,9 +95,8 @@ EG_INLINE void eg_socket_watch(const struct eg_blocked *blocked, __u32 ifindex, 
 /* Counts and shows what was refused, and says what the hook is to do. blocked->pkt is filled in. */
 EG_INLINE int eg_socket_blocked(const struct eg_maker *owner, struct eg_blocked *blocked,
 				const struct eg_tables *tables, enum eg_reason reason,
-				__u32 ifindex)
+				__u32 ifindex, int is_probe)
 {
-	const int is_probe = eg_cookie_is_probe(blocked->socket_cookie);
 	__u32 would = tables->config->flags & EG_CONFIG_AUDIT ? 1 : 0;
 	__u64 now = bpf_ktime_get_ns();
 
@@ -213,7 +212,7 @@ EG_INLINE int eg_socket_connect(struct bpf_sock_addr *ctx, struct bpf_sock *sk,
 		return EG_SOCKET_PASS;
 	blocked->socket_cookie = bpf_get_socket_cookie(ctx);
 	return eg_socket_blocked(bpf_sk_storage_get(&owners, sk, NULL, 0), blocked, &tables, reason,
-				 sk->bound_dev_if);
+				 sk->bound_dev_if, eg_cookie_is_probe(blocked->socket_cookie));
 }
 
 SEC("cgroup/connect4")
@@ -275,6 +274,14 @@ int eg_connect6(struct bpf_sock_addr *ctx)
 
 /* --- setsockopt ----------------------------------------------------------------------------- */
 
+/* Whether this process is `verify`: of a packet socket no cookie is known here. */
+EG_GLOBAL int eg_pid_is_probe(__u32 pid)
+{
+	const struct eg_probes *of_verify = eg_probes_live();
+
+	return of_verify && pid && of_verify->pid == pid;
+}
+
 /*
  * PACKET_QDISC_BYPASS: what such a packet socket sends never comes by tc egress. The kernel tells
  * no maker of a packet socket, but here it is the process itself that asks.
@@ -290,7 +297,8 @@ int eg_setsockopt(struct bpf_sockopt *ctx)
 	if (value + 1 > (const __s32 *)ctx->optval_end || !*value || eg_tables_open(&tables))
 		return EG_SOCKET_PASS;
 	eg_owner_current(&owner);
-	return eg_socket_blocked(&owner, &blocked, &tables, EG_REASON_QDISC_BYPASS, 0);
+	return eg_socket_blocked(&owner, &blocked, &tables, EG_REASON_QDISC_BYPASS, 0,
+				 eg_pid_is_probe(owner.pid));
 }
 
 #endif /* EG_SOCKET_H */

@@ -275,14 +275,17 @@ EG_INLINE __u32 eg_counter_index(enum eg_layer layer, __u32 would, enum eg_reaso
 /*
  * The sockets that `verify` sends from just now. Told by their cookies, which nobody can forge, and
  * for a short time only, so that a killed one leaves nothing to clean. Asked for blocked packets
- * alone, after the verdict.
+ * alone, after the verdict. Where the kernel tells no cookie, at setsockopt, its process is asked
+ * for.
  */
 #define EG_PROBE_SOCKETS 8
 struct eg_probes {
 	__u64 until_ns;
 	__u64 cookies[EG_PROBE_SOCKETS]; /* 0: none */
+	__u32 pid;                       /* as programs see it, 0: not known */
+	__u32 pad;
 };
-_Static_assert(sizeof(struct eg_probes) == 72, "ABI");
+_Static_assert(sizeof(struct eg_probes) == 80, "ABI");
 
 /* --- what was blocked lately ---------------------------------------------------------------- */
 

@@ -325,17 +325,6 @@ static struct eg_endpoint find_endpoint(const struct subject *subject)
 	return (struct eg_endpoint){.family = EG_FAMILY_NONE};
 }
 
-static bool has_layer(const struct subject *subject, enum eg_layer layer)
-{
-	const struct eg_guard_view *guard = subject->guard_view;
-
-	for (size_t i = 0; guard && i < guard->n_layers; i++) {
-		if (strcmp(guard->layers[i].name, eg_layer_names[layer]) == 0)
-			return strcmp(guard->layers[i].state, "attached") == 0;
-	}
-	return false;
-}
-
 static int verify(struct subject *subject, struct eg_error *error)
 {
 	struct eg_verify_request request = {.netns = &subject->netns,
@@ -350,7 +339,6 @@ static int verify(struct subject *subject, struct eg_error *error)
 	if (result < 0)
 		return result;
 	request.guard = subject->guard;
-	request.socket_layer = has_layer(subject, EG_LAYER_SOCKET);
 	request.endpoint = find_endpoint(subject);
 	request.mark = find_mark(subject);
 	result = eg_verify_run(&request, &subject->view, error);

@@ -78,6 +78,8 @@ struct run {
 	size_t n_lanes;
 	__u64 recent[EG_PROBE_SOCKETS]; /* cookies that the guard knows to be ours */
 	size_t n_recent;
+	__u32 pid;            /* ours, as the guard sees it; 0: not known */
+	struct trial *bypass; /* the last that asked for PACKET_QDISC_BYPASS */
 	struct sent_by *cookies;
 	size_t n_cookies;
 	size_t done, all;
@@ -178,22 +180,37 @@ static void on_frame(const __u8 *frame, size_t len, void *argument)
 		trial->evidence.seen++;
 }
 
+static void note_event(const struct eg_event *event, struct eg_evidence *evidence)
+{
+	evidence->reason[event->layer] = event->reason;
+	if (event->verdict == EG_VERDICT_DROP)
+		evidence->dropped[event->layer]++;
+	else if (event->verdict == EG_VERDICT_WOULD_DROP)
+		evidence->would_drop[event->layer]++;
+}
+
+/* The guard refused an option to a process, and knows of no socket. */
+static bool is_our_bypass(const struct run *run, const struct eg_event *event)
+{
+	return run->bypass && event->layer == EG_LAYER_SOCKET && event->flags & EG_EVENT_PROBE &&
+	       event->reason == EG_REASON_QDISC_BYPASS;
+}
+
 static int on_event(const struct eg_event *event, void *argument)
 {
 	struct run *run = argument;
 
-	if (!event->socket_cookie || event->layer >= EG_LAYER_COUNT)
+	if (event->layer >= EG_LAYER_COUNT)
 		return 0;
+	if (!event->socket_cookie) {
+		if (is_our_bypass(run, event))
+			note_event(event, &run->bypass->evidence);
+		return 0;
+	}
 	for (size_t i = run->n_cookies; i > 0; i--) {
-		struct eg_evidence *evidence = &run->cookies[i - 1].trial->evidence;
-
 		if (run->cookies[i - 1].cookie != event->socket_cookie)
 			continue;
-		evidence->reason[event->layer] = event->reason;
-		if (event->verdict == EG_VERDICT_DROP)
-			evidence->dropped[event->layer]++;
-		else if (event->verdict == EG_VERDICT_WOULD_DROP)
-			evidence->would_drop[event->layer]++;
+		note_event(event, &run->cookies[i - 1].trial->evidence);
 		break;
 	}
 	return 0;
@@ -289,6 +306,14 @@ static __u16 random_port(void)
 	return (__u16)(PORT_MIN + port % PORT_RANGE);
 }
 
+static int tell_guard(struct run *run)
+{
+	if (!run->request->guard)
+		return 0;
+	return eg_guard_set_probes(run->request->guard, run->recent, run->n_recent, run->pid,
+				   PROBES_MS);
+}
+
 /* From now on the guard counts what this socket sends as ours. */
 static int announce(struct run *run, const struct eg_prober *prober, struct trial *trial)
 {
@@ -297,13 +322,11 @@ static int announce(struct run *run, const struct eg_prober *prober, struct tria
 	if (run->n_cookies == COOKIES_MAX)
 		return -E2BIG;
 	run->cookies[run->n_cookies++] = (struct sent_by){.cookie = cookie, .trial = trial};
-	if (!run->request->guard)
-		return 0;
 	memmove(run->recent + 1, run->recent, sizeof(run->recent) - sizeof(run->recent[0]));
 	run->recent[0] = cookie;
 	if (run->n_recent < EG_PROBE_SOCKETS)
 		run->n_recent++;
-	return eg_guard_set_probes(run->request->guard, run->recent, run->n_recent, PROBES_MS);
+	return tell_guard(run);
 }
 
 static void note_refusal(struct trial *trial, const struct eg_refusal *refusal)
@@ -337,8 +360,18 @@ static void send_trial(struct lane *lane, struct trial *trial, enum eg_probe_way
 		.probe = &trial->probe,
 	};
 	struct eg_refusal refusal = {};
-	int result = eg_prober_open(&request, ret_prober, &refusal);
+	int result = 0;
 
+	/* Before the socket is made, as the option may be refused. */
+	if (way == EG_WAY_BYPASS) {
+		run->bypass = trial;
+		result = tell_guard(run);
+	}
+	if (result < 0) {
+		run->failed = result;
+		return;
+	}
+	result = eg_prober_open(&request, ret_prober, &refusal);
 	if (result == 0) {
 		result = announce(run, *ret_prober, trial);
 		if (result < 0) {
@@ -378,8 +411,6 @@ static void try_trial(struct lane *lane, struct trial *trial, enum eg_probe_way 
 				   ? is_accounted_for(&lane->routed4.evidence)
 				   : is_accounted_for(&lane->routed6.evidence);
 	send_trial(lane, trial, way, flags, &prober);
-	evidence->socket_layer = way == EG_WAY_BYPASS && evidence->refused_errno == EPERM &&
-				 lane->run->request->socket_layer;
 	if (lane->far_end)
 		evidence->control = fence(lane, lane->control ? FENCE_WAIT_MS : BLIND_WAIT_MS);
 	else
@@ -852,6 +883,23 @@ static int check_tunnel(struct run *run, const struct eg_tunnel *tunnel)
 
 /* --- all of it ------------------------------------------------------------------------------- */
 
+static int make_socket(void *argument)
+{
+	int *fd = argument;
+
+	*fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	return *fd < 0 ? -errno : 0;
+}
+
+/* Asked of the guard, for getpid() tells another number inside of a PID namespace. */
+static void learn_pid(struct run *run)
+{
+	EG_AUTO_CLOSE int fd = -1;
+
+	if (run->request->guard && eg_netns_run(run->request->netns, make_socket, &fd) == 0)
+		run->pid = eg_guard_maker_of(run->request->guard, fd);
+}
+
 static int open_run(struct run *run, struct eg_error *error)
 {
 	const struct eg_verify_request *request = run->request;
@@ -871,6 +919,7 @@ static int open_run(struct run *run, struct eg_error *error)
 	if (result < 0)
 		return result;
 	run->beat_ns = now_ns();
+	learn_pid(run);
 	for (size_t i = 0; i < request->survey->n_underlays && result == 0; i++) {
 		struct lane *lane = &run->lanes[run->n_lanes++];
 
@@ -896,15 +945,26 @@ static void close_run(struct run *run)
 		eg_prober_close(run->lanes[i].arp);
 	}
 	if (run->viewer && run->request->guard)
-		eg_guard_set_probes(run->request->guard, NULL, 0, 0);
+		eg_guard_set_probes(run->request->guard, NULL, 0, 0, 0);
 	eg_viewer_close(run->viewer);
 	free(run->lanes);
 	free(run->cookies);
 }
 
+static int doubt_nothing_tried(struct run *run)
+{
+	if (!run->n_lanes)
+		return eg_verify_doubt(run->view, "there is no interface that leads out but "
+						  "tunnels, so there was nothing to try");
+	if (!run->all)
+		return eg_verify_doubt(run->view, "every interface that leads out is down, so "
+						  "there was nothing to try");
+	return 0;
+}
+
 static int run_lanes(struct run *run)
 {
-	int result = 0;
+	int result = doubt_nothing_tried(run);
 
 	for (size_t i = 0; i < run->n_lanes && result == 0; i++)
 		result = start_lane(&run->lanes[i]);

@@ -14,7 +14,6 @@ struct eg_verify_request {
 	const struct eg_netns *netns;
 	const struct eg_survey *survey;
 	struct eg_guard *guard;      /* NULL: whatever else is there is tried */
-	bool socket_layer;           /* the guard has it: it may refuse to make a socket */
 	struct eg_endpoint endpoint; /* family NONE: none is known */
 	__u32 mark;                  /* to be forged */
 	/* Called before each row; NULL: nobody watches. */

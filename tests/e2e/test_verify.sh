@@ -73,6 +73,14 @@ configuration() {
 	in_ns wireguard nft list ruleset 2>/dev/null
 }
 
+probes_are_announced() {
+	[ "$(bed_bpftool -j map dump pinned "$EG_PIN_DIR/wireguard/probes" | jq '.[0].formatted.value.until_ns')" != 0 ]
+}
+# counted WHAT: packets under the reason qdisc-bypass.
+bypasses() {
+	eg status wireguard --json | jq ".guards[0].counters.$1[\"qdisc-bypass\"].packets"
+}
+
 all_rows=37
 bed_up
 configuration >"$BED/before"
@@ -153,6 +161,51 @@ start stranger bash -c 'while :; do "$@"; done' - "$PROBE" udp 198.51.100.222:53
 verify 0 'guard and a stranger' wireguard
 stop stranger
 check 'guard and a stranger: counted as such' test "$(eg status wireguard --json | jq '.guards[0].counters.dropped.public.packets')" -gt 10
+
+# --- where the layer `socket` refuses PACKET_QDISC_BYPASS ---------------------------------------------
+
+refuses_bypass() {
+	eg status wireguard --json | jq -e '.guards[0].layers[]|select(.name=="socket" and .state=="attached")|
+		.detail|contains(" setsockopt;")' >/dev/null
+}
+eg detach wireguard >/dev/null
+EGRESSGUARD_NO_SETSOCKOPT=0 check 'attach' attach
+if refuses_bypass; then
+	for round in first second; do # the second finds nothing of the first
+		verify 0 "bypass refused: $round" wireguard
+		check_equal "bypass refused: $round: by socket" "$(by bypass) $(by bypass6)" \
+			'stopped socket qdisc-bypass stopped socket qdisc-bypass'
+		check_equal "bypass refused: $round: it says what it did not try" \
+			"$(json '.underlays[0].rows[]|select(.name=="bypass").detail')" \
+			'refused, so the layers beneath were not tried by it'
+		check_equal "bypass refused: $round: peer is tried all the same" "$(by xdp) $(by xdp6)" \
+			'stopped peer public stopped peer public'
+	done
+	check_equal 'bypass refused: counted as probes' "$(bypasses probes.dropped)" 4
+	check_equal 'bypass refused: nothing is counted as a real drop' \
+		"$(eg status wireguard --json | jq '[.guards[0].counters.dropped[].packets]|add')" 0
+	check_equal 'bypass refused: nothing in what was blocked lately' \
+		"$(eg status wireguard --json | jq -c '.guards[0].recent')" '[]'
+	# Another process that asks for it meanwhile is none of verify's.
+	start first "$EG" verify --pin-dir "$EG_PIN_DIR" wireguard --json
+	wait_until 5 probes_are_announced
+	kill -STOP "${BED_PIDS[first]}"
+	check_status 'bypass refused: a stranger meanwhile' 1 in_ns wireguard python3 -c "import socket
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0); s.setsockopt(263, 20, 1)"
+	check_equal 'bypass refused: a stranger is counted as such' "$(bypasses dropped)" 1
+	kill -CONT "${BED_PIDS[first]}"
+	wait "${BED_PIDS[first]}" && status=0 || status=$?
+	unset 'BED_PIDS[first]'
+	check_equal 'bypass refused: and verify goes on' "$status" 0
+	# In a PID namespace of its own it has another number there than the guard sees.
+	unshare --pid --fork --mount-proc "$EG" verify --pin-dir "$EG_PIN_DIR" wireguard --json >"$BED/verify.json"
+	check_equal 'bypass refused: in a PID namespace' "$(by bypass)" 'stopped socket qdisc-bypass'
+	check_equal 'bypass refused: in a PID namespace: nothing is counted as real' "$(bypasses dropped)" 1
+else
+	skip 'bypass refused' 'this kernel has no such hook'
+fi
+eg detach wireguard >/dev/null
+check 'attach' attach
 
 # --- tunnel, DNS, IPv6, LAN --------------------------------------------------------------------------
 
@@ -313,9 +366,6 @@ eg detach wireguard >/dev/null
 # --- who else ----------------------------------------------------------------------------------------
 
 check 'attach' attach
-probes_are_announced() {
-	[ "$(bed_bpftool -j map dump pinned "$EG_PIN_DIR/wireguard/probes" | jq '.[0].formatted.value.until_ns')" != 0 ]
-}
 start first "$EG" verify --pin-dir "$EG_PIN_DIR" wireguard --json
 wait_until 5 probes_are_announced
 kill -STOP "${BED_PIDS[first]}"

@@ -155,9 +155,11 @@ int eg_guard_recent(struct eg_guard *guard, struct eg_recent **ret_recent, size_
 
 /* --- probes of `verify` ---------------------------------------------------------------------- */
 
-int eg_guard_set_probes(struct eg_guard *guard, const __u64 *cookies, size_t n, unsigned int ms)
+int eg_guard_set_probes(struct eg_guard *guard, const __u64 *cookies, size_t n, __u32 pid,
+			unsigned int ms)
 {
-	struct eg_probes probes = {.until_ns = n ? eg_monotonic_ns() + ms * 1000000ULL : 0};
+	struct eg_probes probes = {.until_ns = n || pid ? eg_monotonic_ns() + ms * 1000000ULL : 0,
+				   .pid = pid};
 	__u32 zero = 0;
 
 	if (guard->other_abi)
@@ -168,6 +170,16 @@ int eg_guard_set_probes(struct eg_guard *guard, const __u64 *cookies, size_t n, 
 		probes.cookies[i] = cookies[i];
 	return bpf_map_update_elem(guard->maps[EG_MAP_PROBES], &zero, &probes, BPF_ANY) < 0 ? -errno
 											    : 0;
+}
+
+__u32 eg_guard_maker_of(struct eg_guard *guard, int socket_fd)
+{
+	struct eg_maker maker = {};
+
+	if (guard->other_abi ||
+	    bpf_map_lookup_elem(guard->maps[EG_MAP_OWNERS], &socket_fd, &maker) < 0)
+		return 0;
+	return maker.pid;
 }
 
 int eg_guard_has_probes(struct eg_guard *guard)

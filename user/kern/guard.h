@@ -175,9 +175,15 @@ int eg_guard_recent(struct eg_guard *guard, struct eg_recent **ret_recent, size_
 
 /* --- probes --------------------------------------------------------------------------------- */
 
-/* Has what these sockets send (at most EG_PROBE_SOCKETS; none: n 0) counted apart, as `verify`'s,
- * for `ms` from now. No verdict changes by it. */
-int eg_guard_set_probes(struct eg_guard *guard, const __u64 *cookies, size_t n, unsigned int ms);
+/* Has what these sockets send (at most EG_PROBE_SOCKETS), and the socket options that the process
+ * `pid` asks for, counted apart, as `verify`'s, for `ms` from now. Neither sockets nor `pid`: ends
+ * it. No verdict changes by it. */
+int eg_guard_set_probes(struct eg_guard *guard, const __u64 *cookies, size_t n, __u32 pid,
+			unsigned int ms);
+
+/* The process that made this socket, by the number that programs see, which in a PID namespace is
+ * not our own. 0: not known. */
+__u32 eg_guard_maker_of(struct eg_guard *guard, int socket_fd);
 
 /* Whether a `verify` is at work on it, or was until it was killed a moment ago. */
 int eg_guard_has_probes(struct eg_guard *guard);

@@ -115,6 +115,14 @@ static void judge_inside(const struct eg_evidence *evidence, struct eg_row_verdi
 	    eg_row_result_names[twin.result], twin.detail[0] ? ", " : "", twin.detail);
 }
 
+/* Not even a socket that could send so was to be had. */
+static void judge_forbidden(const struct eg_evidence *evidence, struct eg_row_verdict *verdict)
+{
+	judge_dropped(evidence, EG_LAYER_SOCKET, verdict);
+	if (verdict->result == EG_ROW_STOPPED && evidence->watched)
+		say(verdict, EG_ROW_STOPPED, "refused, so the layers beneath were not tried by it");
+}
+
 /* The layer `socket` made no packet of it; that the packet would have been stopped counts, too. */
 static void judge_refused(const struct eg_evidence *evidence, struct eg_row_verdict *verdict)
 {
@@ -186,6 +194,8 @@ void eg_row_judge(const struct eg_evidence *evidence, struct eg_row_verdict *ret
 		say(&verdict, EG_ROW_NOT_HERE, "%s", evidence->call ? evidence->call : "");
 	} else if (layer == EG_LAYER_SOCKET && evidence->twin) {
 		judge_refused(evidence, &verdict);
+	} else if (layer == EG_LAYER_SOCKET && !evidence->ordinary) {
+		judge_forbidden(evidence, &verdict);
 	} else if (layer >= 0) {
 		judge_dropped(evidence, layer, &verdict);
 	} else if (would >= 0) {
@@ -193,10 +203,6 @@ void eg_row_judge(const struct eg_evidence *evidence, struct eg_row_verdict *ret
 		say(&verdict, evidence->watched ? EG_ROW_UNKNOWN : EG_ROW_LEAKED,
 		    evidence->watched ? "audit mode let it pass, but the far end did not see it"
 				      : "audit mode: it would have been dropped");
-	} else if (evidence->guarded && evidence->call && evidence->socket_layer) {
-		verdict.layer = EG_LAYER_SOCKET;
-		say(&verdict, EG_ROW_STOPPED, "%s: %s", evidence->call,
-		    strerror(evidence->refused_errno));
 	} else if (evidence->guarded && evidence->events_lost) {
 		say(&verdict, EG_ROW_UNKNOWN, "%llu events of the guard were lost",
 		    (unsigned long long)evidence->events_lost);

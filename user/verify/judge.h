@@ -24,8 +24,7 @@ struct eg_evidence {
 	int refused_errno; /* why */
 
 	/* whoever could stop it */
-	bool guarded;      /* there is a guard, and its events are watched */
-	bool socket_layer; /* it refuses to make such sockets */
+	bool guarded; /* there is a guard, and its events are watched */
 	__u32 dropped[EG_LAYER_COUNT];
 	__u32 would_drop[EG_LAYER_COUNT];
 	enum eg_reason reason[EG_LAYER_COUNT]; /* the last one of that layer */
