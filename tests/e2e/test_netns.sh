@@ -181,6 +181,33 @@ probe wireguard raw "${LEAKS[0]}:7009" --source 203.0.113.99 || true
 check 'a forged source' grep -q '^netns source 1$' <(guard_counted wireguard dropped)
 check_equal 'big, forged: nothing leaves' "$(arrived leaked)" 0
 
+# What verify sends is counted apart here, too. By an interface that only this layer judges it finds a
+# leak: packet sockets.
+of_verify() { # JQ-FILE: what of it the layer blocked, by its test addresses
+	jq -s '[.[] | select(.layer == "netns" and (.dst == "198.51.100.222" or .dst == "2001:db8:6567:7264::222"))]' "$1"
+}
+blocked_of() { # JQ: of the guard's counters
+	eg status wireguard --json | jq "[.guards[0].counters.$1[].packets] | add"
+}
+start watch "$EG" events --pin-dir "$EG_PIN_DIR" wireguard --json
+sleep 0.5
+ip -n wireguard route add 2001:db8:6567:7264::222/128 via fd00:30::1 # or IPv6 gets no further than the routes
+before=$(blocked_of probes.dropped)
+status=0
+eg verify wireguard --json >"$BED/verify" || status=$?
+check_equal 'verify: a leak' "$status" 4
+stop watch
+grep '^{' "$BED/watch.log" | grep '"type":"packet"' >"$BED/watched" || true
+of_verify "$BED/watched" >"$BED/of-verify"
+check 'verify: ordinary sockets are stopped by netns' jq -e '[.underlays[] | select(.name == "eth1").rows[] |
+	select((.name == "udp" or .name == "udp6") and .result == "stopped" and .layer == "netns")] | length == 2' "$BED/verify"
+check 'verify: its events at netns' jq -e 'length > 8' "$BED/of-verify"
+check 'verify: all of them are marked as probes' jq -e 'all(.probe)' "$BED/of-verify"
+check 'verify: and counted as such' test "$(blocked_of probes.dropped)" -gt "$before"
+eg status wireguard --json | jq -c '.guards[0].recent[]' >"$BED/recent"
+check_equal 'verify: nothing of it in what was blocked lately' "$(of_verify "$BED/recent")" '[]'
+forget
+
 # The known limit, which status and the manual name.
 probe wireguard packet "${LEAKS[0]}:7001" --interface eth1 --source 172.30.0.2 \
 	--mac "$(far_mac)" || true
