@@ -404,3 +404,16 @@ bed_container ''
 check_status 'a new namespace: the guard is not its' 1 eg verify wireguard
 verify 4 'a new namespace: unguarded' --netns wireguard
 check_equal 'a new namespace: no guard is named' "$(json .guard)" null
+
+# --- nothing to try ----------------------------------------------------------------------------------
+
+bed_namespace alone
+verify 1 'no interface' --netns alone
+check_equal 'no interface: why' "$(doubts)" \
+	'there is no interface that leads out but tunnels, so there was nothing to try'
+table 1 'no interface' 'cannot tell: of 0 ways out that were tried, 0 are known to be closed' --netns alone
+check 'no interface: the table: why' grep -q 'there was nothing to try' "$BED/verify.txt"
+ip -n alone link add down0 type veth peer name down1 netns host
+verify 1 'all are down' --netns alone
+check_equal 'all are down: why' "$(doubts)" 'every interface that leads out is down, so there was nothing to try'
+ip netns delete alone
