@@ -101,6 +101,16 @@ _egressguard_explain() { # PIN-DIR
 	esac
 }
 
+# What goes with one of the two verbs of wgconf and not with the other is not offered to the other.
+_egressguard_wgconf_options() { # PROGRAM VERB
+	local not='^$'
+	case $2 in
+	check) not='^--kill-switch$\|^--in-place$' ;;
+	render) not='^--json$\|^--root$' ;;
+	esac
+	_egressguard_options "$1" wgconf | grep -v -- "$not"
+}
+
 _egressguard() {
 	local program=$1 current=$2 previous=$3 command=${COMP_WORDS[1]-} words='' i
 	local pin_dir=/sys/fs/bpf/egressguard
@@ -129,6 +139,7 @@ _egressguard() {
 	_egressguard_value "$previous" "$current" && return
 
 	case $command,$current in
+	wgconf,-*) words=$(_egressguard_wgconf_options "$program" "${COMP_WORDS[2]}") ;;
 	*,-*) words=$(_egressguard_options "$program" "$command") ;;
 	policy,*)
 		if [ "$COMP_CWORD" -eq 2 ]; then

@@ -74,6 +74,21 @@ check_status 'another verb' 2 "$EG" wgconf chek "$conf"
 check_status "check does not render" 2 "$EG" wgconf check --in-place "$conf"
 check_status "render has no JSON" 2 "$EG" wgconf render --json "$conf"
 
+# Each verb is offered its own options.
+completed() { # VERB
+	(
+		set +eu
+		# shellcheck source=doc/egressguard.bash
+		. "$(dirname "$0")/../../doc/egressguard.bash"
+		COMP_WORDS=(egressguard wgconf "$1" --)
+		COMP_CWORD=3
+		_egressguard "$EG" -- "$1"
+		echo "${COMPREPLY[*]}"
+	)
+}
+check_equal 'completed after check' "$(completed check)" '--json --root --help'
+check_equal 'completed after render' "$(completed render)" '--kill-switch --in-place --help'
+
 # A private server may be the provider's, or the LAN's.
 write_conf 'DNS = 192.168.1.5'
 check_equal 'a private DNS server: said' "$("$EG" wgconf render "$conf" 2>&1 >"$BED/out" | grep -c "DNS = 192.168.1.5 is taken for the provider's")" 1
