@@ -153,10 +153,13 @@ static void print_tunnel(const struct eg_policy *policy)
 				: " (learned)");
 }
 
+/* `gap`: the state that status shows, where that is not what it should be; else NULL. */
 static void print_result(const struct eg_attach_request *request, const struct eg_policy *policy,
-			 const struct eg_attach_result *result)
+			 const struct eg_attach_result *result, const char *gap)
 {
-	const char *mode = policy->mode == EG_MODE_AUDIT ? "audit: drops nothing" : "enforcing";
+	const char *mode = gap                             ? gap
+			   : policy->mode == EG_MODE_AUDIT ? "audit: drops nothing"
+							   : "enforcing";
 	char name[EG_NAME_MAX * 4];
 	char target[EG_TARGET_MAX * 4];
 
@@ -186,9 +189,11 @@ static void print_result(const struct eg_attach_request *request, const struct e
 		       request->try_seconds);
 }
 
-/* What `status` would say against calling this sealed is said here already. */
-static void warn_of_gaps(const struct eg_attach_request *request, const char *name)
+/* What `status` would say against calling this sealed is said here already. Returns the state that
+ * it shows where that is neither `enforcing` nor `audit`, or NULL. */
+static const char *warn_of_gaps(const struct eg_attach_request *request, const char *name)
 {
+	const char *gap = NULL;
 	const struct eg_common common = {.guard = name, .pin_dir = request->pin_dir};
 	struct eg_status_view status = {};
 	struct eg_error why = {};
@@ -196,7 +201,7 @@ static void warn_of_gaps(const struct eg_attach_request *request, const char *na
 	if (eg_collect_status(&common, &status, &why) < 0) {
 		eg_log_warning("attach", "whether anything is left uncovered is not known: %s",
 			       why.message);
-		return;
+		return "not known whether all is covered";
 	}
 	for (size_t i = 0; i < status.n_guards; i++) {
 		const struct eg_guard_view *guard = &status.guards[i];
@@ -205,11 +210,14 @@ static void warn_of_gaps(const struct eg_attach_request *request, const char *na
 		    (strcmp(guard->dns, "outside the guard") == 0 ||
 		     strcmp(guard->dns, "not known") == 0))
 			eg_log_warning("attach", "dns: %s: %s", guard->dns, guard->dns_detail);
-		if (guard->state != EG_STATE_ENFORCING && guard->state != EG_STATE_AUDIT)
-			eg_log_warning("attach", "%s: %s", eg_guard_state_names[guard->state],
-				       guard->reason ? guard->reason : "see egressguard status");
+		if (guard->state == EG_STATE_ENFORCING || guard->state == EG_STATE_AUDIT)
+			continue;
+		gap = eg_guard_state_names[guard->state];
+		eg_log_warning("attach", "%s: %s", gap,
+			       guard->reason ? guard->reason : "see egressguard status");
 	}
 	eg_status_view_free(&status);
+	return gap;
 }
 
 /* --- --foreground -------------------------------------------------------------------------------
@@ -289,10 +297,8 @@ static int attach(const struct eg_attach_request *request, struct eg_policy *pol
 	    eg_try_start(request->pin_dir, result.name, result.try_until_realtime_ns) < 0)
 		eg_log_warning("attach", "--try: no process could be started to take the guard "
 					 "away again: it stays until 'egressguard detach'");
-	if (status == 0) {
-		warn_of_gaps(request, result.name);
-		print_result(request, policy, &result);
-	}
+	if (status == 0)
+		print_result(request, policy, &result, warn_of_gaps(request, result.name));
 	if (status == 0 && request->foreground) {
 		fflush(stdout);
 		status = stay(request->pin_dir, result.name, &error);
