@@ -391,9 +391,24 @@ static void free_resolver(struct attach *attach, struct eg_guard *guard)
 			       why.message[0] ? why.message : strerror(-result));
 }
 
+/* Once a policy is in force that declares them. That fails where less is let out than could be, or
+ * something is to be covered again, which status then says. */
+static void free_tunnels(struct attach *attach, struct eg_guard *guard)
+{
+	struct eg_error why = {};
+
+	if (eg_cover_free_tunnels(guard, &attach->target.netns, attach->policy,
+				  attach->accept_device_only, &why) < 0)
+		eg_text_printf(
+			&attach->result->warnings,
+			"the policy is in force, but whether the guard is off the tunnel, and "
+			"on all else, is not known (%s): attach again\n",
+			why.message);
+}
+
 /* `replaced`: the guard in whose place it comes, NULL: none. `since`: when the namespace's guarding
  * began. */
-static int create(struct attach *attach, const struct eg_guard *replaced, __u64 since,
+static int create(struct attach *attach, struct eg_guard *replaced, __u64 since,
 		  struct eg_error *error)
 {
 	EG_AUTO_GUARD struct eg_guard *guard = NULL;
@@ -414,9 +429,12 @@ static int create(struct attach *attach, const struct eg_guard *replaced, __u64 
 		result = refuse_resolver(attach, guard, error);
 	if (result == 0)
 		result = eg_guard_commit(guard, error);
-	if (result < 0)
+	if (result < 0) {
 		eg_guard_abort(guard);
-	else if (attach->request->try_seconds)
+		/* What all guards share knew the new one in the old one's place. */
+		if (has_sockets(replaced))
+			eg_guard_cover_sockets(replaced, &attach->target.netns, NULL);
+	} else if (attach->request->try_seconds)
 		result = start_trial(attach, guard, error);
 	return result;
 }
@@ -551,11 +569,11 @@ static int put_in_force(struct attach *attach, struct eg_guard *guard, struct eg
 	result = replace(attach, guard, error);
 	if (result == -E2BIG || result == -ENOSPC)
 		return create(attach, guard, since, error);
-	if (result == 0)
+	if (result == 0) {
 		free_resolver(attach, guard);
-	return result < 0 ? result
-			  : eg_cover_free_tunnels(guard, &attach->target.netns, attach->policy,
-						  attach->accept_device_only, error);
+		free_tunnels(attach, guard);
+	}
+	return result;
 }
 
 static int update(struct attach *attach, struct eg_guard *guard, struct eg_error *error)

@@ -275,10 +275,15 @@ int eg_shared_end(int root_fd)
 	cookies_fd = open_cookies(dir_fd);
 	if (cookies_fd < 0 && !is_missing(cookies_fd))
 		return cookies_fd;
-	if (cookies_fd >= 0 && bpf_map_get_next_key(cookies_fd, NULL, &first) == 0)
-		return 0;
-	if (cookies_fd >= 0 && errno != ENOENT)
-		return -errno;
+	/* Asked once more where it failed: nobody would come by to take the set away. */
+	for (int i = 0; cookies_fd >= 0 && i < 2; i++) {
+		if (bpf_map_get_next_key(cookies_fd, NULL, &first) == 0)
+			return 0;
+		if (errno == ENOENT)
+			break;
+		if (i == 1)
+			return -errno;
+	}
 	return remove_set(root_fd);
 }
 
