@@ -546,6 +546,20 @@ guards_snapshot() {
 	done
 }
 
+# check_counted NAME VERDICT WANTED: exactly that is counted by the guard `wireguard` since the last
+# guard_counted. The layer `peer` is behind a queue of the kernel's, so that a busy machine may count
+# there a moment later; what is too much never goes away.
+check_counted() {
+	local end=$((SECONDS + 3 * ${EG_SLOW:-1})) before counted
+
+	before=$(cat "$BED/wireguard.counted")
+	until counted=$(guard_counted wireguard "$2" | sort); [ "$counted" = "$3" ] || [ "$SECONDS" -ge "$end" ]; do
+		printf '%s\n' "$before" >"$BED/wireguard.counted"
+		sleep 0.1
+	done
+	check_equal "$1" "$counted" "$3"
+}
+
 # guard_counted GUARD [allowed|dropped|would_drop]: what was counted since the last call, a line for
 # each `LAYER REASON PACKETS`. Remembers now either way.
 guard_counted() {

@@ -46,8 +46,13 @@ frame() {
 	fi
 }
 
+# In audit mode an answer may come, from a port of responder.py: it is waited for, since one that finds
+# no socket any more is answered by an ICMP error, which is counted too.
 from_guarded() {
-	probe wireguard "$@" --timeout 60
+	local timeout=60
+
+	[ "$verdict" != would_drop ] || [[ ! $2 =~ :(22|53|80|443|853|5353|9999)$ ]] || timeout=2000
+	probe wireguard "$@" --timeout "$timeout"
 }
 
 # What `one` below does with each probe, by `phase`:
@@ -85,7 +90,7 @@ one() {
 		if [ -n "$batch" ]; then
 			expected+=("$counted")
 		else
-			check_equal "$mode: $name: counted" "$(guard_counted wireguard "$verdict")" "$counted"
+			check_counted "$mode: $name: counted" "$verdict" "$counted"
 		fi
 		;;
 	seen)
@@ -113,7 +118,7 @@ all_blocked() {
 		in_ns wireguard python3 "$FRAMES" "${frames[@]}" >/dev/null 2>&1 || true
 	fi
 	if [ ${#expected[@]} -gt 0 ]; then
-		check_equal "$mode: what was counted" "$(guard_counted wireguard "$verdict" | sort)" \
+		check_counted "$mode: what was counted" "$verdict" \
 			"$(printf '%s\n' "${expected[@]}" |
 				awk '{ n[$1 " " $2] += $3 } END { for (one in n) print one, n[one] }' | sort)"
 	fi

@@ -172,11 +172,11 @@ all_blocked judge
 # A checksum over the type of an untagged frame: kernels since 6.12 or so refuse to send it.
 guard_counted wireguard >/dev/null
 if frame checksum-arp >/dev/null; then
-	check_equal 'guard: a checksum over an untagged type' "$(guard_counted wireguard dropped)" 'device malformed 1'
+	check_counted 'guard: a checksum over an untagged type' dropped 'device malformed 1'
 fi
 guard_counted wireguard >/dev/null
 probe wireguard bypass 203.0.113.7:7050 "${packet[@]}" --count 7 >/dev/null
-check_equal 'guard: attempts to get past are counted' "$(guard_counted wireguard dropped)" 'peer public 7'
+check_counted 'guard: attempts to get past are counted' dropped 'peer public 7'
 
 # what passes
 check 'LAN: TCP' answers_from 172.18.0.2 tcp 192.168.1.10:80
@@ -229,7 +229,7 @@ guard_counted wireguard >/dev/null
 from_guarded udp 192.168.1.10:443 >/dev/null || true
 from_guarded udp '[fd00:1::10]:443' >/dev/null || true
 from_guarded udp 172.18.0.1:443 >/dev/null || true
-check_equal '--no-lan: private addresses' "$(guard_counted wireguard dropped)" 'device private 3'
+check_counted '--no-lan: private addresses' dropped 'device private 3'
 check 'attach --dns lan' eg attach --netns wireguard --replace --endpoint "$BED_ENDPOINT" --dns lan
 check_equal '--dns lan: counted apart' \
 	"$(allowed_as from_guarded udp 192.168.1.10:53)" 'device lan-dns,peer lan-dns'
@@ -252,14 +252,14 @@ check_equal 'tunnel: its packets are counted as that' \
 	"$(allowed_as probe wireguard icmp 203.0.113.7)" 'device endpoint,peer endpoint'
 guard_counted wireguard >/dev/null
 check 'tunnel: full packets' probe wireguard udp 203.0.113.7:443 --size 1392 --count 200 --gap 1000
-check_equal 'tunnel: nothing of it is dropped' "$(guard_counted wireguard dropped)" ''
+check_counted 'tunnel: nothing of it is dropped' dropped ''
 for way in "udp 203.0.113.7:7100 --mark $BED_WG_PORT" 'udp 203.0.113.7:7100 --bind eth0' \
 	"raw 203.0.113.7:7100 --source 172.18.0.2 --mark $BED_WG_PORT" \
 	"udp [2001:db8:7::7]:7100 --mark $BED_WG_PORT" "packet 203.0.113.7:7100 ${packet[*]}"; do
 	guard_counted wireguard >/dev/null
 	# shellcheck disable=SC2086 # several words
 	from_guarded $way >/dev/null || true
-	check_equal "beside the tunnel: $way" "$(guard_counted wireguard dropped)" 'device public 1'
+	check_counted "beside the tunnel: $way" dropped 'device public 1'
 done
 capture_stop up
 capture_stop beyond

@@ -55,7 +55,7 @@ check 'attach with the real name' eg attach --netns wireguard --replace --tunnel
 check_equal 'status then' "$(state)" enforcing
 guard_counted wireguard >/dev/null
 check_equal 'nothing leaves by it then' "$(by_forged)" 0
-check_equal 'and that is counted' "$(guard_counted wireguard dropped)" 'device public 5'
+check_counted 'and that is counted' dropped 'device public 5'
 by_eth0
 capture_stop eth0
 check_no_leak 'nothing left by eth0 all the time' eth0

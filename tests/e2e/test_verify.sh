@@ -390,7 +390,7 @@ done
 check_equal 'nothing is left in the namespace' "$(configuration)" "$(cat "$BED/before")"
 guard_counted wireguard >/dev/null
 probe wireguard udp 203.0.113.7:7002 --timeout 50 >/dev/null || true
-check_equal 'what comes then is real' "$(guard_counted wireguard dropped)" 'device public 1'
+check_counted 'what comes then is real' dropped 'device public 1'
 
 check_status 'no such guard' 3 eg verify nobody
 check_status 'no such target' 3 eg verify --netns nobody
