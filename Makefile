@@ -290,7 +290,7 @@ tests: $(TEST_PROGRAMS) $(FUZZERS) $(TOOLS)
 AS_CALLER := scripts/as-caller '$(BUILD)' env -u MAKEFLAGS -u MFLAGS
 BUILD_AS_CALLER = $(AS_CALLER) $(MAKE) --no-print-directory -j$(JOBS) $(MAKEOVERRIDES)
 
-.PHONY: test demo faults fuzz deps
+.PHONY: test vmtest demo faults fuzz deps
 test:
 	@scripts/deps.sh build test
 	@+$(BUILD_AS_CALLER) all tests

@@ -213,11 +213,11 @@ fi
 
 # --- a service manager -----------------------------------------------------------------------------
 
-python3 - "$BED/notify" >"$BED/notified" <<'END' &
+python3 - "$BED/notify" "$((30 * ${EG_SLOW:-1}))" >"$BED/notified" <<'END' &
 import socket, sys
 s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 s.bind(sys.argv[1])
-s.settimeout(30)
+s.settimeout(int(sys.argv[2]))
 for _ in range(2):
     print(s.recv(100).decode(), flush=True)
 END
