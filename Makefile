@@ -320,6 +320,33 @@ fuzz: $(FUZZERS)
 deps:
 	@scripts/deps.sh $(or $(SETS),build)
 
+# --- benchmarks --------------------------------------------------------------------------------
+
+# bench/*.c are programs, without sanitizers; `decide` stands on what the tests of the programs do.
+BENCH_SRC := $(wildcard bench/*.c)
+BENCH_PROGRAMS := $(BENCH_SRC:%.c=$(BUILD)/%)
+BENCH_HELP := $(BUILD)/obj/tests/bpf/fixture.o $(BUILD)/obj/tests/unit/packets.o
+$(call lazy,BENCH_CLANG,$$(shell $$(CLANG_PATH) -dumpversion))
+$(BENCH_SRC:%.c=$(BUILD)/obj/%.o) $(BENCH_HELP): $(SKELETONS)
+$(BENCH_SRC:%.c=$(BUILD)/obj/%.o) $(BENCH_HELP): EXTRA_CFLAGS = -Ibpf -I$(BUILD)/skel -Itests \
+	-DBENCH_CLANG='"$(BENCH_CLANG)"'
+$(BUILD)/bench/decide: $(BENCH_HELP)
+$(BENCH_PROGRAMS): $(BUILD)/bench/%: $(BUILD)/obj/bench/%.o $(call part_libs,obj,kern net policy util)
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) \
+		-Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(KERN_LIBS) $(NET_LIBS) \
+		$(if $(filter %/decide,$@),$(CMOCKA_LIBS)) -lpthread
+
+.PHONY: bench-quick bench-programs
+bench-programs: $(BENCH_PROGRAMS)
+
+# What a change must not make worse, in under two minutes.
+bench-quick:
+	@scripts/deps.sh build bench
+	@+$(BUILD_AS_CALLER) all bench-programs
+	@bench/quick --build '$(BUILD)'
+
 # --- checks ------------------------------------------------------------------------------------
 
 .PHONY: check
@@ -375,6 +402,7 @@ help:
 	@echo 'make tests       build the test programs without running them'
 	@echo 'make faults      each system call of attach, replace, detach and status failing, or the'
 	@echo '                 command killed at it; FAULTS="--only CASE" for one (tests/faults/run)'
+	@echo 'make bench-quick what a change must not make worse, in under two minutes (root)'
 	@echo 'make fuzz        run each fuzzer for FUZZ_SECONDS=$(FUZZ_SECONDS)'
 	@echo 'make static      one static binary, $(BUILD)/static/egressguard'
 	@echo 'make deps        install what is missing to build; SETS="build demo test vmtest check" for'

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # deps.sh [--dry-run] [SET...]: install what is missing to build, demo, test, check (all of them by
-# default), make a static binary (static), or test in virtual machines (vmtest).
+# default), measure (bench), make a static binary (static), or test in virtual machines (vmtest).
 #
 # Says what it will install and asks on a terminal; goes on without asking where there is none, or
 # with YES=1. Says nothing, and needs neither root nor a network, where nothing is missing. With
@@ -167,6 +167,12 @@ set_vmtest() {
 	[ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || lack debian-archive-keyring
 }
 
+# What egressguard is measured with.
+set_bench() {
+	need_command python3 python3
+	need_library cmocka libcmocka-dev
+}
+
 set_check() {
 	need_versioned clang-format clang-format
 	need_versioned clang-tidy clang-tidy
@@ -190,9 +196,9 @@ set_static() {
 
 for set in "$@"; do
 	case $set in
-	build | demo | test | vmtest | check | static) "set_$set" ;;
+	build | demo | test | bench | vmtest | check | static) "set_$set" ;;
 	*)
-		echo "deps: there is no set '$set': use build, demo, test, vmtest, check or static" >&2
+		echo "deps: there is no set '$set': use build, demo, test, bench, vmtest, check or static" >&2
 		exit 2
 		;;
 	esac
