@@ -171,6 +171,36 @@ check_equal 'and says why' "$(jq -r '.type + " " + (.state // .reason)' "$BED/ch
 	'packet public
 state detached'
 
+# --- another guard of the same name --------------------------------------------------------------------
+
+# More endpoints than the guard has room for: it is made anew beside the old one.
+{
+	echo '[WireGuard]'
+	for port in $(seq 140); do
+		echo "Endpoint = 203.0.113.9:$port"
+	done
+} >"$BED/many.conf"
+shown() { # LOG PATTERN
+	grep -q -- "$2" "$BED/$1.log"
+}
+check 'attach for a viewer that outlives it' attach
+made=$(stat -c %i "$EG_PIN_DIR/wireguard/meta")
+watch renewed --json
+send 1
+check 'the old guard has a viewer' wait_until 10 shown renewed '"public"'
+check 'a policy that takes a new guard' attach --replace --policy "$BED/many.conf"
+check 'it is a new one' test "$made" != "$(stat -c %i "$EG_PIN_DIR/wireguard/meta")"
+check 'the viewer says so' wait_until 10 shown renewed '"replaced"'
+send 1
+renewed_shows() {
+	[ "$(jq -r '.type + " " + (.state // .reason)' "$BED/renewed.log")" = 'packet public
+state replaced
+packet public' ]
+}
+check 'and shows what the new guard blocks' wait_until 10 renewed_shows
+check 'the new guard is taken away' eg detach wireguard
+check 'and the viewer ends' ended renewed
+
 # --- status ------------------------------------------------------------------------------------------
 
 state() {
