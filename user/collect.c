@@ -839,8 +839,9 @@ static void collect_open_guard(struct collection *c)
 	find_target(c);
 	take_survey(c);
 	collect_tunnels(c);
-	collect_mismatch(c);
+	/* Before something inside is asked once more, which could move interfaces meanwhile. */
 	collect_layers(c);
+	collect_mismatch(c);
 	collect_dns(c);
 	collect_counters(c);
 	collect_answers(c);
