@@ -138,10 +138,11 @@ $(BUILD)/skel/%.skel.h: $(BUILD)/bpf/%.bpf.o
 
 # user/PART/*.c becomes libPART.a; user/*.c without main.c libcmd.a. libpolicy.a has the two pure
 # files of util/ in it and needs nothing else: its tests link nothing else.
-PARTS := policy verify kern net out util cmd static
+PARTS := policy verify daemon kern net out util cmd static
 PURE_UTIL := user/util/text.c user/util/error.c
 SRC_policy := $(wildcard user/policy/*.c) $(wildcard $(PURE_UTIL))
 SRC_verify := $(wildcard user/verify/*.c)
+SRC_daemon := $(wildcard user/daemon/*.c)
 SRC_kern := $(wildcard user/kern/*.c)
 SRC_net := $(wildcard user/net/*.c)
 SRC_out := $(wildcard user/out/*.c)
@@ -184,7 +185,7 @@ $(foreach variant,obj san,$(SRC_kern:%.c=$(BUILD)/$(variant)/%.o)): EXTRA_CFLAGS
 
 # The order is the linker's: what is used comes after its user.
 part_libs = $(patsubst %,$(BUILD)/$(1)/lib%.a,$(2))
-linked_parts := cmd kern net out verify policy util
+linked_parts := cmd daemon kern net out verify policy util
 ifeq ($(STATIC),1)
 $(BUILD)/egressguard: $(BUILD)/obj/libstatic.a
 endif
@@ -205,7 +206,7 @@ all: $(call part_libs,obj,policy)
 # tests/DIR/test_*.c are programs, all under ASan and UBSan; any other .c of the directory helps
 # them. What a directory's programs link with:
 TEST_DIRS := unit bpf kern net cmd
-PARTS_unit := verify policy
+PARTS_unit := daemon verify policy
 PARTS_bpf := kern net policy util
 PARTS_kern := kern net policy util
 PARTS_net := net policy util

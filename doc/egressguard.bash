@@ -48,7 +48,7 @@ _egressguard_value() { # OPTION CURRENT
 	--on-block) words='drop reject' ;;
 	--endpoint-shape) words='wireguard any' ;;
 	--format) words='text json prometheus' ;;
-	--pin-dir | --root)
+	--pin-dir | --root | --config-dir)
 		mapfile -t COMPREPLY < <(compgen -d -- "$2")
 		return 0
 		;;

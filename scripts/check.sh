@@ -103,6 +103,8 @@ check_layers() {
 		'policy/ is pure'
 	forbid_include '^user/verify/' '("(policy|kern|net|out)/|"[a-z_]*\.skel\.h|<(bpf|libmnl|curl|jansson|sys/socket))' \
 		'verify/ is pure'
+	forbid_include '^user/daemon/' '("(kern|net|out)/|"[a-z_]*\.skel\.h|<(bpf|libmnl|curl|jansson|sys/))' \
+		'daemon/ is pure'
 	forbid_include '^user/util/' '"(policy|kern|net|out)/' 'util/ is below all others'
 	forbid_include '^user/(net|out)/' '"kern/' 'net/ and out/ do not know kern/'
 	forbid_include '^user/out/' '"net/' 'out/ does not know net/'

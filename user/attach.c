@@ -186,6 +186,10 @@ static void learn_resolver(struct attach *attach)
 
 static int learn(struct attach *attach, struct eg_error *error)
 {
+	const struct eg_attach_request *request = attach->request;
+	enum eg_derive_terms terms = request->unattended ? EG_DERIVE_UNATTENDED : EG_DERIVE_BY_HAND;
+	const struct eg_policy *kept =
+		request->replace && !request->unattended ? NULL : attach->in_force;
 	int result = eg_derive_tunnels(&attach->target.netns, attach->in_force, attach->policy,
 				       &attach->result->warnings, error);
 
@@ -195,9 +199,8 @@ static int learn(struct attach *attach, struct eg_error *error)
 	if (result == 0)
 		result = eg_cover_check(&attach->survey, attach->accept_device_only, error);
 	if (result == 0)
-		result = eg_derive(&attach->target, &attach->survey,
-				   attach->request->replace ? NULL : attach->in_force,
-				   attach->policy, &attach->result->warnings, error);
+		result = eg_derive(&attach->target, &attach->survey, kept, terms, attach->policy,
+				   &attach->result->warnings, error);
 	if (result == 0)
 		learn_resolver(attach);
 	return result;

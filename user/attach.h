@@ -12,6 +12,10 @@ struct eg_attach_request {
 	bool replace;
 	bool accept_device_only;
 	bool host;
+	/* By a program, which comes again when something changes. What the guard in force has
+	 * learned stays even with `replace`; there may be no endpoint yet (EG_DERIVE_UNATTENDED).
+	 */
+	bool unattended;
 	bool foreground;          /* for the caller, who then stays (follow.h) */
 	unsigned int try_seconds; /* 0: for good */
 };

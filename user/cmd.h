@@ -21,6 +21,7 @@ int cmd_explain(int argc, char **argv);
 int cmd_verify(int argc, char **argv);
 int cmd_policy(int argc, char **argv);
 int cmd_features(int argc, char **argv);
+int cmd_daemon(int argc, char **argv);
 int cmd_wgconf(int argc, char **argv);
 
 #endif /* EG_CMD_H */

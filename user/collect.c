@@ -305,10 +305,11 @@ static struct eg_netns guarded_netns(const struct eg_meta *meta)
 }
 
 /* Whether a target's text names something that may come back as another namespace. A process does
- * not: its number would be another process. */
+ * not: its number would be another process; nor does a namespace by its own number. */
 static bool may_move(const char *text)
 {
-	return strncmp(text, "pid:", 4) != 0 && strncmp(text, "/proc/", 6) != 0;
+	return strncmp(text, "pid:", 4) != 0 && strncmp(text, "/proc/", 6) != 0 &&
+	       strncmp(text, "net:[", 5) != 0;
 }
 
 /*

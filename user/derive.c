@@ -9,6 +9,7 @@
 #include "policy/explain.h"
 #include "policy/image.h"
 #include "policy/networks.h"
+#include "policy/peers.h"
 #include "policy/wgconf.h"
 #include "util/cleanup.h"
 #include "util/file.h"
@@ -17,6 +18,8 @@
 #define ESCAPED_IFNAME_LEN  (IFNAMSIZ * 4)
 #define TUNNEL_NAME_DEFAULT "wg0"
 #define STRAYS_SHOWN        4
+/* They stay once they are known, and root inside can give the tunnel any number of addresses. */
+#define TUNNEL_ONLY_MAX 1024
 
 static int out_of_memory(struct eg_error *error)
 {
@@ -402,21 +405,66 @@ static struct eg_endpoint unmapped(const struct eg_endpoint *endpoint)
 	return plain;
 }
 
-static int take_live_endpoints(const struct eg_netns *netns, const struct eg_tunnel *tunnel,
-			       struct eg_policy *policy, struct eg_error *error)
+static struct eg_known_peer known_peer(const struct eg_wg_peer *live)
+{
+	struct eg_known_peer peer = {.endpoint = unmapped(&live->endpoint)};
+
+	memcpy(peer.public_key, live->public_key, sizeof(peer.public_key));
+	if (peer.endpoint.port == 0)
+		peer.endpoint = (struct eg_endpoint){};
+	return peer;
+}
+
+/* All peers that it has now, whether they are somewhere yet or not. */
+static int take_live_peers(const struct eg_netns *netns, const struct eg_tunnel *tunnel,
+			   struct eg_derived *derived, struct eg_error *error)
 {
 	EG_AUTO_WG_DEVICE struct eg_wg_device device = {};
 	int result = eg_wg_get(netns, &tunnel->link, &device, error);
 
 	for (size_t i = 0; result == 0 && i < device.n_peers; i++) {
-		struct eg_endpoint endpoint = unmapped(&device.peers[i].endpoint);
+		struct eg_known_peer peer = known_peer(&device.peers[i]);
 
-		if (endpoint.family == EG_FAMILY_NONE || endpoint.port == 0)
-			continue;
-		result = eg_policy_add_endpoint(&policy->derived.endpoints,
-						&policy->derived.n_endpoints, &endpoint);
+		if (eg_peers_add(derived, &peer) < 0)
+			result = out_of_memory(error);
 	}
 	return result;
+}
+
+/* Keys are known from when the first of their endpoints is. */
+static int learn_peers(const struct eg_netns *netns, const struct eg_survey *survey,
+		       struct eg_derived *derived, struct eg_error *error)
+{
+	int result = 0;
+
+	for (size_t i = 0; result == 0 && i < survey->n_tunnels; i++)
+		result = take_live_peers(netns, &survey->tunnels[i], derived, error);
+	if (result == 0 && eg_peers_to_endpoints(derived) < 0)
+		result = out_of_memory(error);
+	if (result == 0 && !derived->n_endpoints)
+		derived->n_peers = 0;
+	return result;
+}
+
+/* Where the known ones are now. A tunnel that cannot be asked moves nobody. */
+static bool move_peers(const struct eg_netns *netns, const struct eg_survey *survey,
+		       struct eg_derived *derived)
+{
+	bool moved = false;
+
+	for (size_t i = 0; i < survey->n_tunnels; i++) {
+		EG_AUTO_WG_DEVICE struct eg_wg_device device = {};
+
+		if (eg_wg_get(netns, &survey->tunnels[i].link, &device, NULL) < 0)
+			continue;
+		for (size_t j = 0; j < device.n_peers; j++) {
+			struct eg_known_peer live = known_peer(&device.peers[j]);
+
+			if (eg_peers_move(derived, live.public_key, &live.endpoint))
+				moved = true;
+		}
+	}
+	return moved;
 }
 
 /* Host names become addresses for good: what is in force never depends on a later answer. */
@@ -509,28 +557,14 @@ static int keep_endpoints(const struct eg_policy *in_force, struct eg_policy *po
 		result = eg_policy_add_endpoint(&policy->derived.endpoints,
 						&policy->derived.n_endpoints,
 						&in_force->derived.endpoints[i]);
+	for (size_t i = 0; result == 0 && i < in_force->derived.n_peers; i++)
+		result = eg_peers_add(&policy->derived, &in_force->derived.peers[i]);
 	return result;
 }
 
-static int take_endpoints(const struct eg_target *target, const struct eg_survey *survey,
-			  const struct eg_policy *in_force, struct eg_policy *policy,
-			  struct eg_error *error)
+static int no_endpoint(const struct eg_survey *survey, const struct eg_policy *policy,
+		       struct eg_error *error)
 {
-	int result = resolve_given_endpoints(policy, error);
-
-	if (result < 0)
-		return result;
-	if (policy->n_endpoints || policy->derived.n_endpoints)
-		return 0;
-	for (size_t i = 0; i < survey->n_tunnels; i++) {
-		result = take_live_endpoints(&target->netns, &survey->tunnels[i], policy, error);
-		if (result < 0)
-			return result;
-	}
-	if (policy->derived.n_endpoints)
-		return 0;
-	if (in_force && in_force->derived.n_endpoints)
-		return keep_endpoints(in_force, policy) < 0 ? out_of_memory(error) : 0;
 	if (survey->n_tunnels)
 		return eg_error_set(
 			error, EG_EXIT_USAGE, EINVAL,
@@ -541,6 +575,63 @@ static int take_endpoints(const struct eg_target *target, const struct eg_survey
 			    "the namespace has no tunnel %s, and no endpoint is given: start the "
 			    "tunnel first, or give --endpoint ADDR:PORT or --wg-conf FILE",
 			    policy->tunnels[0]);
+}
+
+static bool has_endpoints(const struct eg_policy *policy)
+{
+	return policy && policy->derived.n_endpoints;
+}
+
+static int take_endpoints(const struct eg_target *target, const struct eg_survey *survey,
+			  const struct eg_policy *in_force, enum eg_derive_terms terms,
+			  struct eg_policy *policy, struct eg_error *error)
+{
+	bool unattended = terms == EG_DERIVE_UNATTENDED;
+	int result = resolve_given_endpoints(policy, error);
+
+	if (result < 0)
+		return result;
+	if (policy->n_endpoints || policy->derived.n_endpoints)
+		return 0;
+	if (unattended && has_endpoints(in_force)) {
+		if (keep_endpoints(in_force, policy) < 0)
+			return out_of_memory(error);
+		if (move_peers(&target->netns, survey, &policy->derived) &&
+		    eg_peers_to_endpoints(&policy->derived) < 0)
+			return out_of_memory(error);
+		return 0;
+	}
+	result = learn_peers(&target->netns, survey, &policy->derived, error);
+	if (result < 0)
+		return result;
+	if (policy->derived.n_endpoints)
+		return 0;
+	if (has_endpoints(in_force))
+		return keep_endpoints(in_force, policy) < 0 ? out_of_memory(error) : 0;
+	return unattended ? 0 : no_endpoint(survey, policy, error);
+}
+
+/* Those that a person or a file named stay, wherever the peers are. */
+bool eg_derive_follows_peers(const struct eg_policy *policy)
+{
+	bool of_file = policy->wg_conf && *policy->wg_conf == '/';
+
+	return policy->n_endpoints == 0 && !of_file &&
+	       (policy->derived.n_peers || !policy->derived.n_endpoints);
+}
+
+bool eg_derive_has_moved(const struct eg_netns *netns, const struct eg_policy *in_force)
+{
+	EG_AUTO_POLICY struct eg_policy *now = NULL;
+	EG_AUTO_SURVEY struct eg_survey survey = {};
+
+	if (!eg_derive_follows_peers(in_force) || eg_policy_new(&now) < 0 ||
+	    eg_survey_take(netns, in_force, &survey, NULL) < 0 || !survey.n_tunnels)
+		return false;
+	if (!in_force->derived.n_endpoints)
+		return learn_peers(netns, &survey, &now->derived, NULL) == 0 &&
+		       now->derived.n_endpoints;
+	return keep_endpoints(in_force, now) == 0 && move_peers(netns, &survey, &now->derived);
 }
 
 /* --- addresses ------------------------------------------------------------------------------- */
@@ -668,7 +759,8 @@ static int take_addresses(const struct eg_target *target, const struct eg_survey
 			struct eg_prefix subnet = subnet_of(&addrs[i]);
 
 			if (survey->tunnels[j].link.ifindex == addrs[i].ifindex &&
-			    !is_link_local(&addrs[i]))
+			    !is_link_local(&addrs[i]) &&
+			    policy->derived.n_tunnel_only < TUNNEL_ONLY_MAX)
 				result = add_tunnel_only(policy, &subnet);
 		}
 	}
@@ -735,13 +827,13 @@ static void warn_dns(const struct eg_policy *policy, struct eg_text *warnings)
 }
 
 int eg_derive(const struct eg_target *target, const struct eg_survey *survey,
-	      const struct eg_policy *in_force, struct eg_policy *policy, struct eg_text *warnings,
-	      struct eg_error *error)
+	      const struct eg_policy *in_force, enum eg_derive_terms terms,
+	      struct eg_policy *policy, struct eg_text *warnings, struct eg_error *error)
 {
 	int result = take_conf(target, policy, warnings, error);
 
 	if (result == 0)
-		result = take_endpoints(target, survey, in_force, policy, error);
+		result = take_endpoints(target, survey, in_force, terms, policy, error);
 	if (result == 0 && in_force)
 		result = keep_narrowing(in_force, policy, error);
 	if (result == 0)

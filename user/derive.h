@@ -21,6 +21,14 @@
 int eg_derive_tunnels(const struct eg_netns *netns, const struct eg_policy *in_force,
 		      struct eg_policy *policy, struct eg_text *warnings, struct eg_error *error);
 
+/* Who takes the live tunnel's endpoints, and on what terms. */
+enum eg_derive_terms {
+	EG_DERIVE_BY_HAND, /* a person says that what is there now is right; some must be known */
+	/* Nobody looks on. There may be none yet, and then the first ones that the tunnel knows are
+	 * taken; after that they are those in force, and follow their peers. */
+	EG_DERIVE_UNATTENDED,
+};
+
 /*
  * Fills policy->derived. `in_force` is the policy that this namespace's guard enforces now, or
  * NULL: what it derived stays (its tunnel-only prefixes always, its endpoints if none can be
@@ -28,8 +36,18 @@ int eg_derive_tunnels(const struct eg_netns *netns, const struct eg_policy *in_f
  * gets one line for each thing the user should know.
  */
 int eg_derive(const struct eg_target *target, const struct eg_survey *survey,
-	      const struct eg_policy *in_force, struct eg_policy *policy, struct eg_text *warnings,
-	      struct eg_error *error);
+	      const struct eg_policy *in_force, enum eg_derive_terms terms,
+	      struct eg_policy *policy, struct eg_text *warnings, struct eg_error *error);
+
+/* Whether a policy in force has the live tunnel's endpoints, or would have if they were known; not
+ * where a person or a file named them. */
+bool eg_derive_follows_peers(const struct eg_policy *policy);
+
+/*
+ * Whether the live tunnel would now give other endpoints, unattended, than the policy in force has:
+ * a known peer has moved, or there were none and some are known now. False where it cannot be told.
+ */
+bool eg_derive_has_moved(const struct eg_netns *netns, const struct eg_policy *in_force);
 
 /*
  * Where the running tunnel does otherwise than the policy expects, and so will not carry: a line

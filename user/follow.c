@@ -46,6 +46,7 @@ struct eg_follow {
 	struct eg_witness witness;
 	struct eg_hold *hold; /* NULL: let go of, or not to be had here */
 	bool cannot_hold;     /* this kernel */
+	bool changed;         /* interfaces or addresses, since somebody asked */
 	bool claimed;         /* the guard's meta names our hold */
 	struct eg_policy *policy;
 	__u64 policy_generation;
@@ -564,8 +565,10 @@ static enum eg_follow_end take_events(struct eg_follow *follow)
 			drain(fd);
 			guard = true;
 		} else if (fd == follow->monitor_fd) {
-			if (eg_monitor_drain(fd) != 0)
+			if (eg_monitor_drain(fd) != 0) {
 				look_at(follow, now_ns());
+				follow->changed = true;
+			}
 		} else {
 			follow->tick_ns = now_ns(); /* the witness has ended */
 		}
@@ -602,6 +605,25 @@ enum eg_follow_end eg_follow_work(struct eg_follow *follow)
 int eg_follow_fd(const struct eg_follow *follow)
 {
 	return follow->epoll_fd;
+}
+
+const struct eg_netns *eg_follow_netns(const struct eg_follow *follow)
+{
+	return &follow->netns;
+}
+
+bool eg_follow_has_changed(struct eg_follow *follow)
+{
+	bool changed = follow->changed;
+
+	follow->changed = false;
+	return changed;
+}
+
+void eg_follow_hurry(struct eg_follow *follow)
+{
+	follow->tick_ns = now_ns();
+	set_timer(follow);
 }
 
 /* --- beginning and end

@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 
+#include "net/netns.h"
 #include "util/error.h"
 
 struct eg_follow;
@@ -34,6 +35,16 @@ static inline void eg_follow_freep(struct eg_follow **follow)
 	eg_follow_free(*follow);
 }
 #define EG_AUTO_FOLLOW __attribute__((cleanup(eg_follow_freep)))
+
+/* The namespace; its fd is -1 where it was let go of. Valid until the next call. */
+const struct eg_netns *eg_follow_netns(const struct eg_follow *follow);
+
+/* Whether interfaces or addresses have changed since this was last asked: what `attach` would learn
+ * now may be other than what is in force. */
+bool eg_follow_has_changed(struct eg_follow *follow);
+
+/* Has the next eg_follow_work() look at once whether anything still keeps the namespace. */
+void eg_follow_hurry(struct eg_follow *follow);
 
 /* Readable when there is something to do: for poll(2). */
 int eg_follow_fd(const struct eg_follow *follow);

@@ -17,6 +17,7 @@ const struct eg_command eg_commands[] = {
 	{"policy", cmd_policy, "check policy files; show the policy in force"},
 	{"verify", cmd_verify, "prove it, with live probes"},
 	{"wgconf", cmd_wgconf, "check a wg0.conf of the pattern; write its edits right"},
+	{"daemon", cmd_daemon, "keep the guards of a directory of policy files in force"},
 	{"features", cmd_features, "show what this kernel can enforce"},
 	{},
 };

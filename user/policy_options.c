@@ -120,7 +120,8 @@ static int set_option(struct eg_policy *policy, const struct eg_policy_option *o
 			    why.message);
 }
 
-int eg_policy_read_file(const char *path, struct eg_policy **ret_policy, struct eg_error *error)
+int eg_policy_read_text(const char *path, char **ret_text, struct eg_policy **ret_policy,
+			struct eg_error *error)
 {
 	EG_AUTO_POLICY struct eg_policy *policy = NULL;
 	EG_AUTO_FREE char *text = NULL;
@@ -148,7 +149,14 @@ int eg_policy_read_file(const char *path, struct eg_policy **ret_policy, struct 
 	if (result < 0)
 		return eg_error_set(error, why.exit, -result, "%s: %s", safe, why.message);
 	*ret_policy = EG_TAKE(policy);
+	if (ret_text)
+		*ret_text = EG_TAKE(text);
 	return 0;
+}
+
+int eg_policy_read_file(const char *path, struct eg_policy **ret_policy, struct eg_error *error)
+{
+	return eg_policy_read_text(path, NULL, ret_policy, error);
 }
 
 int eg_policy_options(const struct eg_policy_options *options, struct eg_policy **ret_policy,

@@ -44,6 +44,11 @@ static inline bool eg_policy_options_any(const struct eg_policy_options *options
 int eg_policy_options(const struct eg_policy_options *options, struct eg_policy **ret_policy,
 		      struct eg_error *error);
 
+/* The text of a policy file, whole, and what it says over the defaults. Both are the caller's to
+ * free; ret_text may be NULL. */
+int eg_policy_read_text(const char *path, char **ret_text, struct eg_policy **ret_policy,
+			struct eg_error *error);
+
 /* A policy file over the defaults. */
 int eg_policy_read_file(const char *path, struct eg_policy **ret_policy, struct eg_error *error);
 

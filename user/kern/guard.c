@@ -297,6 +297,39 @@ int eg_guard_commit(struct eg_guard *guard, struct eg_error *error)
 	return 0;
 }
 
+int eg_guard_rename(struct eg_pins *pins, const char *name, const char *to, struct eg_error *error)
+{
+	EG_AUTO_GUARD struct eg_guard *guard = NULL;
+	char from_entry[EG_PLACE_LEN], to_entry[EG_PLACE_LEN];
+	struct eg_meta meta;
+	int err = eg_place_settle(pins->dir_fd, pins->path, name, error);
+
+	if (!err)
+		err = eg_guard_open(pins, name, &guard, error);
+	if (err)
+		return err;
+	err = eg_place_name(from_entry, EG_PLACE_NAME, 0, name);
+	if (!err)
+		err = eg_place_name(to_entry, EG_PLACE_NAME, 0, to);
+	if (!err &&
+	    renameat2(pins->dir_fd, from_entry, pins->dir_fd, to_entry, RENAME_NOREPLACE) < 0)
+		err = -errno;
+	if (err)
+		return eg_error_set(error, EG_EXIT_FAILED, -err, "cannot rename '%s/%s': %s",
+				    pins->path, from_entry, strerror(-err));
+	meta = *eg_guard_meta(guard);
+	snprintf(meta.name, sizeof(meta.name), "%s", to);
+	/* As the kernel writes it: what the target's name means now is another one. */
+	snprintf(meta.target, sizeof(meta.target), "net:[%llu]",
+		 (unsigned long long)meta.netns_inode);
+	err = eg_guard_set_meta(guard, &meta);
+	if (err)
+		return eg_error_set(error, EG_EXIT_FAILED, -err,
+				    "cannot write the guard's notes on its target: %s",
+				    strerror(-err));
+	return 0;
+}
+
 void eg_guard_abort(struct eg_guard *guard)
 {
 	if (!guard || !guard->made)
@@ -578,10 +611,15 @@ int eg_guard_check(struct eg_guard *guard, const struct eg_image *image, const c
 /* Packets in flight may still be judged by the slot that was in use before the last switch. */
 static int wait_for_grace(const struct eg_guard *guard, __u32 slot)
 {
+	__u32 next = (slot + 1) % EG_SLOTS;
 	struct eg_config config;
 	struct timespec until;
 	__u64 until_ns;
 
+	if (bpf_map_lookup_elem(guard->maps[EG_MAP_CONFIG], &next, &config) < 0)
+		return -errno;
+	if (!config.active_since_ns) /* there was no switch yet */
+		return 0;
 	if (bpf_map_lookup_elem(guard->maps[EG_MAP_CONFIG], &slot, &config) < 0)
 		return -errno;
 	until_ns = config.active_since_ns + guard->grace_ns;

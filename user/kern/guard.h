@@ -56,6 +56,11 @@ int eg_guard_open(struct eg_pins *pins, const char *name, struct eg_guard **ret_
  * for other ABI versions too: what it removes is told by the names of pins. */
 int eg_guard_remove(struct eg_pins *pins, const char *name, struct eg_error *error);
 
+/* Gives the guard of that name another one, which must be free, and has it say "net:[INODE]" of its
+ * target; it is in force all the time. For a guard whose name is wanted for the namespace that its
+ * target has now. */
+int eg_guard_rename(struct eg_pins *pins, const char *name, const char *to, struct eg_error *error);
+
 /* --- covering interfaces ------------------------------------------------------------------- */
 
 /*

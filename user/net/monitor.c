@@ -13,7 +13,9 @@
 
 static int open_inside(void *argument)
 {
-	const struct sockaddr_nl group = {.nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK};
+	const struct sockaddr_nl group = {.nl_family = AF_NETLINK,
+					  .nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR |
+						       RTMGRP_IPV6_IFADDR};
 	EG_AUTO_CLOSE int fd =
 		socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Tells that the interfaces of a namespace have changed: which, and how, a survey says. */
+/* Tells that the interfaces of a namespace, or their addresses, have changed: which, and how, a
+ * survey says. */
 #ifndef EG_MONITOR_H
 #define EG_MONITOR_H
 

@@ -9,6 +9,7 @@
 #include "policy/address.h"
 #include "policy/array.h"
 #include "policy/lines.h"
+#include "policy/peers.h"
 #include "util/cleanup.h"
 
 #define LINE_MAX_BYTES   4096
@@ -100,6 +101,7 @@ void eg_policy_free(struct eg_policy *policy)
 	free(policy->wg_conf);
 	free_endpoints(&policy->endpoints, &policy->n_endpoints);
 	free_endpoints(&policy->derived.endpoints, &policy->derived.n_endpoints);
+	free(policy->derived.peers);
 	free(policy->derived.tunnel_only);
 	free(policy->derived.sources);
 	free(policy->derived.on_link);
@@ -604,6 +606,36 @@ static int set_derived_endpoint(struct eg_derived *derived, const char *value,
 	return result;
 }
 
+/* KEY, then where it was, if that is known. */
+static int set_peer(struct eg_derived *derived, const char *value, struct eg_error *error)
+{
+	struct eg_known_peer peer = {};
+	const char *rest = value + EG_KEY_TEXT_LEN;
+	int result = 0;
+
+	if (!eg_key_parse(value, peer.public_key) || (*rest && *rest != ' '))
+		return eg_error_at(error, 1, 1, "a peer begins with its public key");
+	if (*rest)
+		result = eg_endpoint_parse_own(rest + 1, &peer.endpoint, error);
+	if (result == 0 && eg_peers_add(derived, &peer) < 0)
+		result = eg_error_set(error, EG_EXIT_FAILED, ENOMEM, "out of memory");
+	return result;
+}
+
+static void put_peers(struct eg_text *text, const struct eg_derived *derived)
+{
+	for (size_t i = 0; i < derived->n_peers; i++) {
+		const struct eg_known_peer *peer = &derived->peers[i];
+		char key[EG_KEY_TEXT_LEN + 1];
+		char endpoint[EG_ADDRESS_TEXT_LEN] = "";
+
+		if (peer->endpoint.family != EG_FAMILY_NONE)
+			eg_endpoint_format(endpoint, &peer->endpoint);
+		eg_text_printf(text, "Peer = %s%s%s\n", eg_key_format(key, peer->public_key),
+			       *endpoint ? " " : "", endpoint);
+	}
+}
+
 static int set_derived_prefix(struct eg_prefix **array, size_t *n, const char *value,
 			      struct eg_error *error)
 {
@@ -638,6 +670,7 @@ static const struct derived_key {
 	int (*set)(struct eg_derived *derived, const char *value, struct eg_error *error);
 } derived_keys[] = {
 	{"Endpoint", set_derived_endpoint},
+	{"Peer", set_peer},
 	{"TunnelOnly", set_tunnel_only},
 	{"Source", set_source},
 	{"OnLink", set_on_link},
@@ -649,6 +682,7 @@ static void put_derived(struct eg_text *text, const struct eg_derived *derived)
 {
 	eg_text_printf(text, "\n[%s]\n", derived_section);
 	put_endpoints(text, "Endpoint", derived->endpoints, derived->n_endpoints);
+	put_peers(text, derived);
 	put_prefixes(text, "TunnelOnly", derived->tunnel_only, derived->n_tunnel_only);
 	put_prefixes(text, "Source", derived->sources, derived->n_sources);
 	put_prefixes(text, "OnLink", derived->on_link, derived->n_on_link);

@@ -102,6 +102,12 @@ struct eg_policy_key_info {
 };
 extern const struct eg_policy_key_info eg_policy_keys[EG_KEY_COUNT];
 
+/* A peer of the live tunnel, and where it was when that was last learned. */
+struct eg_known_peer {
+	__u8 public_key[32];
+	struct eg_endpoint endpoint; /* family EG_FAMILY_NONE: not known; `host` is NULL */
+};
+
 /*
  * What attach learned and did not take from the user's own words. It narrows, but for the endpoints
  * that are the live tunnel's at that moment, and for the addresses seen from outside the namespace.
@@ -109,6 +115,10 @@ extern const struct eg_policy_key_info eg_policy_keys[EG_KEY_COUNT];
 struct eg_derived {
 	struct eg_endpoint *endpoints;
 	size_t n_endpoints;
+	/* Whose endpoints those are, where they are the live tunnel's: an endpoint follows its peer
+	 * for these keys only. */
+	struct eg_known_peer *peers;
+	size_t n_peers;
 	struct eg_prefix *tunnel_only; /* tunnel's subnets, its DNS servers */
 	size_t n_tunnel_only;
 	struct eg_prefix *sources; /* underlays' own addresses, whole-length prefixes */

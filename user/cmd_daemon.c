@@ -1,0 +1,418 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <time.h>
+
+#include "cmd.h"
+#include "config_dir.h"
+#include "daemon/plan.h"
+#include "journal.h"
+#include "kern/features.h"
+#include "log.h"
+#include "options.h"
+#include "util/cleanup.h"
+#include "util/notify.h"
+#include "ward.h"
+
+#define NS_PER_MS       1000000ULL
+#define EVENTS          64
+#define MOUNTS_SPACE_NS (10 * NS_PER_MS)
+
+enum own_option {
+	OPTION_CONFIG_DIR = EG_OPTION_OWN,
+};
+
+static const struct eg_option option_table[] = {
+	{OPTION_CONFIG_DIR, "--config-dir", "DIR",
+	 "the policy files, NAME.conf for the guard NAME (default: " EG_CONFIG_DIR ")"},
+	EG_OPTION_ENTRY_PIN_DIR,
+	{},
+};
+
+static const struct eg_help help = {
+	.command = "daemon",
+	.usage = "[--config-dir DIR]",
+	.summary = "Keep the guards of " EG_CONFIG_DIR "/*.conf in force: whenever their targets "
+		   "appear, and whatever happens to them.",
+	.options = option_table,
+	.example = "egressguard daemon",
+	.more = "SIGHUP reads the files anew. When it ends, however that comes, what is in force "
+		"stays in force.",
+};
+
+struct daemon {
+	const char *config_dir;
+	const char *pin_dir; /* NULL: the usual place */
+	int epoll_fd, signal_fd, mounts_fd;
+	struct eg_ward **wards;
+	size_t n;
+	__u64 watchdog_ns; /* half of what the service manager waits for; 0: it does not */
+	__u64 watched_ns;
+	__u64 files_ns, looked_ns; /* when to look at namespaces' files, 0: not; when that was */
+	bool reload, stop;
+};
+
+static __u64 now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (__u64)now.tv_sec * 1000000000ULL + (__u64)now.tv_nsec;
+}
+
+/* --- wards ------------------------------------------------------------------------------------ */
+
+static struct eg_ward *find_ward(const struct daemon *daemon, const char *name)
+{
+	for (size_t i = 0; i < daemon->n; i++)
+		if (strcmp(eg_ward_name(daemon->wards[i]), name) == 0)
+			return daemon->wards[i];
+	return NULL;
+}
+
+static bool add_ward(struct daemon *daemon, struct eg_ward *ward)
+{
+	struct eg_ward **wards =
+		reallocarray(daemon->wards, daemon->n + 1, sizeof(struct eg_ward *));
+
+	if (!wards)
+		return false;
+	daemon->wards = wards;
+	wards[daemon->n++] = ward;
+	return true;
+}
+
+static struct eg_ward *get_ward(struct daemon *daemon, const char *name)
+{
+	struct eg_ward *ward = find_ward(daemon, name);
+
+	if (ward)
+		return ward;
+	ward = eg_ward_new(daemon->pin_dir, name, daemon->epoll_fd);
+	if (ward && add_ward(daemon, ward))
+		return ward;
+	eg_ward_free(ward);
+	eg_journal("daemon", EG_JOURNAL_ERROR, name, "out of memory");
+	return NULL;
+}
+
+static void drop_finished(struct daemon *daemon)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < daemon->n; i++) {
+		if (eg_ward_is_over(daemon->wards[i]))
+			eg_ward_free(daemon->wards[i]);
+		else
+			daemon->wards[kept++] = daemon->wards[i];
+	}
+	daemon->n = kept;
+}
+
+/* --- files ------------------------------------------------------------------------------------ */
+
+static void take_file(struct daemon *daemon, const struct eg_config_file *file)
+{
+	struct eg_ward *ward = get_ward(daemon, file->name);
+	struct eg_error why = {};
+
+	if (!ward)
+		return;
+	switch (eg_plan_file(eg_ward_policy(ward), file->text, !file->text)) {
+	case EG_PLAN_FILE_NEW:
+	case EG_PLAN_FILE_CHANGED:
+	case EG_PLAN_FILE_SAME: /* what it names, a wg0.conf or a host, may say other than before */
+		if (eg_ward_set_policy(ward, file->text, file->policy->target) < 0)
+			eg_journal("daemon", EG_JOURNAL_ERROR, file->name, "out of memory");
+		return;
+	case EG_PLAN_FILE_BAD:
+		eg_journal("daemon", EG_JOURNAL_ERROR, file->name,
+			   "%s: the policy that it had before is kept", file->error.message);
+		return;
+	case EG_PLAN_FILE_NEVER_READ:
+		if (eg_ward_recall_policy(ward, &why) == 0)
+			eg_journal("daemon", EG_JOURNAL_ERROR, file->name,
+				   "%s: the policy of the guard in force is kept",
+				   file->error.message);
+		else
+			eg_journal("daemon", EG_JOURNAL_ERROR, file->name,
+				   "%s: nothing is guarded by it until it is put right",
+				   file->error.message);
+		return;
+	case EG_PLAN_FILE_GONE:
+		return;
+	}
+}
+
+static bool has_file(const struct eg_config_file *files, size_t n, const char *name)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(files[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+static int read_files(struct daemon *daemon, struct eg_error *error)
+{
+	struct eg_config_file *files = NULL;
+	size_t n = 0;
+	int result = eg_config_dir_read(daemon->config_dir, &files, &n, error);
+
+	if (result < 0)
+		return result;
+	for (size_t i = 0; i < n; i++)
+		take_file(daemon, &files[i]);
+	for (size_t i = 0; i < daemon->n; i++) {
+		struct eg_ward *ward = daemon->wards[i];
+
+		if (!eg_ward_policy(ward) || has_file(files, n, eg_ward_name(ward)))
+			continue;
+		eg_journal("daemon", EG_JOURNAL_NOTICE, eg_ward_name(ward),
+			   "its file is gone: a guard in force stays, until `egressguard detach`, "
+			   "and no new one is made");
+		eg_ward_drop_policy(ward);
+	}
+	if (n == 0)
+		eg_journal("daemon", EG_JOURNAL_WARNING, NULL,
+			   "there is no policy file in %s: nothing is guarded", daemon->config_dir);
+	eg_config_files_free(files, n);
+	return 0;
+}
+
+static void reload(struct daemon *daemon)
+{
+	struct eg_error error = {};
+	char state[64];
+
+	snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%llu",
+		 (unsigned long long)(now_ns() / 1000));
+	eg_notify(state);
+	if (read_files(daemon, &error) < 0)
+		eg_journal("daemon", EG_JOURNAL_ERROR, NULL, "%s: all is kept as it was",
+			   error.message);
+	else
+		eg_journal("daemon", EG_JOURNAL_INFO, NULL, "the policy files were read again");
+	daemon->reload = false;
+}
+
+/* --- waiting ---------------------------------------------------------------------------------- */
+
+static int wait_for(struct daemon *daemon, int fd, __u32 events, void *data)
+{
+	struct epoll_event event = {.events = events, .data.ptr = data};
+
+	return epoll_ctl(daemon->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+static int start_waiting(struct daemon *daemon)
+{
+	sigset_t signals;
+	int result;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGHUP);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	daemon->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	daemon->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	daemon->mounts_fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+	if (daemon->epoll_fd < 0 || daemon->signal_fd < 0 || daemon->mounts_fd < 0)
+		return -errno;
+	result = wait_for(daemon, daemon->signal_fd, EPOLLIN, &daemon->signal_fd);
+	/* A name in /run/netns is a mount: that it appears or goes is told by this. */
+	return result < 0 ? result
+			  : wait_for(daemon, daemon->mounts_fd, EPOLLPRI | EPOLLET,
+				     &daemon->mounts_fd);
+}
+
+static void take_signals(struct daemon *daemon)
+{
+	struct signalfd_siginfo signal;
+
+	while (read(daemon->signal_fd, &signal, sizeof(signal)) == (ssize_t)sizeof(signal)) {
+		if (signal.ssi_signo == SIGHUP)
+			daemon->reload = true;
+		else
+			daemon->stop = true;
+	}
+}
+
+static int timeout_ms(const struct daemon *daemon)
+{
+	__u64 now = now_ns(), due = now + 60000 * NS_PER_MS;
+
+	for (size_t i = 0; i < daemon->n; i++)
+		if (eg_ward_due_ns(daemon->wards[i]) < due)
+			due = eg_ward_due_ns(daemon->wards[i]);
+	if (daemon->watchdog_ns && daemon->watched_ns + daemon->watchdog_ns < due)
+		due = daemon->watched_ns + daemon->watchdog_ns;
+	if (daemon->files_ns && daemon->files_ns < due)
+		due = daemon->files_ns;
+	/* Rounded up: too early would be again and again. */
+	return due <= now ? 0 : (int)((due - now + NS_PER_MS - 1) / NS_PER_MS);
+}
+
+static __u64 later(__u64 a, __u64 b)
+{
+	return a > b ? a : b;
+}
+
+static void wait(struct daemon *daemon)
+{
+	struct epoll_event events[EVENTS];
+	int n = epoll_wait(daemon->epoll_fd, events, EVENTS, timeout_ms(daemon));
+
+	for (int i = 0; i < n; i++) {
+		void *data = events[i].data.ptr;
+
+		if (data == &daemon->signal_fd)
+			take_signals(daemon);
+		else if (data == &daemon->mounts_fd)
+			daemon->files_ns = later(now_ns(), daemon->looked_ns + MOUNTS_SPACE_NS);
+		else
+			eg_ward_follow_work(data);
+	}
+}
+
+/* --- work ------------------------------------------------------------------------------------- */
+
+static void beat(struct daemon *daemon)
+{
+	__u64 now = now_ns();
+
+	if (!daemon->watchdog_ns || now < daemon->watched_ns + daemon->watchdog_ns)
+		return;
+	eg_notify("WATCHDOG=1");
+	daemon->watched_ns = now;
+}
+
+/* Mounts may come in great numbers. */
+static void look_at_files(struct daemon *daemon)
+{
+	if (!daemon->files_ns || now_ns() < daemon->files_ns)
+		return;
+	daemon->files_ns = 0;
+	daemon->looked_ns = now_ns();
+	for (size_t i = 0; i < daemon->n; i++)
+		eg_ward_touch_files(daemon->wards[i]);
+}
+
+static void work(struct daemon *daemon)
+{
+	look_at_files(daemon);
+	for (size_t i = 0; i < daemon->n && !daemon->stop; i++) {
+		EG_AUTO_FREE char *aside = NULL;
+
+		if (eg_ward_work(daemon->wards[i], &aside))
+			get_ward(daemon, aside);
+		beat(daemon);
+	}
+	drop_finished(daemon);
+}
+
+/* Each guard takes some thirty descriptors. */
+static void raise_limits(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+static __u64 watchdog_period(void)
+{
+	const char *usec = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
+
+	if (!usec || (pid && strtol(pid, NULL, 10) != (long)getpid()))
+		return 0;
+	return strtoull(usec, NULL, 10) * 1000 / 2;
+}
+
+static int run(struct daemon *daemon, struct eg_error *error)
+{
+	EG_AUTO_CLOSE int lock_fd = -1;
+	int result = eg_features_check(error);
+
+	if (result == 0)
+		result = eg_config_dir_lock(daemon->config_dir, &lock_fd, error);
+	if (result < 0)
+		return result;
+	raise_limits();
+	result = start_waiting(daemon);
+	if (result < 0)
+		return eg_error_set(error, EG_EXIT_FAILED, -result, "cannot wait: %s",
+				    strerror(-result));
+	daemon->watchdog_ns = watchdog_period();
+	result = read_files(daemon, error);
+	if (result < 0)
+		return result;
+	/* What is there already is guarded before anybody is told that we are ready. */
+	work(daemon);
+	eg_journal("daemon", EG_JOURNAL_INFO, NULL, "ready");
+	eg_notify("READY=1");
+	while (!daemon->stop) {
+		wait(daemon);
+		if (daemon->reload) {
+			reload(daemon);
+			work(daemon);
+			eg_notify("READY=1");
+		} else {
+			work(daemon);
+		}
+	}
+	eg_notify("STOPPING=1");
+	eg_journal("daemon", EG_JOURNAL_NOTICE, NULL,
+		   "stopped: what is in force stays in force, the layer `netns` ends");
+	return 0;
+}
+
+static void daemon_end(struct daemon *daemon)
+{
+	for (size_t i = 0; i < daemon->n; i++)
+		eg_ward_free(daemon->wards[i]);
+	free(daemon->wards);
+	eg_cleanup_close(&daemon->epoll_fd);
+	eg_cleanup_close(&daemon->signal_fd);
+	eg_cleanup_close(&daemon->mounts_fd);
+}
+
+int cmd_daemon(int argc, char **argv)
+{
+	struct eg_options options = {.help = &help, .argc = argc, .argv = argv};
+	struct daemon daemon = {
+		.config_dir = EG_CONFIG_DIR, .epoll_fd = -1, .signal_fd = -1, .mounts_fd = -1};
+	struct eg_error error = {};
+	const char *value = NULL;
+	int id = 0, next;
+
+	while ((next = eg_options_next(&options, &id, &value, &error)) > 0) {
+		if (id == EG_OPTION_HELP) {
+			eg_help_print(&help, stdout);
+			return EG_EXIT_OK;
+		}
+		if (id == OPTION_CONFIG_DIR)
+			daemon.config_dir = value;
+		else if (id == EG_OPTION_PIN_DIR)
+			daemon.pin_dir = value;
+		else {
+			next = eg_error_set(&error, EG_EXIT_USAGE, EINVAL,
+					    "'%s': daemon takes no operand; what is guarded is "
+					    "said by the files of --config-dir",
+					    value);
+			break;
+		}
+	}
+	if (next == 0)
+		next = run(&daemon, &error);
+	daemon_end(&daemon);
+	return next < 0 ? eg_log_error("daemon", next, &error) : EG_EXIT_OK;
+}

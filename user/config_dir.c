@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "config_dir.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+
+#include "policy/array.h"
+#include "policy_options.h"
+#include "util/cleanup.h"
+
+static const char suffix[] = ".conf";
+
+void eg_config_files_free(struct eg_config_file *files, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		free(files[i].text);
+		eg_policy_free(files[i].policy);
+	}
+	free(files);
+}
+
+/* The guard's name, of which nothing is left where it is none. */
+static bool take_name(const char *entry, char ret_name[EG_NAME_MAX])
+{
+	size_t len = strlen(entry);
+
+	if (entry[0] == '.' || len <= strlen(suffix) ||
+	    strcmp(entry + len - strlen(suffix), suffix) != 0)
+		return false;
+	len -= strlen(suffix);
+	if (len >= EG_NAME_MAX)
+		return false;
+	memcpy(ret_name, entry, len);
+	ret_name[len] = '\0';
+	return true;
+}
+
+static void read_file(const char *directory, struct eg_config_file *file)
+{
+	EG_AUTO_FREE char *path = NULL, *text = NULL;
+	EG_AUTO_POLICY struct eg_policy *policy = NULL;
+
+	if (asprintf(&path, "%s/%s%s", directory, file->name, suffix) < 0) {
+		path = NULL;
+		eg_error_set(&file->error, EG_EXIT_FAILED, ENOMEM, "out of memory");
+		return;
+	}
+	if (eg_policy_read_text(path, &text, &policy, &file->error) < 0)
+		return;
+	if (strlen(text) == 0 || !policy->target) {
+		eg_error_set(&file->error, EG_EXIT_USAGE, EINVAL,
+			     "%s: what it is for is missing: Target = in the section [Guard]",
+			     path);
+		return;
+	}
+	file->text = EG_TAKE(text);
+	file->policy = EG_TAKE(policy);
+}
+
+static int compare(const void *a, const void *b)
+{
+	return strcmp(((const struct eg_config_file *)a)->name,
+		      ((const struct eg_config_file *)b)->name);
+}
+
+int eg_config_dir_read(const char *directory, struct eg_config_file **ret_files, size_t *ret_n,
+		       struct eg_error *error)
+{
+	EG_AUTO_CLOSEDIR DIR *dir = opendir(directory);
+	struct eg_config_file *files = NULL;
+	const struct dirent *entry;
+	size_t n = 0;
+
+	if (!dir && errno != ENOENT)
+		return eg_error_set(error, EG_EXIT_FAILED, errno, "cannot read %s: %m", directory);
+	while (dir && (entry = readdir(dir))) {
+		struct eg_config_file file = {};
+
+		if (!take_name(entry->d_name, file.name))
+			continue;
+		if (EG_ARRAY_ADD(files, n, file) < 0) {
+			eg_config_files_free(files, n);
+			return eg_error_set(error, EG_EXIT_FAILED, ENOMEM, "out of memory");
+		}
+	}
+	if (n)
+		qsort(files, n, sizeof(*files), compare);
+	for (size_t i = 0; i < n; i++)
+		read_file(directory, &files[i]);
+	*ret_files = files;
+	*ret_n = n;
+	return 0;
+}
+
+int eg_config_dir_lock(const char *directory, int *ret_fd, struct eg_error *error)
+{
+	EG_AUTO_CLOSE int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return eg_error_set(error, EG_EXIT_FAILED, errno,
+				    "cannot open the directory of policy files %s: %m", directory);
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return eg_error_set(error, EG_EXIT_FAILED, errno,
+				    errno == EWOULDBLOCK
+					    ? "another daemon has the policy files of %s"
+					    : "cannot lock %s: %m",
+				    directory);
+	*ret_fd = EG_TAKE_FD(fd);
+	return 0;
+}

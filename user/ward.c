@@ -1,0 +1,709 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "ward.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "attach.h"
+#include "collect.h"
+#include "daemon/plan.h"
+#include "derive.h"
+#include "journal.h"
+#include "kern/guard.h"
+#include "kern/hold.h"
+#include "net/target.h"
+#include "util/cleanup.h"
+#include "util/text.h"
+
+#define NS_PER_MS 1000000ULL
+#define MS(n)     ((n)*NS_PER_MS)
+
+#define STEPS_MAX        8
+#define RETRY_NS         MS(50) /* after the first failure; twice that after each other one */
+#define RETRY_MAX_NS     MS(10000)
+#define LOOK_AWAY_NS     MS(1000)  /* for a target that nobody tells of: a process, a path */
+#define LOOK_NS          MS(30000) /* for all others, whatever was told */
+#define CHECK_NS         MS(5000)  /* is what should be in force in force? */
+#define CHECK_SHARE      20        /* and never more than this part of the time for it */
+#define ENDPOINT_NEW_NS  MS(100)   /* while the tunnel may come up any moment */
+#define ENDPOINT_NEW_FOR MS(30000)
+#define ENDPOINT_NS      MS(2000)
+#define SETTLE_NS        MS(200)   /* from when addresses change until what they mean is learned */
+#define LEARN_SPACE_NS   MS(2000)  /* whoever is inside can have them change all the time */
+#define MENDED_AGAIN_NS  MS(30000) /* what did not help is not done again at once */
+
+struct eg_ward {
+	int epoll_fd;  /* the daemon's */
+	char *pin_dir; /* NULL: the usual place */
+	char *name;
+	char *text;   /* of the file, NULL: none */
+	char *target; /* that it names */
+
+	struct eg_follow *follow;
+	bool others_follow;
+	bool policy_is_new;
+	bool is_damaged;
+	bool has_changed;
+	bool watches_endpoints; /* the policy in force has the tunnel's own */
+	bool has_endpoints;
+
+	struct eg_netns seen; /* the target's namespace when it was last there; fd always -1 */
+	char container_id[sizeof(((struct eg_container *)0)->id)];
+
+	__u64 look_ns, check_ns, endpoint_ns; /* when each is due */
+	__u64 learn_ns;                       /* when to learn what has changed, ~0: nothing has */
+	__u64 learned_ns, attached_ns, mended_ns;
+	unsigned int failures;
+	bool was_here, is_guarded;
+	bool is_over; /* no file asks for it, and nothing is there to be kept up */
+	char complaint[EG_ERROR_LEN];
+	char *warnings; /* the last attach's */
+};
+
+static __u64 now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (__u64)now.tv_sec * 1000000000ULL + (__u64)now.tv_nsec;
+}
+
+/* --- what it says ----------------------------------------------------------------------------- */
+
+#define SAY(ward, level, ...) eg_journal("daemon", level, (ward)->name, __VA_ARGS__)
+
+/* Tried again and again, said once. */
+static void complain(struct eg_ward *ward, const struct eg_error *error, int result)
+{
+	const char *message = error->message[0] ? error->message : strerror(-result);
+
+	if (strcmp(ward->complaint, message) == 0)
+		return;
+	snprintf(ward->complaint, sizeof(ward->complaint), "%s", message);
+	SAY(ward, EG_JOURNAL_WARNING, "%s", message);
+}
+
+static void say_lines(struct eg_ward *ward, enum eg_journal_level level, const char *prefix,
+		      const char *lines)
+{
+	while (lines && *lines) {
+		size_t len = strcspn(lines, "\n");
+
+		SAY(ward, level, "%s%.*s", prefix, (int)len, lines);
+		lines += len + (lines[len] == '\n');
+	}
+}
+
+static void say(void *argument, bool warning, const char *line)
+{
+	struct eg_ward *ward = argument;
+
+	SAY(ward, warning ? EG_JOURNAL_WARNING : EG_JOURNAL_INFO, "%s", line);
+}
+
+/* --- what it is made of -------------------------------------------------------------------------
+ */
+
+struct eg_ward *eg_ward_new(const char *pin_dir, const char *name, int epoll_fd)
+{
+	struct eg_ward *ward = calloc(1, sizeof(*ward));
+
+	if (!ward)
+		return NULL;
+	ward->epoll_fd = epoll_fd;
+	ward->seen = EG_NETNS_NONE;
+	ward->name = strdup(name);
+	if (pin_dir)
+		ward->pin_dir = strdup(pin_dir);
+	ward->check_ns = now_ns() + CHECK_NS;
+	ward->endpoint_ns = ward->learn_ns = ~0ULL;
+	if (ward->name && (!pin_dir || ward->pin_dir))
+		return ward;
+	eg_ward_free(ward);
+	return NULL;
+}
+
+static void unfollow(struct eg_ward *ward)
+{
+	eg_follow_free(ward->follow);
+	ward->follow = NULL;
+}
+
+void eg_ward_free(struct eg_ward *ward)
+{
+	if (!ward)
+		return;
+	unfollow(ward);
+	free(ward->pin_dir);
+	free(ward->name);
+	free(ward->text);
+	free(ward->target);
+	free(ward->warnings);
+	free(ward);
+}
+
+const char *eg_ward_name(const struct eg_ward *ward)
+{
+	return ward->name;
+}
+
+const char *eg_ward_policy(const struct eg_ward *ward)
+{
+	return ward->text;
+}
+
+int eg_ward_set_policy(struct eg_ward *ward, const char *text, const char *target)
+{
+	EG_AUTO_FREE char *new_text = strdup(text), *new_target = strdup(target);
+
+	if (!new_text || !new_target)
+		return -ENOMEM;
+	free(ward->text);
+	free(ward->target);
+	ward->text = EG_TAKE(new_text);
+	ward->target = EG_TAKE(new_target);
+	ward->policy_is_new = true;
+	eg_ward_touch(ward);
+	return 0;
+}
+
+void eg_ward_drop_policy(struct eg_ward *ward)
+{
+	free(EG_TAKE(ward->text));
+	free(EG_TAKE(ward->target));
+	eg_ward_touch(ward);
+}
+
+static int open_guard(const struct eg_ward *ward, struct eg_guard **ret_guard,
+		      struct eg_error *error)
+{
+	EG_AUTO_PINS struct eg_pins pins = {.dir_fd = -1, .lock_fd = -1};
+	int result = eg_pins_open(ward->pin_dir, false, &pins, error);
+
+	return result < 0 ? result : eg_guard_open(&pins, ward->name, ret_guard, error);
+}
+
+int eg_ward_recall_policy(struct eg_ward *ward, struct eg_error *error)
+{
+	EG_AUTO_GUARD struct eg_guard *guard = NULL;
+	EG_AUTO_POLICY struct eg_policy *policy = NULL;
+	EG_AUTO_FREE char *text = NULL;
+	int result = open_guard(ward, &guard, error);
+
+	if (result == 0)
+		result = eg_collect_policy(guard, &policy, error);
+	if (result < 0)
+		return result;
+	text = policy ? eg_policy_format(policy, false) : NULL;
+	if (!text || !policy->target) /* the formatter is out of memory, or nobody named it */
+		return -ENOENT;
+	return eg_ward_set_policy(ward, text, policy->target);
+}
+
+/* --- what is known ------------------------------------------------------------------------------
+ */
+
+static struct eg_netns guarded_netns(const struct eg_guard *guard)
+{
+	const struct eg_meta *meta = eg_guard_meta(guard);
+
+	return (struct eg_netns){.fd = -1,
+				 .dev = (dev_t)meta->netns_dev,
+				 .inode = (ino_t)meta->netns_inode,
+				 .cookie = meta->netns_cookie};
+}
+
+static enum eg_plan_target find_target(struct eg_ward *ward, struct eg_error *error)
+{
+	EG_AUTO_TARGET struct eg_target target = {.netns = EG_NETNS_NONE};
+	int result = eg_target_resolve(ward->target, &target, error);
+
+	if (result == 0) {
+		ward->seen = target.netns;
+		ward->seen.fd = -1;
+		memcpy(ward->container_id, target.container.id, sizeof(ward->container_id));
+		return EG_PLAN_TARGET_HERE;
+	}
+	/* An engine that does not answer knows of no container, and its containers may run. */
+	if (error->exit == EG_EXIT_NO_SUCH && result != -ECONNREFUSED && result != -EREMOTE)
+		return EG_PLAN_TARGET_AWAY;
+	return EG_PLAN_TARGET_UNKNOWN;
+}
+
+static enum eg_plan_guard find_guard(const struct eg_ward *ward, enum eg_plan_target target)
+{
+	EG_AUTO_GUARD struct eg_guard *guard = NULL;
+	struct eg_netns guarded;
+	int result = open_guard(ward, &guard, NULL);
+
+	if (result == -ENOENT)
+		return EG_PLAN_GUARD_NONE;
+	if (result < 0)
+		return EG_PLAN_GUARD_UNREADABLE;
+	guarded = guarded_netns(guard);
+	if (target == EG_PLAN_TARGET_HERE && eg_netns_same(&guarded, &ward->seen))
+		return EG_PLAN_GUARD_ON_IT;
+	return eg_guard_is_dead(guard) ? EG_PLAN_GUARD_DEAD : EG_PLAN_GUARD_ELSEWHERE;
+}
+
+/* --- the steps ----------------------------------------------------------------------------------
+ */
+
+/* Whose endpoints they are, for the looks to come. */
+static void learn_endpoints(struct eg_ward *ward)
+{
+	EG_AUTO_GUARD struct eg_guard *guard = NULL;
+	EG_AUTO_POLICY struct eg_policy *policy = NULL;
+
+	ward->endpoint_ns = ~0ULL;
+	if (open_guard(ward, &guard, NULL) < 0 || eg_collect_policy(guard, &policy, NULL) < 0)
+		return;
+	ward->watches_endpoints = eg_derive_follows_peers(policy);
+	ward->has_endpoints = policy->derived.n_endpoints > 0;
+	if (ward->watches_endpoints)
+		ward->endpoint_ns =
+			now_ns() + (ward->has_endpoints ? ENDPOINT_NS : ENDPOINT_NEW_NS);
+}
+
+static void say_attached(struct eg_ward *ward, const struct eg_attach_result *result,
+			 const struct eg_policy *policy)
+{
+	static const char *const outcomes[] = {
+		[EG_ATTACH_CREATED] = "guarded",
+		[EG_ATTACH_REPLACED] = "the policy was replaced",
+		[EG_ATTACH_UNCHANGED] = "guarded already",
+	};
+	char target[EG_TARGET_MAX * 4];
+
+	/* What was the same the last time is no news. */
+	if (result->outcome != EG_ATTACH_UNCHANGED || result->mended || !ward->is_guarded)
+		SAY(ward, EG_JOURNAL_NOTICE, "%s: %s%s%s", outcomes[result->outcome],
+		    eg_escape(target, sizeof(target), policy->target, strlen(policy->target)),
+		    result->mended ? ", on new interfaces too" : "",
+		    policy->mode == EG_MODE_AUDIT ? " (audit: drops nothing)" : "");
+	say_lines(ward, EG_JOURNAL_NOTICE, "+ ", result->diff.widened.data);
+	say_lines(ward, EG_JOURNAL_NOTICE, "- ", result->diff.narrowed.data);
+	if (result->outcome != EG_ATTACH_UNCHANGED && !policy->n_endpoints &&
+	    !policy->derived.n_endpoints)
+		SAY(ward, EG_JOURNAL_INFO,
+		    "no endpoint is known yet: nothing leaves to one until the tunnel names it");
+}
+
+static void say_warnings(struct eg_ward *ward, struct eg_text *warnings)
+{
+	char *text = eg_text_take(warnings);
+
+	if (!text)
+		return;
+	if (!ward->warnings || strcmp(text, ward->warnings) != 0)
+		say_lines(ward, EG_JOURNAL_WARNING, "", text);
+	free(ward->warnings);
+	ward->warnings = text;
+}
+
+static int attach(struct eg_ward *ward, struct eg_error *error)
+{
+	EG_AUTO(eg_attach_result_free) struct eg_attach_result result = {};
+	EG_AUTO_POLICY struct eg_policy *policy = NULL;
+	const struct eg_attach_request request = {
+		.target = ward->target,
+		.name = ward->name,
+		.pin_dir = ward->pin_dir,
+		.replace = true,
+		.unattended = true,
+	};
+	int status = eg_policy_new(&policy);
+
+	if (status == 0)
+		status = eg_policy_parse(policy, ward->text, strlen(ward->text), false, error);
+	if (status == 0)
+		status = eg_attach(&request, policy, &result, error);
+	say_warnings(ward, &result.warnings);
+	if (status < 0)
+		return status;
+	say_attached(ward, &result, policy);
+	ward->is_guarded = true;
+	ward->policy_is_new = ward->is_damaged = ward->has_changed = false;
+	ward->attached_ns = now_ns();
+	ward->learn_ns = ~0ULL;
+	/* What was followed may be the namespace that the target had before. */
+	if (ward->follow && !eg_netns_same(eg_follow_netns(ward->follow), &ward->seen))
+		unfollow(ward);
+	learn_endpoints(ward);
+	return 0;
+}
+
+static int follow(struct eg_ward *ward, struct eg_error *error)
+{
+	int result;
+	struct epoll_event event = {.events = EPOLLIN, .data.ptr = ward};
+
+	unfollow(ward);
+	result = eg_follow_new(ward->pin_dir, ward->name, say, ward, &ward->follow, error);
+	if (result == 0 &&
+	    epoll_ctl(ward->epoll_fd, EPOLL_CTL_ADD, eg_follow_fd(ward->follow), &event) < 0) {
+		result = -errno;
+		unfollow(ward);
+	}
+	/* It was made by somebody else, or by us before we were started again. */
+	if (result == 0 && !ward->attached_ns)
+		learn_endpoints(ward);
+	return result;
+}
+
+/* NAME-INODE: of the namespace that it is on. */
+static int set_aside(struct eg_ward *ward, char **ret_aside, struct eg_error *error)
+{
+	EG_AUTO_PINS struct eg_pins pins = {.dir_fd = -1, .lock_fd = -1};
+	EG_AUTO_GUARD struct eg_guard *guard = NULL;
+	EG_AUTO_FREE char *name = NULL;
+	int result = open_guard(ward, &guard, error);
+
+	if (result < 0)
+		return result;
+	if (asprintf(&name, "%.*s-%llu", EG_NAME_MAX - 24, ward->name,
+		     (unsigned long long)eg_guard_meta(guard)->netns_inode) < 0)
+		return -ENOMEM;
+	unfollow(ward);
+	result = eg_pins_open(ward->pin_dir, false, &pins, error);
+	if (result == 0)
+		result = eg_pins_lock(&pins, 0, error);
+	if (result == 0)
+		result = eg_guard_rename(&pins, ward->name, name, error);
+	if (result < 0)
+		return result;
+	SAY(ward, EG_JOURNAL_NOTICE,
+	    "the target has another namespace now, and the one it had is still in use: its guard "
+	    "stays in force as '%s'",
+	    name);
+	*ret_aside = EG_TAKE(name);
+	return 0;
+}
+
+static void say_away(struct eg_ward *ward, const struct eg_error *error)
+{
+	if (ward->was_here)
+		SAY(ward, EG_JOURNAL_INFO, "its target is gone; it is guarded when it comes back");
+	else
+		complain(ward, error, -ENOENT);
+	ward->was_here = false;
+}
+
+/* Follows nothing that the guard is not on any more. */
+static bool is_followed(struct eg_ward *ward, enum eg_plan_guard guard)
+{
+	return ward->follow && guard != EG_PLAN_GUARD_NONE && guard != EG_PLAN_GUARD_UNREADABLE;
+}
+
+static enum eg_plan_step find_step(struct eg_ward *ward, enum eg_plan_target *ret_target,
+				   struct eg_error *error)
+{
+	struct eg_plan_facts facts = {
+		.wanted = ward->text,
+		.target = EG_PLAN_TARGET_AWAY,
+		.policy_is_new = ward->policy_is_new,
+		.is_damaged = ward->is_damaged,
+		.has_changed = ward->has_changed,
+		.others_follow = ward->others_follow,
+	};
+
+	if (facts.wanted)
+		facts.target = find_target(ward, error);
+	facts.guard = find_guard(ward, facts.target);
+	facts.followed = is_followed(ward, facts.guard);
+	ward->is_over = !facts.wanted &&
+			(facts.guard == EG_PLAN_GUARD_NONE || facts.guard == EG_PLAN_GUARD_DEAD);
+	*ret_target = facts.target;
+	return eg_plan_next(&facts);
+}
+
+static int take_step(struct eg_ward *ward, enum eg_plan_step step, char **ret_aside,
+		     struct eg_error *error)
+{
+	switch (step) {
+	case EG_PLAN_ASIDE:
+		return set_aside(ward, ret_aside, error);
+	case EG_PLAN_ATTACH:
+		return attach(ward, error);
+	case EG_PLAN_FOLLOW:
+		return follow(ward, error);
+	case EG_PLAN_REST:
+	case EG_PLAN_WAIT:
+		break;
+	}
+	return 0;
+}
+
+static __u64 retry_after(struct eg_ward *ward)
+{
+	__u64 after = RETRY_NS << (ward->failures < 8 ? ward->failures : 8);
+
+	ward->failures++;
+	return after < RETRY_MAX_NS ? after : RETRY_MAX_NS;
+}
+
+/* Nobody tells of a process's end before it has been seen, or of a file that appears somewhere. */
+static bool is_untold(const char *target)
+{
+	return strncmp(target, "pid:", 4) == 0 || strchr(target, '/');
+}
+
+static __u64 rest(struct eg_ward *ward, enum eg_plan_target target)
+{
+	ward->failures = 0;
+	if (target == EG_PLAN_TARGET_HERE) {
+		ward->was_here = true;
+		ward->complaint[0] = '\0';
+	} else if (ward->target && is_untold(ward->target)) {
+		return LOOK_AWAY_NS;
+	}
+	return LOOK_NS;
+}
+
+/* Towards what the file asks for, as far as that goes now. */
+static bool go_on(struct eg_ward *ward, char **ret_aside)
+{
+	for (int i = 0; i < STEPS_MAX; i++) {
+		struct eg_error error = {};
+		enum eg_plan_target target;
+		enum eg_plan_step step = find_step(ward, &target, &error);
+		int result;
+
+		if (step == EG_PLAN_REST || step == EG_PLAN_WAIT) {
+			if (target == EG_PLAN_TARGET_UNKNOWN && ward->target)
+				complain(ward, &error, -EIO);
+			else if (target == EG_PLAN_TARGET_AWAY && ward->target)
+				say_away(ward, &error);
+			ward->look_ns = now_ns() + (step == EG_PLAN_WAIT ? retry_after(ward)
+									 : rest(ward, target));
+			return false;
+		}
+		error = (struct eg_error){};
+		result = take_step(ward, step, ret_aside, &error);
+		if (result < 0) {
+			complain(ward, &error, result);
+			break;
+		}
+		if (step == EG_PLAN_ASIDE) {
+			ward->look_ns = now_ns();
+			return true;
+		}
+	}
+	ward->look_ns = now_ns() + retry_after(ward);
+	return false;
+}
+
+/* --- what is looked at, now and then ------------------------------------------------------------
+ */
+
+static bool is_held(const struct eg_guard_view *view)
+{
+	for (size_t i = 0; i < view->n_layers; i++)
+		if (strcmp(view->layers[i].name, "netns") == 0)
+			return strcmp(view->layers[i].state, "attached") == 0;
+	return false;
+}
+
+/* What `status` would say against it. */
+static void check(struct eg_ward *ward)
+{
+	const struct eg_common common = {.guard = ward->name, .pin_dir = ward->pin_dir};
+	EG_AUTO(eg_status_view_free) struct eg_status_view status = {};
+	__u64 started = now_ns(), took;
+
+	if (eg_collect_status(&common, &status, NULL) == 0 && status.n_guards == 1) {
+		const struct eg_guard_view *view = &status.guards[0];
+		__u64 again = ward->mended_ns + MENDED_AGAIN_NS;
+
+		if (view->state == EG_STATE_UNGUARDED)
+			ward->look_ns = started;
+		if (view->state == EG_STATE_DEGRADED && (!ward->mended_ns || started > again)) {
+			SAY(ward, EG_JOURNAL_WARNING, "%s: it is mended, if that can be",
+			    view->reason ? view->reason : "degraded");
+			ward->is_damaged = ward->text;
+			ward->mended_ns = started;
+			if (!is_held(view))
+				unfollow(ward);
+			ward->look_ns = started;
+		}
+		if (view->state == EG_STATE_ENFORCING || view->state == EG_STATE_AUDIT)
+			ward->mended_ns = 0;
+	}
+	took = now_ns() - started;
+	ward->check_ns = now_ns() + (took * CHECK_SHARE > CHECK_NS ? took * CHECK_SHARE : CHECK_NS);
+}
+
+/* Another process that followed it may have ended. */
+static void check_others(struct eg_ward *ward)
+{
+	EG_AUTO_HOLDS struct eg_holds *holds = NULL;
+	EG_AUTO_GUARD struct eg_guard *guard = NULL;
+	struct eg_held held = {};
+
+	if (open_guard(ward, &guard, NULL) == 0 && eg_holds_get(&holds) == 0 &&
+	    eg_holds_of(holds, guard, &held) == 0 && (held.ipv4 || held.ipv6))
+		return;
+	ward->others_follow = false;
+	ward->look_ns = now_ns();
+}
+
+static void check_endpoints(struct eg_ward *ward)
+{
+	const struct eg_netns *netns = ward->follow ? eg_follow_netns(ward->follow) : NULL;
+	EG_AUTO_GUARD struct eg_guard *guard = NULL;
+	EG_AUTO_POLICY struct eg_policy *policy = NULL;
+	__u64 now = now_ns();
+	bool is_new = !ward->has_endpoints && now < ward->attached_ns + ENDPOINT_NEW_FOR;
+
+	ward->endpoint_ns = now + (is_new ? ENDPOINT_NEW_NS : ENDPOINT_NS);
+	if (!netns || netns->fd < 0 || !ward->text || open_guard(ward, &guard, NULL) < 0 ||
+	    eg_collect_policy(guard, &policy, NULL) < 0 || !eg_derive_has_moved(netns, policy))
+		return;
+	ward->has_changed = true;
+	ward->look_ns = now;
+}
+
+__u64 eg_ward_due_ns(const struct eg_ward *ward)
+{
+	__u64 due = ward->look_ns;
+
+	if (ward->check_ns < due)
+		due = ward->check_ns;
+	if (ward->follow && ward->endpoint_ns < due)
+		due = ward->endpoint_ns;
+	if (ward->learn_ns < due)
+		due = ward->learn_ns;
+	return due;
+}
+
+bool eg_ward_work(struct eg_ward *ward, char **ret_aside)
+{
+	if (ward->follow && now_ns() >= ward->endpoint_ns)
+		check_endpoints(ward);
+	if (now_ns() >= ward->learn_ns) {
+		ward->learn_ns = ~0ULL;
+		ward->learned_ns = now_ns();
+		ward->has_changed = true;
+		ward->look_ns = 0;
+	}
+	if (now_ns() >= ward->check_ns) {
+		check(ward);
+		if (ward->others_follow)
+			check_others(ward);
+	}
+	return now_ns() >= ward->look_ns && go_on(ward, ret_aside);
+}
+
+bool eg_ward_is_over(const struct eg_ward *ward)
+{
+	return !ward->text && !ward->follow && ward->is_over;
+}
+
+/* --- what happens -------------------------------------------------------------------------------
+ */
+
+/* When it has settled; not all the time, whatever goes on inside. */
+static void learn_soon(struct eg_ward *ward)
+{
+	__u64 at = now_ns() + SETTLE_NS;
+
+	if (ward->learned_ns && at < ward->learned_ns + LEARN_SPACE_NS)
+		at = ward->learned_ns + LEARN_SPACE_NS;
+	if (at < ward->learn_ns)
+		ward->learn_ns = at;
+}
+
+void eg_ward_follow_work(struct eg_ward *ward)
+{
+	if (!ward->follow)
+		return;
+	switch (eg_follow_work(ward->follow)) {
+	case EG_FOLLOW_GOES_ON:
+		if (ward->text && eg_follow_has_changed(ward->follow))
+			learn_soon(ward);
+		return;
+	case EG_FOLLOW_DETACHED:
+		if (ward->text)
+			SAY(ward, EG_JOURNAL_WARNING,
+			    "the guard was taken away: it is put back, as its file is there");
+		else
+			SAY(ward, EG_JOURNAL_NOTICE, "the guard was taken away");
+		break;
+	case EG_FOLLOW_GONE:
+		SAY(ward, EG_JOURNAL_NOTICE, "its namespace has ended, and the guard with it");
+		break;
+	case EG_FOLLOW_TAKEN_OVER:
+		SAY(ward, EG_JOURNAL_WARNING,
+		    "another process follows the guard now: it is left to that one until it ends");
+		ward->others_follow = true;
+		break;
+	}
+	unfollow(ward);
+	eg_ward_touch(ward);
+}
+
+void eg_ward_touch(struct eg_ward *ward)
+{
+	ward->look_ns = now_ns();
+	ward->failures = 0;
+	if (ward->follow)
+		eg_follow_hurry(ward->follow);
+}
+
+static bool has_prefix(const char *target, const char *kind)
+{
+	size_t len = strlen(kind);
+
+	return strncmp(target, kind, len) == 0 && target[len] == ':';
+}
+
+static bool is_plain(const char *target)
+{
+	return !strchr(target, '/') && !has_prefix(target, "netns") && !has_prefix(target, "pid") &&
+	       !has_prefix(target, "docker") && !has_prefix(target, "podman");
+}
+
+/* While it is followed its namespace is kept, and its number nobody else's. */
+static bool is_where_it_was(const struct eg_ward *ward)
+{
+	const struct eg_netns *netns = ward->follow ? eg_follow_netns(ward->follow) : NULL;
+	const char *name = has_prefix(ward->target, "netns") ? ward->target + 6 : ward->target;
+	char path[EG_TARGET_MAX + 16];
+	struct stat now;
+
+	snprintf(path, sizeof(path), "%s%s", strchr(name, '/') ? "" : "/run/netns/", name);
+	return netns && netns->fd >= 0 && stat(path, &now) == 0 && now.st_dev == netns->dev &&
+	       now.st_ino == netns->inode;
+}
+
+void eg_ward_touch_files(struct eg_ward *ward)
+{
+	if (!ward->target || (!has_prefix(ward->target, "netns") && !strchr(ward->target, '/') &&
+			      !is_plain(ward->target)))
+		return;
+	if (!is_where_it_was(ward))
+		eg_ward_touch(ward);
+}
+
+bool eg_ward_asks(const struct eg_ward *ward, enum eg_runtime runtime)
+{
+	return ward->target &&
+	       (is_plain(ward->target) || has_prefix(ward->target, eg_runtime_names[runtime]));
+}
+
+void eg_ward_touch_container(struct eg_ward *ward, enum eg_runtime runtime, const char *id,
+			     const char *name)
+{
+	const char *own;
+
+	if (!eg_ward_asks(ward, runtime))
+		return;
+	own = is_plain(ward->target) ? ward->target : strchr(ward->target, ':') + 1;
+	if ((!id && !name) || (name && strcmp(name, own) == 0) ||
+	    (id && (strncmp(id, own, strlen(own)) == 0 || strcmp(id, ward->container_id) == 0)))
+		eg_ward_touch(ward);
+}

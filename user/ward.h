@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * One guard that the daemon keeps in force: what a file says of it, its target, and the process's
+ * part of it (follow.h). What to do next is daemon/plan.h's word; here it is found out and done.
+ */
+#ifndef EG_WARD_H
+#define EG_WARD_H
+
+#include "eg_abi.h"
+#include "follow.h"
+#include "net/runtime.h"
+
+struct eg_ward;
+
+/* `name` is the guard's. It has no file until eg_ward_set_policy(). NULL: out of memory. What it
+ * has to wait for it adds to `epoll_fd`, with itself as data. */
+struct eg_ward *eg_ward_new(const char *pin_dir, const char *name, int epoll_fd);
+
+/* Lets go of it; what is pinned stays in force. */
+void eg_ward_free(struct eg_ward *ward);
+
+const char *eg_ward_name(const struct eg_ward *ward);
+
+/* The file's text when it last parsed, NULL: none. Of a file that is gone, what is in force is kept
+ * up, and nothing put in its place. */
+const char *eg_ward_policy(const struct eg_ward *ward);
+int eg_ward_set_policy(struct eg_ward *ward, const char *text, const char *target);
+void eg_ward_drop_policy(struct eg_ward *ward);
+
+/* A guard in force under that name says which policy it was made with: what counts where the file
+ * never parsed. -ENOENT: there is none. */
+int eg_ward_recall_policy(struct eg_ward *ward, struct eg_error *error);
+
+/* Does what following asks for, when `epoll_fd` says so. */
+void eg_ward_follow_work(struct eg_ward *ward);
+
+/* What may have changed, so that it is looked at anew: whatever it is; a namespace that a file
+ * keeps; a container, by id and name (each may be NULL: any). */
+void eg_ward_touch(struct eg_ward *ward);
+void eg_ward_touch_files(struct eg_ward *ward);
+void eg_ward_touch_container(struct eg_ward *ward, enum eg_runtime runtime, const char *id,
+			     const char *name);
+
+/* Whether a container engine may have to say something of its target. */
+bool eg_ward_asks(const struct eg_ward *ward, enum eg_runtime runtime);
+
+/* CLOCK_MONOTONIC nanoseconds at which eg_ward_work() has something to do. */
+__u64 eg_ward_due_ns(const struct eg_ward *ward);
+
+/* Does it. True: it gave its guard away to another name, *ret_aside, the caller's to free, which is
+ * to be kept up from now on. */
+bool eg_ward_work(struct eg_ward *ward, char **ret_aside);
+
+/* Without a file, and nothing left to keep up. */
+bool eg_ward_is_over(const struct eg_ward *ward);
+
+#endif /* EG_WARD_H */
