@@ -339,8 +339,14 @@ $(BENCH_PROGRAMS): $(BUILD)/bench/%: $(BUILD)/obj/bench/%.o $(call part_libs,obj
 		-Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(KERN_LIBS) $(NET_LIBS) \
 		$(if $(filter %/decide,$@),$(CMOCKA_LIBS)) -lpthread
 
-.PHONY: bench-quick bench-programs
+.PHONY: bench bench-quick bench-programs
 bench-programs: $(BENCH_PROGRAMS)
+
+# BENCH="PART..." takes those parts alone; bench/README.md says which there are.
+bench:
+	@scripts/deps.sh build bench
+	@+$(BUILD_AS_CALLER) all bench-programs
+	@bench/run --build '$(BUILD)' $(BENCH)
 
 # What a change must not make worse, in under two minutes.
 bench-quick:
@@ -403,6 +409,8 @@ help:
 	@echo 'make tests       build the test programs without running them'
 	@echo 'make faults      each system call of attach, replace, detach and status failing, or the'
 	@echo '                 command killed at it; FAULTS="--only CASE" for one (tests/faults/run)'
+	@echo 'make bench       measure beside iptables and nftables, some ten minutes (root); BENCH="PART..."'
+	@echo '                 takes these parts: see bench/README.md'
 	@echo 'make bench-quick what a change must not make worse, in under two minutes (root)'
 	@echo 'make fuzz        run each fuzzer for FUZZ_SECONDS=$(FUZZ_SECONDS)'
 	@echo 'make static      one static binary, $(BUILD)/static/egressguard'

@@ -3,13 +3,14 @@
  * What the decision alone costs, by BPF_PROG_TEST_RUN: each path through the table, in the same
  * program that `attach` loads, beside an empty program over the same frame.
  *
- * usage: decide [--rounds N] [--repeat N] [--cpu N] [--prefixes N] [--programs]
+ * usage: decide [--rounds N] [--repeat N] [--cpu N] [--prefixes N]... [--programs]
  *
  * Prints JSON. "paths" has for each path two lists of nanoseconds, one number a round: of the path,
  * and of the empty program right before it. The kernel tells a run's time in whole nanoseconds, so
  * the time of `repeat` runs is taken here and divided. --programs adds what each program is for the
  * kernel: instructions loaded and translated, bytes compiled, instructions the verifier processed.
- * --prefixes N: a policy with N prefixes more than the usual. Needs root.
+ * --prefixes N: instead of the usual paths three of them, under policies with N prefixes more.
+ * Needs root.
  */
 #include "bpf/fixture.h"
 
@@ -33,7 +34,9 @@
 
 static unsigned long rounds = 60;
 static unsigned long repeat = 10000;
-static unsigned long prefixes;
+#define SIZES_MAX 8
+static unsigned long sizes[SIZES_MAX];
+static size_t n_sizes;
 static int wants_programs;
 
 static void give_up(const char *what)
@@ -205,13 +208,15 @@ struct path {
 /* The first is what the budget of the whole is about. clang-format off: a table */
 /* clang-format off */
 static const struct path paths[] = {
-	{"lan-tcp", EG_PROG_DEVICE, EG_REASON_LAN, TCP(V4, "192.168.1.5")},
+	{"lan-tcp", EG_PROG_DEVICE, EG_REASON_LAN, TCP(V4, "172.18.0.1")},
 	{"lan-tcp-6", EG_PROG_DEVICE, EG_REASON_LAN, TCP(V6, "fd00::5")},
-	{"lan-udp", EG_PROG_DEVICE, EG_REASON_LAN, UDP(V4, "192.168.1.5")},
+	{"lan-udp", EG_PROG_DEVICE, EG_REASON_LAN, UDP(V4, "172.18.0.1")},
 	{"lan-udp-6", EG_PROG_DEVICE, EG_REASON_LAN, UDP(V6, "fd00::5")},
-	{"lan-tcp-peer", EG_PROG_PEER, EG_REASON_LAN, TCP(V4, "192.168.1.5")},
+	{"lan-tcp-peer", EG_PROG_PEER, EG_REASON_LAN, TCP(V4, "172.18.0.1")},
 	{"lan-tcp-6-peer", EG_PROG_PEER, EG_REASON_LAN, TCP(V6, "fd00::5")},
-	{"lan-dns", EG_PROG_DEVICE, EG_REASON_LAN_DNS, UDP(V4, "192.168.1.1", .dport = 53)},
+	/* In a /16 of which a part is denied: the table of the upper bits says to ask further. */
+	{"lan-tcp-asked", EG_PROG_DEVICE, EG_REASON_LAN, TCP(V4, "192.168.1.5")},
+	{"lan-dns", EG_PROG_DEVICE, EG_REASON_LAN_DNS, UDP(V4, "172.18.0.1", .dport = 53)},
 	{"rule", EG_PROG_DEVICE, EG_REASON_RULE, TCP(V4, "203.0.113.80")},
 	{"rule-6", EG_PROG_DEVICE, EG_REASON_RULE, TCP(V6, "2001:db8:80::1")},
 	{"endpoint", EG_PROG_DEVICE, EG_REASON_ENDPOINT, WG(V4, "203.0.113.9")},
@@ -224,14 +229,15 @@ static const struct path paths[] = {
 	{"denied", EG_PROG_DEVICE, EG_REASON_DENIED, TCP(V4, "192.168.66.1")},
 	{"denied-6", EG_PROG_DEVICE, EG_REASON_DENIED, TCP(V6, "fd00:66::1")},
 	{"tunnel-only", EG_PROG_DEVICE, EG_REASON_TUNNEL_ONLY, TCP(V4, "10.2.0.5")},
-	{"source", EG_PROG_DEVICE, EG_REASON_SOURCE, TCP(V4, "192.168.1.5", .src = "198.51.100.9")},
+	{"source", EG_PROG_DEVICE, EG_REASON_SOURCE, TCP(V4, "172.18.0.1", .src = "198.51.100.9")},
 	{"not-wireguard", EG_PROG_DEVICE, EG_REASON_NOT_WIREGUARD,
 	 UDP(V4, "203.0.113.9", .dport = 51820)},
 	{"ethertype", EG_PROG_DEVICE, EG_REASON_ETHERTYPE, {.ethertype = 0x88cc, .payload_len = 46}},
 };
 
-/* Asked with --prefixes alone: these are in its prefixes, the last ones of them. */
+/* Asked with --prefixes: the last two go to the first of its prefixes. */
 static const struct path prefix_paths[] = {
+	{"lan-tcp", EG_PROG_DEVICE, EG_REASON_LAN, TCP(V4, "172.18.0.1")},
 	{"prefix", EG_PROG_DEVICE, EG_REASON_RULE, TCP(V4, "101.0.0.7")},
 	{"prefix-6", EG_PROG_DEVICE, EG_REASON_RULE, TCP(V6, "2a00:1::7")},
 };
@@ -240,7 +246,7 @@ static const struct path prefix_paths[] = {
 
 /* Half IPv4, half IPv6, in the manner of a list of a country's networks: none can be merged with
  * its neighbour. */
-static char *policy_text(void)
+static char *policy_text(unsigned long prefixes)
 {
 	size_t size = 4096 + prefixes * 32;
 	char *text = malloc(size);
@@ -253,8 +259,8 @@ static char *policy_text(void)
 		unsigned long n = i / 2;
 
 		if (i % 2)
-			at += (size_t)snprintf(text + at, size - at, "Allow = 2a00:1:%lx::/48\n",
-					       n * 2);
+			at += (size_t)snprintf(text + at, size - at, "Allow = 2a00:%lx:%lx::/48\n",
+					       1 + (n * 2 >> 16), n * 2 & 0xffff);
 		else
 			at += (size_t)snprintf(text + at, size - at, "Allow = %lu.%lu.%lu.0/24\n",
 					       101 + (n * 2 >> 16), n * 2 >> 8 & 255, n * 2 & 255);
@@ -321,58 +327,117 @@ static void check(struct fixture *fixture, const struct path *path,
 	exit(1);
 }
 
-static void measure(struct fixture *fixture, const struct path *all, size_t n, json_t *results)
+/* One path under one policy. */
+struct work {
+	struct fixture *fixture;
+	const struct path *path;
+	unsigned long prefixes;
+	struct packets_frame *frame;
+	double *ns, *empty_ns;
+};
+
+static void work_open(struct work *work, struct fixture *fixture, const struct path *path)
 {
-	struct packets_frame *frames = calloc(n, sizeof(*frames));
-	double *times = calloc(2 * n * rounds, sizeof(*times));
+	work->fixture = fixture;
+	work->path = path;
+	work->frame = malloc(sizeof(*work->frame));
+	work->ns = calloc(rounds, sizeof(*work->ns));
+	work->empty_ns = calloc(rounds, sizeof(*work->empty_ns));
+	if (!work->frame || !work->ns || !work->empty_ns)
+		give_up("out of memory");
+	packets_build(&path->sketch, work->frame);
+	check(fixture, path, work->frame);
+}
+
+static void work_round(struct work *work, int empty, unsigned long round)
+{
+	const struct eg_host_frame *frame = &work->frame->host;
+
+	work->empty_ns[round] = run(empty, frame, repeat);
+	work->ns[round] = run(work->fixture->guard->progs[work->path->prog], frame, repeat);
+}
+
+static json_t *work_close(struct work *work)
+{
+	enum eg_reason reason = work->path->reason;
+	int allows = eg_reason_verdict(reason) == EG_VERDICT_ALLOW;
+	json_t *entry = json_object();
+
+	put(entry, "name", json_string(work->path->name));
+	if (n_sizes)
+		put(entry, "prefixes", json_integer((json_int_t)work->prefixes));
+	put(entry, "reason", json_string(eg_reason_names[reason]));
+	put(entry, "verdict", json_string(allows ? "allow" : "drop"));
+	put(entry, "ns", numbers(work->ns));
+	put(entry, "empty_ns", numbers(work->empty_ns));
+	free(work->frame);
+	free(work->ns);
+	free(work->empty_ns);
+	return entry;
+}
+
+/* Interleaved, and each time beginning with another one. */
+static json_t *measure(struct work *works, size_t n)
+{
+	json_t *results = json_array();
 	int empty = empty_program();
 
-	if (!frames || !times)
-		give_up("out of memory");
-	for (size_t i = 0; i < n; i++) {
-		packets_build(&all[i].sketch, &frames[i]);
-		check(fixture, &all[i], &frames[i]);
-	}
-	/* Interleaved, and each time in another order. */
 	for (unsigned long round = 0; round < rounds; round++)
-		for (size_t k = 0; k < n; k++) {
-			size_t i = (k + round * 7) % n;
-			double *of_path = times + 2 * i * rounds;
-
-			of_path[rounds + round] = run(empty, &frames[i].host, repeat);
-			of_path[round] =
-				run(fixture->guard->progs[all[i].prog], &frames[i].host, repeat);
-		}
-	for (size_t i = 0; i < n; i++) {
-		json_t *entry = json_object();
-
-		put(entry, "name", json_string(all[i].name));
-		put(entry, "reason", json_string(eg_reason_names[all[i].reason]));
-		put(entry, "verdict",
-		    json_string(eg_reason_verdict(all[i].reason) == EG_VERDICT_ALLOW ? "allow"
-										     : "drop"));
-		put(entry, "ns", numbers(times + 2 * i * rounds));
-		put(entry, "empty_ns", numbers(times + (2 * i + 1) * rounds));
-		add(results, entry);
-	}
+		for (size_t k = 0; k < n; k++)
+			work_round(&works[(k + round * 7) % n], empty, round);
 	close(empty);
-	free(frames);
-	free(times);
+	for (size_t i = 0; i < n; i++)
+		add(results, work_close(&works[i]));
+	return results;
+}
+
+static void fixture_of(struct fixture *fixture, unsigned long prefixes)
+{
+	char *text = policy_text(prefixes);
+
+	fixture_open(fixture, text);
+	free(text);
 }
 
 static json_t *all_paths(void)
 {
-	json_t *results = json_array();
-	char *text = policy_text();
+	struct work works[COUNT(paths)] = {};
 	struct fixture fixture;
+	json_t *results;
 
-	fixture_open(&fixture, text);
-	measure(&fixture, paths, COUNT(paths), results);
-	if (prefixes >= 2)
-		measure(&fixture, prefix_paths, COUNT(prefix_paths), results);
+	fixture_of(&fixture, 0);
+	for (size_t i = 0; i < COUNT(paths); i++)
+		work_open(&works[i], &fixture, &paths[i]);
+	results = measure(works, COUNT(paths));
 	fixture_close(&fixture);
-	free(text);
 	return results;
+}
+
+static json_t *all_sizes(void)
+{
+	struct work works[SIZES_MAX * COUNT(prefix_paths)] = {};
+	struct fixture fixtures[SIZES_MAX];
+	json_t *results;
+	size_t n = 0;
+
+	for (size_t size = 0; size < n_sizes; size++) {
+		fixture_of(&fixtures[size], sizes[size]);
+		for (size_t i = 0; i < COUNT(prefix_paths); i++, n++) {
+			works[n].prefixes = sizes[size];
+			work_open(&works[n], &fixtures[size], &prefix_paths[i]);
+		}
+	}
+	results = measure(works, n);
+	for (size_t size = 0; size < n_sizes; size++)
+		fixture_close(&fixtures[size]);
+	return results;
+}
+
+static void add_size(unsigned long prefixes)
+{
+	if (n_sizes == SIZES_MAX || prefixes < 2 || prefixes > 100000)
+		give_up("--prefixes takes 2 to 100000, and not more than eight of them");
+	sizes[n_sizes++] = prefixes;
 }
 
 /* --- the command line ------------------------------------------------------------------------- */
@@ -419,13 +484,13 @@ int main(int argc, char **argv)
 		else if (option == 'c')
 			pin_to(number(optarg));
 		else if (option == 'p')
-			prefixes = number(optarg);
+			add_size(number(optarg));
 		else if (option == 'i')
 			wants_programs = 1;
 		else
 			give_up("the head of bench/decide.c has the options");
 	}
-	if (!rounds || !repeat || repeat > 1000000 || prefixes > 100000)
+	if (!rounds || !repeat || repeat > 1000000)
 		give_up("a number is out of range");
 	fixture_enter("decide");
 	libbpf_set_print(say_nothing);
@@ -435,7 +500,7 @@ int main(int argc, char **argv)
 	put(root, "repeat", json_integer((json_int_t)repeat));
 	if (wants_programs)
 		put(root, "programs", all_programs());
-	put(root, "paths", all_paths());
+	put(root, "paths", n_sizes ? all_sizes() : all_paths());
 	if (json_dumpf(root, stdout, JSON_REAL_PRECISION(6) | JSON_COMPACT) || putchar('\n') == EOF)
 		give_up("cannot write");
 	json_decref(root);

@@ -138,6 +138,12 @@ check_states() {
 	output=$(scripts/states-doc.py --check) || problem "$output"
 }
 
+# What README says of speed is what was measured.
+check_bench() {
+	local output
+	output=$(scripts/bench-doc.py --check) || problem "$output"
+}
+
 check_format
 check_tidy
 check_shell
@@ -148,5 +154,6 @@ check_layers
 check_completion
 check_findings
 check_states
+check_bench
 [ "$failed" != 0 ] || echo 'check: nothing to complain about'
 exit "$failed"

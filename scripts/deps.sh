@@ -167,10 +167,15 @@ set_vmtest() {
 	[ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || lack debian-archive-keyring
 }
 
-# What egressguard is measured with.
+# What egressguard is measured with, and against.
 set_bench() {
-	need_command python3 python3
+	set_bed
 	need_library cmocka libcmocka-dev
+	need_bpftool
+	need_command iperf3 iperf3
+	need_command ethtool ethtool
+	need_command nft nftables
+	need_command iptables iptables
 }
 
 set_check() {
