@@ -114,11 +114,13 @@ $(BUILD)/tools:
 # --- programs for the kernel -------------------------------------------------------------------
 
 SKELETONS := $(BUILD)/skel/guard.skel.h $(BUILD)/skel/guard_nobtf.skel.h \
-	$(BUILD)/skel/shared.skel.h $(BUILD)/skel/netns.skel.h
+	$(BUILD)/skel/shared.skel.h $(BUILD)/skel/netns.skel.h \
+	$(BUILD)/skel/cgroup.skel.h $(BUILD)/skel/cgroup_nobtf.skel.h
 
 # Twice: with what reads kernel memory by BTF (the checksum test), and for kernels without BTF.
-$(BUILD)/bpf/guard.bpf.o: BPF_VARIANT := -DEG_WITH_BTF
+$(BUILD)/bpf/guard.bpf.o $(BUILD)/bpf/cgroup.bpf.o: BPF_VARIANT := -DEG_WITH_BTF
 $(BUILD)/bpf/guard.bpf.o $(BUILD)/bpf/guard_nobtf.bpf.o: bpf/guard.bpf.c
+$(BUILD)/bpf/cgroup.bpf.o $(BUILD)/bpf/cgroup_nobtf.bpf.o: bpf/cgroup.bpf.c
 $(BUILD)/bpf/shared.bpf.o: bpf/shared.bpf.c
 $(BUILD)/bpf/netns.bpf.o: bpf/netns.bpf.c
 $(SKELETONS:$(BUILD)/skel/%.skel.h=$(BUILD)/bpf/%.bpf.o): $(BUILD)/bpf/flags

@@ -13,9 +13,11 @@
 #define EG_CHECKSUM_PARTIAL 3
 
 struct sock;
+struct net_device;
 
 struct sk_buff {
 	struct sock *sk;
+	struct net_device *dev;
 	unsigned int len;
 	unsigned int data_len; /* of it, not in the linear part */
 	unsigned char *head;
@@ -32,6 +34,26 @@ struct skb_shared_info {
 	unsigned short gso_size;
 	unsigned short gso_segs;
 } __attribute__((preserve_access_index));
+
+/* --- a network namespace ---------------------------------------------------------------------- */
+
+struct user_namespace {
+	int level; /* 0: the initial one */
+} __attribute__((preserve_access_index));
+
+struct ns_common {
+	unsigned int inum; /* the inode's number, as user space sees it */
+} __attribute__((preserve_access_index));
+
+struct net {
+	struct user_namespace *user_ns;
+	struct ns_common ns;
+	__u64 net_cookie; /* before 5.12 of another type, and made when first asked for */
+} __attribute__((preserve_access_index));
+
+typedef struct {
+	struct net *net;
+} possible_net_t;
 
 /* --- an interface, and what hangs on it ------------------------------------------------------- */
 
@@ -62,6 +84,7 @@ struct net_device {
 	int ifindex;
 	const struct rtnl_link_ops *rtnl_link_ops; /* NULL: a physical device */
 	struct bpf_mprog_entry *tcx_egress;        /* NULL: nothing; from 6.6 on */
+	possible_net_t nd_net;
 } __attribute__((preserve_access_index));
 
 struct nf_hook_state {
@@ -70,18 +93,6 @@ struct nf_hook_state {
 } __attribute__((preserve_access_index));
 
 /* --- a packet's owner ------------------------------------------------------------------------- */
-
-struct user_namespace {
-	int level; /* 0: the initial one */
-} __attribute__((preserve_access_index));
-
-struct net {
-	struct user_namespace *user_ns;
-} __attribute__((preserve_access_index));
-
-typedef struct {
-	struct net *net;
-} possible_net_t;
 
 typedef struct {
 	__s64 counter;

@@ -80,6 +80,15 @@ struct {
 	__type(value, struct eg_tunnels);
 } tunnels SEC(".maps");
 
+/* Of a guard on a cgroup alone. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_RDONLY_PROG);
+	__type(key, __u32);
+	__type(value, struct eg_home);
+} home SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, EG_COUNTERS_ALL);

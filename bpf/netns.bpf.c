@@ -9,6 +9,7 @@
 #include "nf_frame.h"
 
 #include "record.h"
+#include "tunnel.h"
 
 /* eg_frame_owner() has been asked already. */
 EG_INLINE int eg_frame_is_probe(const struct eg_frame *frame)
@@ -42,7 +43,6 @@ struct {
 } hold SEC(".maps");
 
 #define EG_NFPROTO_IPV4 2
-#define EG_ARPHRD_NONE  0xfffe
 #define EG_IFF_LOOPBACK 0x8
 
 /* --- the interface ---------------------------------------------------------------------------- */
@@ -67,25 +67,6 @@ EG_INLINE int eg_is_covered(const struct net_device *dev, const struct eg_hold_s
 	return id && (id == settings->device_prog || id == settings->device_l3_prog);
 }
 
-/* Names are compared up to their final NUL: behind it stands what was there before. */
-EG_INLINE int eg_is_declared(const struct net_device *dev, struct eg_frame *frame, __u32 slot)
-{
-	const struct eg_tunnels *declared = bpf_map_lookup_elem(&tunnels, &slot);
-	const __u64 *name = frame->dev.name;
-	int found = 0;
-
-	if (!declared || bpf_probe_read_kernel(frame->dev.name, sizeof(frame->dev.name), dev->name))
-		return 0;
-	for (__u32 i = 0; i < EG_TUNNELS_MAX; i++) {
-		const struct eg_tunnel_name *tunnel = &declared->names[i];
-
-		if (tunnel->mask[0] && (name[0] & tunnel->mask[0]) == tunnel->name[0] &&
-		    (name[1] & tunnel->mask[1]) == tunnel->name[1])
-			found = 1;
-	}
-	return found;
-}
-
 /* A tun's owner is asked by whoever holds the layer, as a packet cannot. */
 EG_INLINE int eg_is_known_tun(const struct net_device *dev, const struct eg_hold_settings *settings)
 {
@@ -98,14 +79,6 @@ EG_INLINE int eg_is_known_tun(const struct net_device *dev, const struct eg_hold
 	return found && dev->type == EG_ARPHRD_NONE;
 }
 
-/* As two words, zero behind the text: there is no memcmp() here. */
-#define EG_KIND_IS(kind, text)                                                                     \
-	({                                                                                         \
-		__u64 wanted_[2] = {};                                                             \
-		__builtin_memcpy(wanted_, text, sizeof(text));                                     \
-		(kind)[0] == wanted_[0] && (kind)[1] == wanted_[1];                                \
-	})
-
 /* By name and link kind at this moment: a tunnel that was made again is one, a veth of its name is
  * none. */
 EG_INLINE int eg_is_tunnel(const struct net_device *dev, const struct eg_hold_settings *settings,
@@ -113,7 +86,8 @@ EG_INLINE int eg_is_tunnel(const struct net_device *dev, const struct eg_hold_se
 {
 	const struct rtnl_link_ops *ops;
 
-	if (!eg_is_declared(dev, frame, slot))
+	if (bpf_probe_read_kernel(frame->dev.name, sizeof(frame->dev.name), dev->name) ||
+	    !eg_tunnel_is_declared(frame->dev.name, slot))
 		return 0;
 	ops = dev->rtnl_link_ops;
 	if (!ops ||

@@ -48,7 +48,7 @@ _egressguard_value() { # OPTION CURRENT
 	--on-block) words='drop reject' ;;
 	--endpoint-shape) words='wireguard any' ;;
 	--format) words='text json prometheus' ;;
-	--pin-dir | --root | --config-dir)
+	--cgroup | --pin-dir | --root | --config-dir)
 		mapfile -t COMPREPLY < <(compgen -d -- "$2")
 		return 0
 		;;
@@ -75,7 +75,7 @@ _egressguard_operands() {
 		word=${COMP_WORDS[i]}
 		case $before,$word in
 		*,-* | *,= | =,*) ;;
-		--netns,* | --pin-dir,* | --policy,* | --tunnel,* | --allow,* | --deny,* | --dns,* | \
+		--netns,* | --cgroup,* | --pin-dir,* | --policy,* | --tunnel,* | --allow,* | --deny,* | --dns,* | \
 			--allow-dns,* | --endpoint,* | --endpoint-shape,* | --source-port,* | \
 			--wg-conf,* | --on-block,*) ;;
 		*) count=$((count + 1)) ;;

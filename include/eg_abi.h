@@ -239,6 +239,19 @@ struct eg_hold_settings {
 };
 _Static_assert(sizeof(struct eg_hold_settings) == 72, "ABI");
 
+/*
+ * What the layer `cgroup` is told: the one network namespace whose declared tunnels are free, since
+ * interfaces of that name elsewhere are a stranger's. All zero: there is none, and nothing is
+ * free. It sees no WireGuard answer, so a tun counts by its index.
+ */
+struct eg_home {
+	__u64 netns_cookie; /* 0: the kernel does not tell; then the inode alone counts */
+	__u64 netns_inode;
+	__u64 netns_dev;            /* for user space, which finds the namespace by it */
+	__u32 tuns[EG_TUNNELS_MAX]; /* tun interfaces that a userspace WireGuard runs; 0: none */
+};
+_Static_assert(sizeof(struct eg_home) == 88, "ABI");
+
 /* --- answers (OnBlock = reject) ------------------------------------------------------------- */
 
 /* Per CPU, which each have a limit of their own. */
@@ -392,9 +405,10 @@ struct eg_meta {
 	__u64 policy_len[EG_SLOTS];       /* bytes of text in `policy`, per slot */
 	__u32 flags;                      /* enum eg_meta_flag */
 	__u32 hold_prog_id;               /* `netns`: the newest holder's program, 0: let go of */
-	char name[EG_NAME_MAX];           /* the guard's, unescaped */
-	char target[EG_TARGET_MAX];       /* as the user wrote it */
-	char container_id[72];            /* 64 hex digits, or empty */
+	__u64 cgroup_id;            /* the target's, under EG_META_CGROUP; no namespace then */
+	char name[EG_NAME_MAX];     /* the guard's, unescaped */
+	char target[EG_TARGET_MAX]; /* as the user wrote it */
+	char container_id[72];      /* 64 hex digits, or empty */
 	char container_name[EG_NAME_MAX];
 	char version[32]; /* of the egressguard that wrote this */
 };
@@ -404,6 +418,8 @@ enum eg_meta_flag {
 	EG_META_HOST = 1 << 1,             /* the initial namespace, --host */
 	EG_META_NO_CHECKSUM_TEST = 1 << 2, /* loaded without kernel BTF, see bpf/ */
 	EG_META_NO_SOCKET = 1 << 3, /* the layer `socket` could not be had when it was made */
+	EG_META_CGROUP = 1 << 4,    /* the target is a cgroup: the layer `cgroup`, and none at
+				       interfaces */
 };
 
 /* --- sockets -------------------------------------------------------------------------------- */

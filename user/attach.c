@@ -7,6 +7,7 @@
 
 #include "cover.h"
 #include "derive.h"
+#include "home.h"
 #include "kern/features.h"
 #include "kern/guard.h"
 #include "net/target.h"
@@ -23,7 +24,10 @@ struct attach {
 	const struct eg_attach_request *request;
 	struct eg_policy *policy;
 	struct eg_attach_result *result;
-	struct eg_target target;
+	struct eg_target target; /* of a guard on a cgroup: what its home is, or no namespace */
+	struct eg_cgroup cgroup;
+	struct eg_home home;          /* what the programs are told of the tunnel's namespace */
+	struct eg_home home_in_force; /* what those of the guard in force were told */
 	struct eg_pins pins;
 	struct eg_survey survey;
 	struct eg_image *image;
@@ -40,6 +44,7 @@ static void attach_end(struct attach *attach)
 	eg_policy_free(attach->in_force);
 	eg_pins_close(&attach->pins);
 	eg_target_close(&attach->target);
+	eg_cgroup_close(&attach->cgroup);
 	free(attach->text);
 }
 
@@ -64,6 +69,21 @@ static bool is_same_namespace(const struct eg_meta *meta, const struct eg_netns 
 	return meta->netns_dev == netns->dev && meta->netns_inode == netns->inode;
 }
 
+static bool on_cgroup(const struct attach *attach)
+{
+	return attach->request->cgroup != NULL;
+}
+
+static bool is_same_target(const struct attach *attach, const struct eg_meta *meta)
+{
+	bool cgroup = meta->flags & EG_META_CGROUP;
+
+	if (cgroup != on_cgroup(attach))
+		return false;
+	return cgroup ? meta->cgroup_id == attach->cgroup.id
+		      : is_same_namespace(meta, &attach->target.netns);
+}
+
 /* --- before anything changes ----------------------------------------------------------------- */
 
 static int set_name(struct attach *attach, struct eg_error *error)
@@ -84,11 +104,32 @@ static int set_name(struct attach *attach, struct eg_error *error)
 	return 0;
 }
 
+/* The cgroup's last name is the guard's by default. */
+static int open_cgroup(struct attach *attach, struct eg_error *error)
+{
+	struct eg_target *target = &attach->target;
+	int result = eg_cgroup_open(attach->request->cgroup, &attach->cgroup, error);
+
+	if (result < 0)
+		return result;
+	if (snprintf(target->text, sizeof(target->text), EG_CGROUP_PREFIX "%s",
+		     attach->cgroup.path) >= (int)sizeof(target->text))
+		return eg_error_set(error, EG_EXIT_USAGE, ENAMETOOLONG,
+				    "the cgroup's path is too long, at most %zu bytes",
+				    sizeof(target->text) - sizeof(EG_CGROUP_PREFIX));
+	snprintf(target->name, sizeof(target->name), "%.*s", (int)sizeof(target->name) - 1,
+		 strrchr(attach->cgroup.path, '/') + 1);
+	return set_name(attach, error);
+}
+
 static int open_target(struct attach *attach, struct eg_error *error)
 {
-	int result = eg_target_resolve(attach->request->target, &attach->target, error);
+	int result;
 	bool initial;
 
+	if (on_cgroup(attach))
+		return open_cgroup(attach, error);
+	result = eg_target_resolve(attach->request->target, &attach->target, error);
 	if (result < 0)
 		return result;
 	initial = eg_netns_is_initial(&attach->target.netns);
@@ -109,7 +150,7 @@ static int open_target(struct attach *attach, struct eg_error *error)
 	return set_name(attach, error);
 }
 
-/* One namespace, one guard: with two, neither could say what may leave. */
+/* One target, one guard: with two, neither could say what may leave. */
 static int refuse_second_guard(struct attach *attach, struct eg_error *error)
 {
 	char **names = NULL;
@@ -137,13 +178,14 @@ static int refuse_second_guard(struct attach *attach, struct eg_error *error)
 			break;
 		}
 		eg_escape(escaped, sizeof(escaped), *name, strlen(*name));
-		if (is_same_namespace(eg_guard_meta(guard), &attach->target.netns))
+		if (is_same_target(attach, eg_guard_meta(guard)))
 			result = eg_error_set(
 				error, EG_EXIT_FAILED, EBUSY,
-				"this namespace has the guard '%s' already, and can have only one: "
+				"this %s has the guard '%s' already, and can have only one: "
 				"replace its policy with --name '%s' --replace, or take it away "
 				"first: egressguard detach '%s'",
-				escaped, escaped, escaped);
+				on_cgroup(attach) ? "cgroup" : "namespace", escaped, escaped,
+				escaped);
 	}
 	eg_names_free(names);
 	return result;
@@ -184,15 +226,41 @@ static void learn_resolver(struct attach *attach)
 			       attach->resolver.why);
 }
 
+/* The home is looked at as a namespace is; where there is none, the policy has to say it all. */
+static int learn_home(struct attach *attach, struct eg_error *error)
+{
+	struct eg_netns *home = &attach->target.netns;
+	int result = eg_home_find(&attach->cgroup, attach->policy,
+				  attach->in_force ? &attach->home_in_force : NULL, home,
+				  &attach->result->warnings, error);
+
+	if (result == 0)
+		result = eg_derive_tunnels(home, attach->in_force, attach->policy,
+					   &attach->result->warnings, error);
+	if (result == 0 && home->fd >= 0)
+		result = eg_survey_take(home, attach->policy, &attach->survey, error);
+	if (result == 0)
+		result = eg_derive(&attach->target, &attach->survey,
+				   attach->request->replace ? NULL : attach->in_force,
+				   EG_DERIVE_BY_HAND, attach->policy, &attach->result->warnings,
+				   error);
+	if (result == 0)
+		eg_home_fill(home, &attach->survey, &attach->home);
+	return result;
+}
+
 static int learn(struct attach *attach, struct eg_error *error)
 {
 	const struct eg_attach_request *request = attach->request;
 	enum eg_derive_terms terms = request->unattended ? EG_DERIVE_UNATTENDED : EG_DERIVE_BY_HAND;
 	const struct eg_policy *kept =
 		request->replace && !request->unattended ? NULL : attach->in_force;
-	int result = eg_derive_tunnels(&attach->target.netns, attach->in_force, attach->policy,
-				       &attach->result->warnings, error);
+	int result;
 
+	if (on_cgroup(attach))
+		return learn_home(attach, error);
+	result = eg_derive_tunnels(&attach->target.netns, attach->in_force, attach->policy,
+				   &attach->result->warnings, error);
 	if (result == 0)
 		result = eg_survey_take(&attach->target.netns, attach->policy, &attach->survey,
 					error);
@@ -211,6 +279,8 @@ static int refuse_stray(struct attach *attach, const struct eg_guard *guard, str
 {
 	EG_AUTO_TEXT struct eg_text lines = {};
 
+	if (on_cgroup(attach))
+		return 0;
 	eg_strays_on_tell(&attach->pins, attach->request->pin_dir, &attach->target.netns,
 			  &attach->survey, &lines);
 	if (lines.len && !lines.failed)
@@ -247,11 +317,16 @@ static void fill_meta(const struct attach *attach, struct eg_meta *meta)
 {
 	const struct eg_target *target = &attach->target;
 
-	meta->netns_cookie = target->netns.cookie;
-	meta->netns_inode = target->netns.inode;
-	meta->netns_dev = target->netns.dev;
+	meta->flags &= ~(__u32)(EG_META_ACCEPT_DEVICE_ONLY | EG_META_HOST | EG_META_CGROUP);
+	if (on_cgroup(attach)) {
+		meta->flags |= EG_META_CGROUP;
+		meta->cgroup_id = attach->cgroup.id;
+	} else {
+		meta->netns_cookie = target->netns.cookie;
+		meta->netns_inode = target->netns.inode;
+		meta->netns_dev = target->netns.dev;
+	}
 	meta->target_started_realtime_ns = target->started_realtime_ns;
-	meta->flags &= ~(__u32)(EG_META_ACCEPT_DEVICE_ONLY | EG_META_HOST);
 	if (attach->accept_device_only)
 		meta->flags |= EG_META_ACCEPT_DEVICE_ONLY;
 	if (attach->request->host)
@@ -301,6 +376,27 @@ static int check_strength(struct attach *attach, const struct eg_guard *guard,
 	return 0;
 }
 
+/* The layers that hold packets back. */
+static int cover(struct attach *attach, struct eg_guard *guard, struct eg_error *error)
+{
+	if (on_cgroup(attach))
+		return eg_guard_cover_cgroup(guard, attach->cgroup.fd, error);
+	return eg_cover_all(guard, &attach->target.netns, attach->policy,
+			    attach->accept_device_only, error);
+}
+
+/* The tunnel's namespace: with the policy that frees it, and not before. */
+static int set_home(struct attach *attach, struct eg_guard *guard, struct eg_error *error)
+{
+	int result = on_cgroup(attach) ? eg_guard_set_home(guard, &attach->home) : 0;
+
+	if (result < 0)
+		return eg_error_set(error, EG_EXIT_FAILED, -result,
+				    "cannot tell the guard the tunnel's namespace: %s",
+				    strerror(-result));
+	return 0;
+}
+
 static bool has_sockets(const struct eg_guard *guard)
 {
 	return guard && !(eg_guard_meta(guard)->flags & EG_META_NO_SOCKET);
@@ -312,7 +408,9 @@ static int cover_sockets(struct attach *attach, struct eg_guard *guard, bool had
 			 struct eg_error *error)
 {
 	struct eg_error why = {};
-	int result = eg_guard_cover_sockets(guard, &attach->target.netns, &why);
+	int result = on_cgroup(attach)
+			     ? eg_guard_cover_cgroup_sockets(guard, attach->cgroup.fd, &why)
+			     : eg_guard_cover_sockets(guard, &attach->target.netns, &why);
 	bool has = result == 0;
 
 	if (result == -EOPNOTSUPP && !had) {
@@ -424,8 +522,9 @@ static int create(struct attach *attach, struct eg_guard *replaced, __u64 since,
 		return result;
 	result = check_strength(attach, guard, replaced, error);
 	if (result == 0)
-		result = eg_cover_all(guard, &attach->target.netns, attach->policy,
-				      attach->accept_device_only, error);
+		result = set_home(attach, guard, error);
+	if (result == 0)
+		result = cover(attach, guard, error);
 	if (result == 0)
 		result = cover_sockets(attach, guard, has_sockets(replaced), error);
 	if (result == 0)
@@ -435,7 +534,7 @@ static int create(struct attach *attach, struct eg_guard *replaced, __u64 since,
 	if (result < 0) {
 		eg_guard_abort(guard);
 		/* What all guards share knew the new one in the old one's place. */
-		if (has_sockets(replaced))
+		if (has_sockets(replaced) && !on_cgroup(attach))
 			eg_guard_cover_sockets(replaced, &attach->target.netns, NULL);
 	} else if (attach->request->try_seconds)
 		result = start_trial(attach, guard, error);
@@ -465,6 +564,24 @@ static void compare_tunnels(const struct eg_policy *from, const struct eg_policy
 	}
 }
 
+/* The same tunnel in another namespace is another tunnel. */
+static void compare_homes(const struct attach *attach, struct eg_image_diff *diff)
+{
+	const struct eg_home *from = &attach->home_in_force, *to = &attach->home;
+
+	if (!on_cgroup(attach) || memcmp(from, to, sizeof(*to)) == 0)
+		return;
+	diff->same = false;
+	if (!to->netns_inode) {
+		eg_text_printf(&diff->narrowed, "no longer knows the tunnel's namespace\n");
+	} else if (!eg_home_same_netns(from, to)) {
+		diff->wider = true;
+		eg_text_printf(&diff->widened,
+			       "lets everything out through the tunnel of another namespace than "
+			       "before\n");
+	}
+}
+
 static int compare(struct attach *attach, struct eg_error *error)
 {
 	EG_AUTO_IMAGE struct eg_image *image = NULL;
@@ -476,6 +593,7 @@ static int compare(struct attach *attach, struct eg_error *error)
 	if (eg_image_compare(image, attach->image, diff) < 0)
 		return eg_error_set(error, EG_EXIT_FAILED, ENOMEM, "out of memory");
 	compare_tunnels(attach->in_force, attach->policy, diff);
+	compare_homes(attach, diff);
 	if (!diff->wider || attach->request->replace)
 		return 0;
 	return eg_error_set(error, EG_EXIT_FAILED, EEXIST,
@@ -553,16 +671,16 @@ static int put_in_force(struct attach *attach, struct eg_guard *guard, struct eg
 			      : eg_guard_meta(guard)->guarded_since_realtime_ns;
 	int result;
 
-	if (eg_cover_is_behind(guard, &attach->target.netns, &attach->survey) ||
-	    is_resolver_behind(attach, guard)) {
+	if (!on_cgroup(attach) &&
+	    (eg_cover_is_behind(guard, &attach->target.netns, &attach->survey) ||
+	     is_resolver_behind(attach, guard))) {
 		eg_text_printf(
 			&attach->result->warnings,
 			"another program was attached in front of the guard; the guard is in "
 			"front again, but something here has tampered with it\n");
 		return create(attach, guard, since, error);
 	}
-	result = eg_cover_all(guard, &attach->target.netns, attach->policy,
-			      attach->accept_device_only, error);
+	result = cover(attach, guard, error);
 	if (result == 0)
 		result = cover_sockets(attach, guard, has_sockets(guard), error);
 	if (result == 0)
@@ -572,6 +690,8 @@ static int put_in_force(struct attach *attach, struct eg_guard *guard, struct eg
 	result = replace(attach, guard, error);
 	if (result == -E2BIG || result == -ENOSPC)
 		return create(attach, guard, since, error);
+	if (result == 0 && on_cgroup(attach))
+		return set_home(attach, guard, error);
 	if (result == 0) {
 		free_resolver(attach, guard);
 		free_tunnels(attach, guard);
@@ -603,6 +723,11 @@ static int refuse_orphan(struct attach *attach, struct eg_guard *guard, struct e
 {
 	if (attach->request->replace || eg_guard_is_dead(guard))
 		return 0;
+	if (eg_guard_meta(guard)->flags & EG_META_CGROUP || on_cgroup(attach))
+		return eg_error_set(error, EG_EXIT_FAILED, EBUSY,
+				    "the guard '%s' is in force on another target: give this one "
+				    "another --name, or take that one away with --replace",
+				    attach->result->name);
 	return eg_error_set(error, EG_EXIT_FAILED, EBUSY,
 			    "the guard '%s' is in force on another namespace, which still has "
 			    "interfaces: give this one another --name, or take that one away with "
@@ -631,6 +756,15 @@ static int read_in_force(struct attach *attach, struct eg_guard *guard, struct e
 	return 0;
 }
 
+/* What was taken off the cgroup is on it again before anything else is asked. */
+static bool mend_cgroup(struct attach *attach, struct eg_guard *guard)
+{
+	if (eg_guard_home(guard, &attach->home_in_force) < 0)
+		attach->home_in_force = (struct eg_home){};
+	return !eg_guard_is_on_cgroup(guard) &&
+	       eg_guard_cover_cgroup(guard, attach->cgroup.fd, NULL) == 0;
+}
+
 /* *ret_guard stays NULL where there is none that could be updated in place. */
 static int find_guard(struct attach *attach, struct eg_guard **ret_guard, struct eg_error *error)
 {
@@ -651,13 +785,15 @@ static int find_guard(struct attach *attach, struct eg_guard **ret_guard, struct
 			attach->result->name, eg_guard_meta(guard)->version);
 	if (result < 0)
 		return result;
-	if (!is_same_namespace(eg_guard_meta(guard), &attach->target.netns))
+	if (!is_same_target(attach, eg_guard_meta(guard)))
 		return refuse_orphan(attach, guard, error);
 	result = read_in_force(attach, guard, error);
 	if (result < 0)
 		return result;
 	attach->result->mended =
-		eg_cover_what_can_be(guard, &attach->target.netns, attach->in_force);
+		on_cgroup(attach)
+			? mend_cgroup(attach, guard)
+			: eg_cover_what_can_be(guard, &attach->target.netns, attach->in_force);
 	*ret_guard = EG_TAKE(guard);
 	return 0;
 }
@@ -712,6 +848,7 @@ int eg_attach(const struct eg_attach_request *request, struct eg_policy *policy,
 		.policy = policy,
 		.result = result,
 		.target.netns = EG_NETNS_NONE,
+		.cgroup = EG_CGROUP_NONE,
 		.pins = {.dir_fd = -1, .lock_fd = -1},
 		.accept_device_only = request->accept_device_only,
 	};

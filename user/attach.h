@@ -6,7 +6,8 @@
 #include "policy/image.h"
 
 struct eg_attach_request {
-	const char *target;  /* TARGET of the command line */
+	const char *target;  /* TARGET of the command line; NULL: */
+	const char *cgroup;  /* its DIR */
 	const char *name;    /* the guard's; NULL: the target's */
 	const char *pin_dir; /* NULL: the usual place */
 	bool replace;

@@ -11,6 +11,7 @@
 #include "collect.h"
 #include "follow.h"
 #include "log.h"
+#include "net/cgroup_target.h"
 #include "options.h"
 #include "policy/address.h"
 #include "policy_options.h"
@@ -28,10 +29,14 @@ enum own_option {
 	OPTION_HOST,
 	OPTION_TRY,
 	OPTION_FOREGROUND,
+	OPTION_CGROUP,
 };
 
 static const struct eg_option option_table[] = {
 	EG_OPTION_ENTRY_NETNS,
+	{OPTION_CGROUP, "--cgroup", "DIR",
+	 "a directory of the cgroup v2 hierarchy, instead of a network namespace: what is sent by "
+	 "sockets made there, and in all beneath it"},
 	{OPTION_NAME, "--name", "NAME", "what the guard is called (default: the target's name)"},
 	{OPTION_REPLACE, "--replace", NULL,
 	 "replace the policy in force, even by one that allows more"},
@@ -49,8 +54,9 @@ static const struct eg_option option_table[] = {
 
 static const struct eg_help help = {
 	.command = "attach",
-	.usage = "--netns TARGET [OPTION...]",
-	.summary = "Guard a network namespace: it can reach its tunnel, its LAN and WireGuard's "
+	.usage = "--netns TARGET | --cgroup DIR [OPTION...]",
+	.summary = "Guard a network namespace, or a cgroup: it can reach its tunnel, its LAN and "
+		   "WireGuard's "
 		   "endpoint, and nothing else.",
 	.options = option_table,
 	.policy = true,
@@ -80,6 +86,9 @@ static int take_option(struct eg_attach_request *request, struct eg_policy_optio
 	case EG_OPTION_NETNS:
 		request->target = value;
 		return 0;
+	case OPTION_CGROUP:
+		request->cgroup = value;
+		return 0;
 	case EG_OPTION_PIN_DIR:
 		request->pin_dir = value;
 		return 0;
@@ -103,7 +112,7 @@ static int take_option(struct eg_attach_request *request, struct eg_policy_optio
 	default:
 		return eg_error_set(error, EG_EXIT_USAGE, EINVAL,
 				    "'%s': attach takes no operand; the target is given as "
-				    "--netns TARGET",
+				    "--netns TARGET or --cgroup DIR",
 				    value);
 	}
 }
@@ -307,6 +316,40 @@ static int attach(const struct eg_attach_request *request, struct eg_policy *pol
 	return status < 0 ? eg_log_error("attach", status, &error) : EG_EXIT_OK;
 }
 
+/* `Target =` of a file. */
+static void set_target(struct eg_attach_request *request, const char *text)
+{
+	const size_t prefix = strlen(EG_CGROUP_PREFIX);
+
+	if (text && strncmp(text, EG_CGROUP_PREFIX, prefix) == 0)
+		request->cgroup = text + prefix;
+	else
+		request->target = text;
+}
+
+/* What is about interfaces, or holds the layer `netns`, has no meaning for a cgroup. */
+static int check_target(const struct eg_attach_request *request, struct eg_error *error)
+{
+	const char *of_netns = request->accept_device_only ? "--accept-device-only"
+			       : request->host             ? "--host"
+			       : request->foreground       ? "--foreground"
+							   : NULL;
+
+	if (request->target && request->cgroup)
+		return eg_error_set(error, EG_EXIT_USAGE, EINVAL,
+				    "--netns and --cgroup are two targets: a guard has one");
+	if (request->cgroup && of_netns)
+		return eg_error_set(error, EG_EXIT_USAGE, EINVAL,
+				    "%s is for a network namespace, and has no meaning for a "
+				    "cgroup: leave it out",
+				    of_netns);
+	if (!request->target && !request->cgroup)
+		return eg_error_set(error, EG_EXIT_USAGE, EINVAL,
+				    "what to guard is missing: --netns TARGET, --cgroup DIR, or "
+				    "Target = in the policy file");
+	return 0;
+}
+
 int cmd_attach(int argc, char **argv)
 {
 	EG_AUTO_POLICY_OPTIONS struct eg_policy_options policy_options = {};
@@ -338,17 +381,13 @@ int cmd_attach(int argc, char **argv)
 				    "it: leave one of them out");
 		return eg_log_error("attach", next, &error);
 	}
-	if (!request.target && policy->target) {
+	if (!request.target && !request.cgroup && policy->target) {
 		/* eg_attach() replaces the policy's own copy */
 		target = strdup(policy->target);
-		request.target = target;
+		set_target(&request, target);
 	}
-	if (!request.target) {
-		next = eg_error_set(
-			&error, EG_EXIT_USAGE, EINVAL,
-			"what to guard is missing: --netns TARGET, or Target = in the policy "
-			"file");
+	next = check_target(&request, &error);
+	if (next < 0)
 		return eg_log_error("attach", next, &error);
-	}
 	return attach(&request, policy);
 }

@@ -423,6 +423,8 @@ static void check_guard(struct watch *watch)
 	if (result == 0 &&
 	    (identity.dev != watch->identity.dev || identity.inode != watch->identity.inode)) {
 		reopen(watch);
+	} else if (result == 0 && eg_guard_meta(watch->guard)->flags & EG_META_CGROUP) {
+		netns_missing = eg_guard_is_dead(watch->guard);
 	} else if (result == 0) {
 		netns_missing = eg_netns_find(of_guard->dev, of_guard->inode, of_guard->cookie,
 					      &netns) == -ENOENT;
@@ -432,7 +434,10 @@ static void check_guard(struct watch *watch)
 		if (guard_missing)
 			tell_state(watch, "detached", "the guard was taken away");
 		else
-			tell_state(watch, "gone", "nothing holds the namespace any more");
+			tell_state(watch, "gone",
+				   eg_guard_meta(watch->guard)->flags & EG_META_CGROUP
+					   ? "the cgroup was removed"
+					   : "nothing holds the namespace any more");
 		watch->ended = true;
 	}
 	watch->guard_missing = guard_missing;

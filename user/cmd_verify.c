@@ -79,9 +79,17 @@ static int read_options(int argc, char **argv, struct subject *subject, struct e
 static int find_netns(struct subject *subject, struct eg_error *error)
 {
 	const struct eg_meta *meta = eg_guard_meta(subject->guard);
-	int result = eg_netns_find((dev_t)meta->netns_dev, (ino_t)meta->netns_inode,
-				   meta->netns_cookie, &subject->netns);
+	int result;
 
+	if (meta->flags & EG_META_CGROUP)
+		return eg_error_set(error, EG_EXIT_USAGE, EINVAL,
+				    "the guard '%s' is on a cgroup, and verify sends its probes "
+				    "from a network namespace: `egressguard verify --netns TARGET` "
+				    "tries what leaves there, `egressguard status %s` shows what "
+				    "this guard covers",
+				    meta->name, meta->name);
+	result = eg_netns_find((dev_t)meta->netns_dev, (ino_t)meta->netns_inode, meta->netns_cookie,
+			       &subject->netns);
 	if (result == -ENOENT)
 		return eg_error_set(error, EG_EXIT_NO_SUCH, ENOENT,
 				    "the guard's namespace is not to be found");

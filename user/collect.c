@@ -10,6 +10,7 @@
 
 #include "derive.h"
 #include "eg_packet.h"
+#include "home.h"
 #include "kern/features.h"
 #include "kern/guard.h"
 #include "kern/hold.h"
@@ -348,6 +349,53 @@ static void find_target(struct collection *c)
 		   (!eg_netns_same(&target.netns, &guarded) || is_another_of_that_number(c));
 }
 
+static bool on_cgroup(const struct collection *c)
+{
+	return c->meta->flags & EG_META_CGROUP;
+}
+
+/* What is known of a cgroup's namespaces is its tunnel's. */
+static void find_home(struct collection *c)
+{
+	struct eg_home home = {};
+	int result = eg_guard_home(c->guard, &home);
+
+	if (result == 0)
+		result = eg_home_open(&home, &c->netns);
+	c->found = result == 0;
+	if (c->meta->flags & EG_META_NO_CHECKSUM_TEST)
+		add_note(c, "no tunnel is free: this kernel has no BTF by which to know one, and "
+			    "all is judged as if it left in the clear");
+	else if (result == -ENOENT)
+		add_note(c,
+			 "no tunnel is free: its network namespace %s; attach again when a "
+			 "process of the cgroup is in it",
+			 home.netns_inode ? "is gone" : "is not known");
+	else if (result < 0)
+		add_problem(c, "cannot look for its tunnel's namespace: %s", strerror(-result));
+}
+
+/* A tun counts by its index, which whoever attached has asked about. */
+static void look_at_tuns(struct collection *c)
+{
+	struct eg_home home = {};
+
+	if (!c->listed || eg_guard_home(c->guard, &home) < 0)
+		return;
+	for (size_t i = 0; i < c->survey.n_tunnels; i++) {
+		const struct eg_tunnel *tunnel = &c->survey.tunnels[i];
+		bool known = tunnel->kind != EG_TUNNEL_USERSPACE;
+
+		for (size_t j = 0; j < EG_TUNNELS_MAX; j++)
+			known = known || home.tuns[j] == tunnel->link.ifindex;
+		if (!known)
+			add_note(c,
+				 "the userspace tunnel %s was made since the guard was attached, "
+				 "and is not free: attach again",
+				 tunnel->link.name);
+	}
+}
+
 static void take_survey(struct collection *c)
 {
 	struct eg_error why = {};
@@ -583,13 +631,19 @@ static void collect_peer(struct collection *c)
 		add_coverage(c, &coverage);
 }
 
+static enum eg_sockets_state sockets_state(struct collection *c, const char **ret_missing)
+{
+	return on_cgroup(c) ? eg_guard_cgroup_sockets_state(c->guard, ret_missing)
+			    : eg_guard_sockets_state(c->guard, ret_missing);
+}
+
 /* It holds nothing back that `device` and `peer` would not; but a guard that was made with it and
  * has it no more has been tampered with. */
 static void collect_socket(struct collection *c)
 {
 	const char *missing, *obstacle;
 
-	switch (eg_guard_sockets_state(c->guard, &missing)) {
+	switch (sockets_state(c, &missing)) {
 	case EG_SOCKETS_NONE:
 		obstacle = eg_sockets_obstacle();
 		add_layer(c, EG_LAYER_SOCKET, "not available", NULL,
@@ -663,13 +717,30 @@ static void collect_netns(struct collection *c)
 	add_layer(c, EG_LAYER_NETNS, state, NULL, take_text(c, &detail));
 }
 
+static void collect_cgroup(struct collection *c)
+{
+	bool on = eg_guard_is_on_cgroup(c->guard);
+
+	if (!on)
+		add_problem(c, "the layer `cgroup` is not on the cgroup: attach again");
+	add_layer(c, EG_LAYER_CGROUP, on ? "attached" : "missing", NULL,
+		  keep(c, "egress of the cgroup and all beneath it, in every network namespace"));
+	add_note(c, "not seen: packet sockets, sockets made outside the cgroup, what the kernel "
+		    "sends by itself (answers, kernel WireGuard's own packets)");
+	c->view->holds_against = keep(c, "processes without NET_ADMIN and NET_RAW, by sockets made "
+					 "in the cgroup");
+}
+
 static void collect_layers(struct collection *c)
 {
-	static const char not_here[] = "not in this version";
-
 	c->view->layers = calloc(EG_LAYER_COUNT, sizeof(*c->view->layers));
 	if (!c->view->layers) {
 		c->failed = true;
+		return;
+	}
+	if (on_cgroup(c)) {
+		collect_cgroup(c);
+		collect_socket(c);
 		return;
 	}
 	if (c->listed) {
@@ -683,7 +754,8 @@ static void collect_layers(struct collection *c)
 	}
 	collect_netns(c);
 	collect_socket(c);
-	add_layer(c, EG_LAYER_CGROUP, "not available", NULL, keep(c, not_here));
+	add_layer(c, EG_LAYER_CGROUP, "not available", NULL,
+		  keep(c, "of guards on a cgroup: attach --cgroup"));
 }
 
 /* --- DNS ----------------------------------------------------------------------------------------
@@ -742,7 +814,12 @@ static void collect_dns(struct collection *c)
 {
 	EG_AUTO_TEXT struct eg_text detail = {};
 
-	if (c->found) {
+	if (on_cgroup(c)) {
+		c->view->dns = keep(c, "not known");
+		eg_text_printf(&detail, "a resolver on loopback (systemd-resolved, Docker's) is "
+					"another process, and asks outside the guard: name the "
+					"tunnel's resolver in resolv.conf");
+	} else if (c->found) {
 		collect_resolver(c, &detail);
 	} else if (c->lost) {
 		c->view->dns = keep(c, "not known");
@@ -775,17 +852,20 @@ static void conclude(struct collection *c)
 {
 	struct eg_guard_view *view = c->view;
 
-	if (c->moved) {
+	if (on_cgroup(c) && eg_guard_is_dead(c->guard)) {
+		view->state = EG_STATE_GONE;
+		view->reason = keep(c, "the cgroup was removed");
+	} else if (c->moved) {
 		view->state = EG_STATE_UNGUARDED;
 		view->reason = keep(c, "the target has another namespace now, without a guard: "
 				       "attach again (with --replace if processes live on in "
 				       "the old one)");
-	} else if (!c->found && !c->lost && !eg_guard_is_dead(c->guard)) {
+	} else if (!on_cgroup(c) && !c->found && !c->lost && !eg_guard_is_dead(c->guard)) {
 		view->state = EG_STATE_DEGRADED;
 		view->reason =
 			keep(c, "it is in force, but its namespace is not to be found: neither "
 				"a process nor a file holds it, maybe an open descriptor");
-	} else if (!c->found && !c->lost) {
+	} else if (!on_cgroup(c) && !c->found && !c->lost) {
 		view->state = EG_STATE_GONE;
 		view->reason = keep(c, "nothing holds its namespace any more");
 	} else if (c->problems.len || c->problems.failed) {
@@ -837,8 +917,13 @@ static void collect_open_guard(struct collection *c)
 	collect_meta(c);
 	collect_policy(c);
 	collect_tables(c);
-	find_target(c);
+	if (on_cgroup(c))
+		find_home(c);
+	else
+		find_target(c);
 	take_survey(c);
+	if (on_cgroup(c))
+		look_at_tuns(c);
 	collect_tunnels(c);
 	/* Before something inside is asked once more, which could move interfaces meanwhile. */
 	collect_layers(c);

@@ -169,7 +169,7 @@ int eg_derive_tunnels(const struct eg_netns *netns, const struct eg_policy *in_f
 {
 	EG_AUTO_FREE struct eg_link *links = NULL;
 	size_t n = 0;
-	int result = eg_links_get(netns, &links, &n);
+	int result = netns->fd < 0 ? 0 : eg_links_get(netns, &links, &n);
 
 	if (result < 0)
 		return eg_error_set(error, EG_EXIT_FAILED, -result,
@@ -562,8 +562,8 @@ static int keep_endpoints(const struct eg_policy *in_force, struct eg_policy *po
 	return result;
 }
 
-static int no_endpoint(const struct eg_survey *survey, const struct eg_policy *policy,
-		       struct eg_error *error)
+static int no_endpoint(const struct eg_target *target, const struct eg_survey *survey,
+		       const struct eg_policy *policy, struct eg_error *error)
 {
 	if (survey->n_tunnels)
 		return eg_error_set(
@@ -571,6 +571,11 @@ static int no_endpoint(const struct eg_survey *survey, const struct eg_policy *p
 			"the tunnel %s knows no endpoint yet: give --endpoint ADDR:PORT "
 			"or --wg-conf FILE",
 			policy->tunnels[0]);
+	if (target->netns.fd < 0)
+		return eg_error_set(error, EG_EXIT_USAGE, EINVAL,
+				    "the network namespace of the tunnel is not known, and no "
+				    "endpoint is given: start the tunnel and a process in the "
+				    "cgroup first, or give --endpoint ADDR:PORT or --wg-conf FILE");
 	return eg_error_set(error, EG_EXIT_USAGE, EINVAL,
 			    "the namespace has no tunnel %s, and no endpoint is given: start the "
 			    "tunnel first, or give --endpoint ADDR:PORT or --wg-conf FILE",
@@ -608,7 +613,7 @@ static int take_endpoints(const struct eg_target *target, const struct eg_survey
 		return 0;
 	if (has_endpoints(in_force))
 		return keep_endpoints(in_force, policy) < 0 ? out_of_memory(error) : 0;
-	return unattended ? 0 : no_endpoint(survey, policy, error);
+	return unattended ? 0 : no_endpoint(target, survey, policy, error);
 }
 
 /* Those that a person or a file named stay, wherever the peers are. */
@@ -836,7 +841,7 @@ int eg_derive(const struct eg_target *target, const struct eg_survey *survey,
 		result = take_endpoints(target, survey, in_force, terms, policy, error);
 	if (result == 0 && in_force)
 		result = keep_narrowing(in_force, policy, error);
-	if (result == 0)
+	if (result == 0 && target->netns.fd >= 0)
 		result = take_addresses(target, survey, policy, warnings, error);
 	if (result < 0)
 		return result;

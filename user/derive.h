@@ -13,10 +13,10 @@
 #include "policy/policy.h"
 
 /*
- * Where the policy names no tunnel: that of the policy in force (NULL: none); else the one
- * WireGuard interface that the namespace has, or `wg0` if it has none yet. Fails if there are two,
- * if the one in force is away and another one is there, or if a named one is something else; warns
- * of WireGuard that nobody declared.
+ * `netns` may be EG_NETNS_NONE: nothing is there then. Where the policy names no tunnel: that of
+ * the policy in force (NULL: none); else the one WireGuard interface that the namespace has, or
+ * `wg0` if it has none yet. Fails if there are two, if the one in force is away and another one is
+ * there, or if a named one is something else; warns of WireGuard that nobody declared.
  */
 int eg_derive_tunnels(const struct eg_netns *netns, const struct eg_policy *in_force,
 		      struct eg_policy *policy, struct eg_text *warnings, struct eg_error *error);
@@ -30,10 +30,11 @@ enum eg_derive_terms {
 };
 
 /*
- * Fills policy->derived. `in_force` is the policy that this namespace's guard enforces now, or
- * NULL: what it derived stays (its tunnel-only prefixes always, its endpoints if none can be
- * learned now), so that attaching again while the tunnel is down takes nothing away. `warnings`
- * gets one line for each thing the user should know.
+ * Fills policy->derived. With no namespace in `target`, of the policy's own words alone. `in_force`
+ * is the policy that this namespace's guard enforces now, or NULL: what it derived stays (its
+ * tunnel-only prefixes always, its endpoints if none can be learned now), so that attaching again
+ * while the tunnel is down takes nothing away. `warnings` gets one line for each thing the user
+ * should know.
  */
 int eg_derive(const struct eg_target *target, const struct eg_survey *survey,
 	      const struct eg_policy *in_force, enum eg_derive_terms terms,

@@ -16,6 +16,8 @@ static bool is_gone(struct eg_pins *pins, const char *name)
 	if (eg_guard_open(pins, name, &guard, NULL) < 0 || !eg_guard_is_dead(guard))
 		return false;
 	meta = eg_guard_meta(guard);
+	if (meta->flags & EG_META_CGROUP)
+		return true;
 	return eg_netns_find(meta->netns_dev, meta->netns_inode, meta->netns_cookie, &netns) ==
 	       -ENOENT;
 }

@@ -86,6 +86,8 @@ static bool is_on(struct eg_pins *pins, const char *name, const struct eg_netns 
 	if (eg_guard_open(pins, name, &guard, NULL) < 0)
 		return false;
 	meta = eg_guard_meta(guard);
+	if (meta->flags & EG_META_CGROUP)
+		return false;
 	of_guard = (struct eg_netns){.fd = -1,
 				     .dev = (dev_t)meta->netns_dev,
 				     .inode = (ino_t)meta->netns_inode,

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cgroup.skel.h"
+#include "cgroup_nobtf.skel.h"
 #include "guard.skel.h"
 #include "guard_nobtf.skel.h"
 #include "kern/features.h"
@@ -44,7 +46,8 @@ static unsigned long processed(const char *log)
 
 static char logs[EG_PROG_COUNT][4096];
 
-static struct bpf_object *load(const void *elf, size_t elf_size, bool with_setsockopt)
+static struct bpf_object *load(enum eg_object which, const void *elf, size_t elf_size,
+			       bool with_setsockopt)
 {
 	struct bpf_object *object = bpf_object__open_mem(elf, elf_size, NULL);
 
@@ -53,6 +56,8 @@ static struct bpf_object *load(const void *elf, size_t elf_size, bool with_setso
 		struct bpf_program *found =
 			bpf_object__find_program_by_name(object, eg_progs[prog].function);
 
+		if (eg_progs[prog].object != which)
+			continue;
 		assert_non_null(found);
 		assert_int_equal(bpf_program__set_log_buf(found, logs[prog], sizeof(logs[prog])),
 				 0);
@@ -66,14 +71,14 @@ static struct bpf_object *load(const void *elf, size_t elf_size, bool with_setso
 	return NULL;
 }
 
-static void load_each(const char *name, const void *elf, size_t elf_size)
+static void load_each(const char *name, enum eg_object which, const void *elf, size_t elf_size)
 {
-	EG_AUTO(close_object) struct bpf_object *object = load(elf, elf_size, true);
+	EG_AUTO(close_object) struct bpf_object *object = load(which, elf, elf_size, true);
 	bool with_setsockopt = object;
 
 	/* Linux 5.10 tells a program for setsockopt nothing of the process. */
 	if (!object && strstr(logs[EG_PROG_SETSOCKOPT], "unknown func"))
-		object = load(elf, elf_size, false);
+		object = load(which, elf, elf_size, false);
 	for (enum eg_prog prog = 0; !object && prog < EG_PROG_COUNT; prog++)
 		print_message("%s: %s\n", eg_progs[prog].function, logs[prog]);
 	if (!object)
@@ -81,7 +86,8 @@ static void load_each(const char *name, const void *elf, size_t elf_size)
 	for (enum eg_prog prog = 0; prog < EG_PROG_COUNT; prog++) {
 		unsigned long n;
 
-		if (prog == EG_PROG_SETSOCKOPT && !with_setsockopt)
+		if (eg_progs[prog].object != which ||
+		    (prog == EG_PROG_SETSOCKOPT && !with_setsockopt))
 			continue;
 		n = processed(logs[prog]);
 		printf("%s, %s: %lu instructions processed, at most %d\n", name,
@@ -100,7 +106,9 @@ static void test_verifier_with_btf(void **state)
 		print_message("this kernel has no BTF\n");
 		skip();
 	}
-	load_each("with BTF", elf, elf_size);
+	load_each("with BTF", EG_OBJECT_GUARD, elf, elf_size);
+	elf = cgroup_bpf__elf_bytes(&elf_size);
+	load_each("with BTF", EG_OBJECT_CGROUP, elf, elf_size);
 }
 
 static void test_verifier_without_btf(void **state)
@@ -109,7 +117,9 @@ static void test_verifier_without_btf(void **state)
 	const void *elf = guard_nobtf_bpf__elf_bytes(&elf_size);
 
 	(void)state;
-	load_each("without BTF", elf, elf_size);
+	load_each("without BTF", EG_OBJECT_GUARD, elf, elf_size);
+	elf = cgroup_nobtf_bpf__elf_bytes(&elf_size);
+	load_each("without BTF", EG_OBJECT_CGROUP, elf, elf_size);
 }
 
 /* At netfilter: by numbers that an older libbpf does not know (kern/hold.c). */

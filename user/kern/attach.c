@@ -714,6 +714,8 @@ static bool has_live_filter(int dir_fd)
 
 bool eg_guard_is_dead(struct eg_guard *guard)
 {
+	if (guard->meta.flags & EG_META_CGROUP)
+		return eg_guard_cgroup_is_gone(guard);
 	return eg_dir_visit(guard->dir_fd, find_live_link, &guard->dir_fd) == 0 &&
 	       !has_live_filter(guard->dir_fd);
 }

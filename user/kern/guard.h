@@ -92,8 +92,8 @@ enum eg_cover_state eg_guard_lo_state(struct eg_guard *guard, const struct eg_ne
 				      const struct eg_link *lo);
 
 /* Whether nothing that the guard was attached to exists any more: none of its links has an
- * interface, and none of its clsact filters is in a namespace that anybody holds. What cannot be
- * told is alive. */
+ * interface, and none of its clsact filters is in a namespace that anybody holds; or its cgroup is
+ * gone. What cannot be told is alive. */
 bool eg_guard_is_dead(struct eg_guard *guard);
 
 /* Takes `device` off an interface that is an underlay no more (it became a declared tunnel), or
@@ -131,6 +131,28 @@ const char *eg_sockets_obstacle(void);
 
 /* Notes in the guard's meta whether it has the layer. */
 int eg_guard_note_sockets(struct eg_guard *guard, bool has);
+
+/* --- cgroups -------------------------------------------------------------------------------- */
+
+/*
+ * The layer `cgroup` of a guard whose meta says EG_META_CGROUP: the program at the egress of that
+ * cgroup (`cgroup_fd`), and the programs of the layer `socket` there, unless they are there
+ * already. Links are pinned at once. -EOPNOTSUPP: this kernel cannot, or another program claims the
+ * cgroup for itself.
+ */
+int eg_guard_cover_cgroup(struct eg_guard *guard, int cgroup_fd, struct eg_error *error);
+int eg_guard_cover_cgroup_sockets(struct eg_guard *guard, int cgroup_fd, struct eg_error *error);
+
+/* Whether it is attached to the guard's cgroup, and pinned. */
+bool eg_guard_is_on_cgroup(struct eg_guard *guard);
+/* The same of the layer `socket`. `ret_missing`: what is not in its place, for a person. */
+enum eg_sockets_state eg_guard_cgroup_sockets_state(struct eg_guard *guard,
+						    const char **ret_missing);
+
+/* The namespace whose tunnels are free to it. Closed while it is written: where it changes, none
+ * is for that moment. */
+int eg_guard_set_home(struct eg_guard *guard, const struct eg_home *home);
+int eg_guard_home(struct eg_guard *guard, struct eg_home *ret_home);
 
 /* --- its policy ----------------------------------------------------------------------------- */
 

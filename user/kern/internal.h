@@ -23,6 +23,7 @@
 	X(ENDPOINTS, endpoints, BPF_MAP_TYPE_HASH, struct eg_endpoint_key, __u8, "endpoints")      \
 	X(RULES, rules, BPF_MAP_TYPE_HASH, struct eg_rule_key, __u8, "rules with a port")          \
 	X(TUNNELS, tunnels, BPF_MAP_TYPE_ARRAY, __u32, struct eg_tunnels, "tunnels")               \
+	X(HOME, home, BPF_MAP_TYPE_ARRAY, __u32, struct eg_home, "namespace of the tunnel")        \
 	X(COUNTERS, counters, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct eg_counter, "counters")     \
 	X(ANSWERS, answers, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct eg_answers, "answers")        \
 	X(RECENT, recent, BPF_MAP_TYPE_LRU_HASH, struct eg_recent_key, struct eg_recent_value,     \
@@ -54,20 +55,22 @@ struct eg_map_info {
 };
 extern const struct eg_map_info eg_maps[EG_MAP_COUNT];
 
-/* X(identifier, "function", "pin", when it is loaded): NOW with the guard; LATER when the first
- * interface needs it, which few guards have. Guards of earlier versions have the pins of all. */
+/* X(identifier, "function", "pin", when it is loaded, of which object): NOW with the guard; LATER
+ * when the first interface needs it, which few guards have. Guards of earlier versions have the
+ * pins of all. */
 #define EG_PROGS(X)                                                                                \
-	X(DEVICE, "eg_device", "prog_device", NOW)                                                 \
-	X(DEVICE_L3, "eg_device_l3", "prog_device_l3", LATER)                                      \
-	X(LO, "eg_lo", "prog_lo", LATER)                                                           \
-	X(PEER, "eg_peer", "prog_peer", NOW)                                                       \
-	X(SOCK_CREATE, "eg_sock_create", "prog_sock_create", LATER)                                \
-	X(CONNECT4, "eg_connect4", "prog_connect4", LATER)                                         \
-	X(CONNECT6, "eg_connect6", "prog_connect6", LATER)                                         \
-	X(SETSOCKOPT, "eg_setsockopt", "prog_setsockopt", LATER)
+	X(DEVICE, "eg_device", "prog_device", NOW, GUARD)                                          \
+	X(DEVICE_L3, "eg_device_l3", "prog_device_l3", LATER, GUARD)                               \
+	X(LO, "eg_lo", "prog_lo", LATER, GUARD)                                                    \
+	X(PEER, "eg_peer", "prog_peer", NOW, GUARD)                                                \
+	X(SOCK_CREATE, "eg_sock_create", "prog_sock_create", LATER, GUARD)                         \
+	X(CONNECT4, "eg_connect4", "prog_connect4", LATER, GUARD)                                  \
+	X(CONNECT6, "eg_connect6", "prog_connect6", LATER, GUARD)                                  \
+	X(SETSOCKOPT, "eg_setsockopt", "prog_setsockopt", LATER, GUARD)                            \
+	X(CGROUP, "eg_cgroup", "prog_cgroup", LATER, CGROUP)
 
 enum eg_prog {
-#define X(id, function, pin, when) EG_PROG_##id,
+#define X(id, function, pin, when, object) EG_PROG_##id,
 	EG_PROGS(X)
 #undef X
 	EG_PROG_COUNT
@@ -78,10 +81,17 @@ enum eg_prog_when {
 	EG_PROG_LOADED_LATER,
 };
 
+/* A program can only be loaded together with those of its own object. */
+enum eg_object {
+	EG_OBJECT_GUARD,
+	EG_OBJECT_CGROUP,
+};
+
 struct eg_prog_info {
 	const char *function;
 	const char *pin;
 	enum eg_prog_when when;
+	enum eg_object object;
 };
 extern const struct eg_prog_info eg_progs[EG_PROG_COUNT];
 
@@ -246,6 +256,11 @@ int eg_clsact_detach(const struct eg_netns *netns, __u32 ifindex, const __u32 *p
 
 /* Detaches the filters of a guard's directory, wherever they are; ifindex 0: of every underlay. */
 int eg_filters_detach(int dir_fd, struct eg_error *error);
+
+/* --- at a cgroup ---------------------------------------------------------------------------- */
+
+/* Whether the guard's cgroup is gone, and nothing of it is in force. */
+bool eg_guard_cgroup_is_gone(struct eg_guard *guard);
 
 /* --- what all guards share ------------------------------------------------------------------ */
 

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cgroup.skel.h"
+#include "cgroup_nobtf.skel.h"
 #include "eg_packet.h"
 #include "guard.skel.h"
 #include "guard_nobtf.skel.h"
@@ -20,7 +22,8 @@ const struct eg_map_info eg_maps[EG_MAP_COUNT] = {
 };
 
 const struct eg_prog_info eg_progs[EG_PROG_COUNT] = {
-#define X(id, function, pin, when) [EG_PROG_##id] = {function, pin, EG_PROG_LOADED_##when},
+#define X(id, function, pin, when, object)                                                         \
+	[EG_PROG_##id] = {function, pin, EG_PROG_LOADED_##when, EG_OBJECT_##object},
 	EG_PROGS(X)
 #undef X
 };
@@ -117,26 +120,41 @@ void eg_guard_unload(struct eg_guard *guard)
 		drop_prog(guard, prog);
 }
 
-/* The programs with the checksum test, or without. */
-static struct bpf_object *open_object(bool with_btf)
+/* The programs with what reads the kernel's memory, or without. */
+static const void *object_bytes(enum eg_object which, bool with_btf, size_t *ret_size)
+{
+	switch (which) {
+	case EG_OBJECT_GUARD:
+		return with_btf ? guard_bpf__elf_bytes(ret_size)
+				: guard_nobtf_bpf__elf_bytes(ret_size);
+	case EG_OBJECT_CGROUP:
+		return with_btf ? cgroup_bpf__elf_bytes(ret_size)
+				: cgroup_nobtf_bpf__elf_bytes(ret_size);
+	}
+	return NULL;
+}
+
+static struct bpf_object *open_object(enum eg_object which, bool with_btf)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "egressguard");
-	size_t elf_size;
-	const void *elf =
-		with_btf ? guard_bpf__elf_bytes(&elf_size) : guard_nobtf_bpf__elf_bytes(&elf_size);
+	size_t elf_size = 0;
+	const void *elf = object_bytes(which, with_btf, &elf_size);
 
 	eg_libbpf_forget();
 	return bpf_object__open_mem(elf, elf_size, &opts);
 }
 
 /* Which programs bpf_object__load() is going to load: a bit for each. */
-static int choose(struct bpf_object *object, unsigned int progs)
+static int choose(struct bpf_object *object, enum eg_object which, unsigned int progs)
 {
 	for (enum eg_prog prog = 0; prog < EG_PROG_COUNT; prog++) {
-		struct bpf_program *found =
-			bpf_object__find_program_by_name(object, eg_progs[prog].function);
-		int err = found ? bpf_program__set_autoload(found, progs >> prog & 1) : -ENOENT;
+		struct bpf_program *found;
+		int err;
 
+		if (eg_progs[prog].object != which)
+			continue;
+		found = bpf_object__find_program_by_name(object, eg_progs[prog].function);
+		err = found ? bpf_program__set_autoload(found, progs >> prog & 1) : -ENOENT;
 		if (err)
 			return err;
 	}
@@ -156,14 +174,15 @@ static unsigned int progs_now(void)
 static int load_object(struct eg_guard *guard, bool with_btf, const struct eg_image *image,
 		       size_t policy_len)
 {
-	EG_AUTO(close_object) struct bpf_object *object = open_object(with_btf);
+	EG_AUTO(close_object)
+	struct bpf_object *object = open_object(EG_OBJECT_GUARD, with_btf);
 	int err;
 
 	if (!object)
 		return -errno;
 	err = size_maps(object, image, policy_len);
 	if (!err)
-		err = choose(object, progs_now());
+		err = choose(object, EG_OBJECT_GUARD, progs_now());
 	if (!err)
 		err = bpf_object__load(object);
 	for (enum eg_map map = 0; map < EG_MAP_COUNT && !err; map++)
@@ -174,16 +193,17 @@ static int load_object(struct eg_guard *guard, bool with_btf, const struct eg_im
 	return err;
 }
 
-/* Those of these programs (a bit for each) that are not loaded yet. */
-static int load_some(struct eg_guard *guard, unsigned int progs)
+/* Those of these programs (a bit for each) that are of this object. */
+static int load_some_of(struct eg_guard *guard, enum eg_object which, unsigned int progs)
 {
 	EG_AUTO(close_object)
-	struct bpf_object *object = open_object(!(guard->meta.flags & EG_META_NO_CHECKSUM_TEST));
+	struct bpf_object *object =
+		open_object(which, !(guard->meta.flags & EG_META_NO_CHECKSUM_TEST));
 	int err;
 
 	if (!object)
 		return -errno;
-	err = choose(object, progs);
+	err = choose(object, which, progs);
 	for (enum eg_map map = 0; map < EG_MAP_COUNT && !err; map++) {
 		struct bpf_map *found = bpf_object__find_map_by_name(object, eg_maps[map].name);
 
@@ -194,6 +214,28 @@ static int load_some(struct eg_guard *guard, unsigned int progs)
 	for (enum eg_prog prog = 0; prog < EG_PROG_COUNT && !err; prog++)
 		if (progs >> prog & 1)
 			err = take_prog(object, guard, prog);
+	return err;
+}
+
+static unsigned int progs_of(enum eg_object which, unsigned int progs)
+{
+	for (enum eg_prog prog = 0; prog < EG_PROG_COUNT; prog++)
+		if (eg_progs[prog].object != which)
+			progs &= ~(1U << prog);
+	return progs;
+}
+
+static int load_some(struct eg_guard *guard, unsigned int progs)
+{
+	static const enum eg_object objects[] = {EG_OBJECT_GUARD, EG_OBJECT_CGROUP};
+	int err = 0;
+
+	for (size_t i = 0; i < sizeof(objects) / sizeof(*objects) && !err; i++) {
+		unsigned int own = progs_of(objects[i], progs);
+
+		if (own)
+			err = load_some_of(guard, objects[i], own);
+	}
 	return err;
 }
 

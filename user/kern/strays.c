@@ -127,7 +127,8 @@ static bool is_ours(int prog_fd, struct eg_stray *stray)
 	unsigned int maps = 0;
 
 	if (bpf_obj_get_info_by_fd(prog_fd, &info, &len) < 0 ||
-	    info.type != BPF_PROG_TYPE_SCHED_CLS || !is_function(info.name))
+	    (info.type != BPF_PROG_TYPE_SCHED_CLS && info.type != BPF_PROG_TYPE_CGROUP_SKB) ||
+	    !is_function(info.name))
 		return false;
 	*stray = (struct eg_stray){.prog_id = info.id};
 	memcpy(stray->function, info.name, sizeof(stray->function));

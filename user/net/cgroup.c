@@ -168,7 +168,7 @@ static char *cgroup2_mount_point(char *line)
 	return field;
 }
 
-static int open_cgroup(int mount_fd, __u64 cgroup_id)
+int eg_cgroup_open_by_id(int mount_fd, __u64 cgroup_id)
 {
 	union {
 		struct file_handle handle;
@@ -195,7 +195,7 @@ static int path_below(const char *mount_point, __u64 cgroup_id, char **ret_path)
 
 	if (mount_fd < 0)
 		return -errno;
-	fd = open_cgroup(mount_fd, cgroup_id);
+	fd = eg_cgroup_open_by_id(mount_fd, cgroup_id);
 	if (fd < 0)
 		return fd;
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
