@@ -507,8 +507,24 @@ static void free_tunnels(struct attach *attach, struct eg_guard *guard)
 			why.message);
 }
 
+/* All its layers are on, and not a moment before. */
+static int note_start(struct eg_guard *guard, struct eg_error *error)
+{
+	struct eg_meta meta = *eg_guard_meta(guard);
+	int result;
+
+	if (meta.guarded_since_realtime_ns)
+		return 0;
+	meta.guarded_since_realtime_ns = realtime_ns();
+	result = eg_guard_set_meta(guard, &meta);
+	if (result < 0)
+		return eg_error_set(error, EG_EXIT_FAILED, -result,
+				    "cannot write when the guard began: %s", strerror(-result));
+	return 0;
+}
+
 /* `replaced`: the guard in whose place it comes, NULL: none. `since`: when the namespace's guarding
- * began. */
+ * began, 0: it does now. */
 static int create(struct attach *attach, struct eg_guard *replaced, __u64 since,
 		  struct eg_error *error)
 {
@@ -529,6 +545,8 @@ static int create(struct attach *attach, struct eg_guard *replaced, __u64 since,
 		result = cover_sockets(attach, guard, has_sockets(replaced), error);
 	if (result == 0)
 		result = refuse_resolver(attach, guard, error);
+	if (result == 0)
+		result = note_start(guard, error);
 	if (result == 0)
 		result = eg_guard_commit(guard, error);
 	if (result < 0) {
@@ -829,8 +847,7 @@ static int attach_run(struct attach *attach, struct eg_error *error)
 	if (result == 0)
 		result = compile(attach, error);
 	if (result == 0)
-		result = guard ? update(attach, guard, error)
-			       : create(attach, NULL, realtime_ns(), error);
+		result = guard ? update(attach, guard, error) : create(attach, NULL, 0, error);
 	if (result < 0)
 		return result;
 	ask_resolver(attach);

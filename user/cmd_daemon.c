@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,12 +16,14 @@
 #include "journal.h"
 #include "kern/features.h"
 #include "log.h"
+#include "net/runtime_events.h"
 #include "options.h"
 #include "util/cleanup.h"
 #include "util/notify.h"
 #include "ward.h"
 
 #define NS_PER_MS       1000000ULL
+#define ENGINES_WAIT_MS 1000
 #define EVENTS          64
 #define MOUNTS_SPACE_NS (10 * NS_PER_MS)
 
@@ -52,6 +55,10 @@ struct daemon {
 	int epoll_fd, signal_fd, mounts_fd;
 	struct eg_ward **wards;
 	size_t n;
+	struct engine {
+		struct eg_runtime_events *events; /* NULL: nobody asks for its containers */
+		bool up, settled;                 /* it answered; that, or that it did not */
+	} engines[EG_RUNTIME_COUNT];
 	__u64 watchdog_ns; /* half of what the service manager waits for; 0: it does not */
 	__u64 watched_ns;
 	__u64 files_ns, looked_ns; /* when to look at namespaces' files, 0: not; when that was */
@@ -95,8 +102,11 @@ static struct eg_ward *get_ward(struct daemon *daemon, const char *name)
 	if (ward)
 		return ward;
 	ward = eg_ward_new(daemon->pin_dir, name, daemon->epoll_fd);
-	if (ward && add_ward(daemon, ward))
+	if (ward && add_ward(daemon, ward)) {
+		for (enum eg_runtime runtime = 0; runtime < EG_RUNTIME_COUNT; runtime++)
+			eg_ward_set_engine(ward, runtime, daemon->engines[runtime].up);
 		return ward;
+	}
 	eg_ward_free(ward);
 	eg_journal("daemon", EG_JOURNAL_ERROR, name, "out of memory");
 	return NULL;
@@ -113,6 +123,107 @@ static void drop_finished(struct daemon *daemon)
 			daemon->wards[kept++] = daemon->wards[i];
 	}
 	daemon->n = kept;
+}
+
+/* --- container engines ------------------------------------------------------------------------ */
+
+/* One that was never there is none of this machine's, and no news. */
+static void say_engine(struct engine *engine, enum eg_runtime runtime, bool up, const char *why)
+{
+	if (up)
+		eg_journal("daemon", EG_JOURNAL_INFO, NULL, "%s answers: its events are followed",
+			   eg_runtime_names[runtime]);
+	else if (engine->up)
+		eg_journal("daemon", EG_JOURNAL_WARNING, NULL,
+			   "%s does not answer any more (%s): its containers' guards stay as they "
+			   "are, and it is asked again",
+			   eg_runtime_names[runtime], why);
+}
+
+static void take_event(void *argument, enum eg_runtime runtime, enum eg_runtime_told told,
+		       const struct eg_engine_event *event, const char *text)
+{
+	struct daemon *daemon = argument;
+	struct engine *engine = &daemon->engines[runtime];
+	bool up = told == EG_RUNTIME_UP;
+
+	if (told != EG_RUNTIME_EVENT) {
+		say_engine(engine, runtime, up, text);
+		engine->up = up;
+		engine->settled = true;
+	}
+	for (size_t i = 0; i < daemon->n; i++) {
+		if (told == EG_RUNTIME_EVENT)
+			eg_ward_touch_container(daemon->wards[i], runtime,
+						*event->id ? event->id : NULL,
+						*event->name ? event->name : NULL);
+		else
+			eg_ward_set_engine(daemon->wards[i], runtime, up);
+	}
+}
+
+static bool is_asked(const struct daemon *daemon, enum eg_runtime runtime)
+{
+	for (size_t i = 0; i < daemon->n; i++)
+		if (eg_ward_asks(daemon->wards[i], runtime))
+			return true;
+	return false;
+}
+
+static void start_engine(struct daemon *daemon, enum eg_runtime runtime)
+{
+	struct engine *engine = &daemon->engines[runtime];
+	struct epoll_event event = {.events = EPOLLIN};
+	int result = eg_runtime_events_new(runtime, take_event, daemon, &engine->events);
+
+	event.data.ptr = engine;
+	if (result == 0 && epoll_ctl(daemon->epoll_fd, EPOLL_CTL_ADD,
+				     eg_runtime_events_fd(engine->events), &event) < 0)
+		result = -errno;
+	if (result == 0)
+		return;
+	eg_runtime_events_free(engine->events);
+	engine->events = NULL;
+	engine->settled = true;
+	eg_journal("daemon", EG_JOURNAL_ERROR, NULL, "cannot follow the events of %s: %s",
+		   eg_runtime_names[runtime],
+		   result == -EOPNOTSUPP ? "this build cannot ask for containers (no libcurl)"
+					 : strerror(-result));
+}
+
+static void stop_engine(struct engine *engine)
+{
+	eg_runtime_events_free(engine->events);
+	*engine = (struct engine){};
+}
+
+/* Those alone that some file may mean. */
+static void choose_engines(struct daemon *daemon)
+{
+	for (enum eg_runtime runtime = 0; runtime < EG_RUNTIME_COUNT; runtime++) {
+		struct engine *engine = &daemon->engines[runtime];
+
+		if (is_asked(daemon, runtime) && !engine->events)
+			start_engine(daemon, runtime);
+		else if (!is_asked(daemon, runtime) && engine->events)
+			stop_engine(engine);
+	}
+}
+
+static bool are_engines_settled(const struct daemon *daemon)
+{
+	for (enum eg_runtime runtime = 0; runtime < EG_RUNTIME_COUNT; runtime++)
+		if (daemon->engines[runtime].events && !daemon->engines[runtime].settled)
+			return false;
+	return true;
+}
+
+static struct engine *find_engine(struct daemon *daemon, const void *data)
+{
+	for (enum eg_runtime runtime = 0; runtime < EG_RUNTIME_COUNT; runtime++)
+		if (data == &daemon->engines[runtime])
+			return &daemon->engines[runtime];
+	return NULL;
 }
 
 /* --- files ------------------------------------------------------------------------------------ */
@@ -182,6 +293,7 @@ static int read_files(struct daemon *daemon, struct eg_error *error)
 		eg_journal("daemon", EG_JOURNAL_WARNING, NULL,
 			   "there is no policy file in %s: nothing is guarded", daemon->config_dir);
 	eg_config_files_free(files, n);
+	choose_engines(daemon);
 	return 0;
 }
 
@@ -264,18 +376,23 @@ static __u64 later(__u64 a, __u64 b)
 	return a > b ? a : b;
 }
 
-static void wait(struct daemon *daemon)
+static void wait(struct daemon *daemon, int at_most_ms)
 {
 	struct epoll_event events[EVENTS];
-	int n = epoll_wait(daemon->epoll_fd, events, EVENTS, timeout_ms(daemon));
+	int timeout = timeout_ms(daemon);
+	int n = epoll_wait(daemon->epoll_fd, events, EVENTS,
+			   timeout < at_most_ms ? timeout : at_most_ms);
 
 	for (int i = 0; i < n; i++) {
 		void *data = events[i].data.ptr;
+		struct engine *engine = find_engine(daemon, data);
 
 		if (data == &daemon->signal_fd)
 			take_signals(daemon);
 		else if (data == &daemon->mounts_fd)
 			daemon->files_ns = later(now_ns(), daemon->looked_ns + MOUNTS_SPACE_NS);
+		else if (engine)
+			eg_runtime_events_work(engine->events);
 		else
 			eg_ward_follow_work(data);
 	}
@@ -337,6 +454,19 @@ static __u64 watchdog_period(void)
 	return strtoull(usec, NULL, 10) * 1000 / 2;
 }
 
+/* What is there already is guarded before anybody is told that we are ready. An engine whose socket
+ * is there, but that starts only after us, is not waited for. */
+static void start_work(struct daemon *daemon)
+{
+	__u64 until = now_ns() + ENGINES_WAIT_MS * NS_PER_MS;
+
+	work(daemon);
+	while (!daemon->stop && !are_engines_settled(daemon) && now_ns() < until) {
+		wait(daemon, ENGINES_WAIT_MS / 10);
+		work(daemon);
+	}
+}
+
 static int run(struct daemon *daemon, struct eg_error *error)
 {
 	EG_AUTO_CLOSE int lock_fd = -1;
@@ -355,12 +485,11 @@ static int run(struct daemon *daemon, struct eg_error *error)
 	result = read_files(daemon, error);
 	if (result < 0)
 		return result;
-	/* What is there already is guarded before anybody is told that we are ready. */
-	work(daemon);
+	start_work(daemon);
 	eg_journal("daemon", EG_JOURNAL_INFO, NULL, "ready");
 	eg_notify("READY=1");
 	while (!daemon->stop) {
-		wait(daemon);
+		wait(daemon, INT_MAX);
 		if (daemon->reload) {
 			reload(daemon);
 			work(daemon);
@@ -377,6 +506,8 @@ static int run(struct daemon *daemon, struct eg_error *error)
 
 static void daemon_end(struct daemon *daemon)
 {
+	for (enum eg_runtime runtime = 0; runtime < EG_RUNTIME_COUNT; runtime++)
+		stop_engine(&daemon->engines[runtime]);
 	for (size_t i = 0; i < daemon->n; i++)
 		eg_ward_free(daemon->wards[i]);
 	free(daemon->wards);

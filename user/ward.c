@@ -15,6 +15,7 @@
 #include "journal.h"
 #include "kern/guard.h"
 #include "kern/hold.h"
+#include "net/process.h"
 #include "net/target.h"
 #include "util/cleanup.h"
 #include "util/text.h"
@@ -51,6 +52,7 @@ struct eg_ward {
 	bool watches_endpoints; /* the policy in force has the tunnel's own */
 	bool has_endpoints;
 
+	bool engine_up[EG_RUNTIME_COUNT];
 	struct eg_netns seen; /* the target's namespace when it was last there; fd always -1 */
 	char container_id[sizeof(((struct eg_container *)0)->id)];
 
@@ -217,11 +219,56 @@ static struct eg_netns guarded_netns(const struct eg_guard *guard)
 				 .cookie = meta->netns_cookie};
 }
 
+static bool has_prefix(const char *target, const char *kind)
+{
+	size_t len = strlen(kind);
+
+	return strncmp(target, kind, len) == 0 && target[len] == ':';
+}
+
+static bool is_plain(const char *target)
+{
+	return !strchr(target, '/') && !has_prefix(target, "netns") && !has_prefix(target, "pid") &&
+	       !has_prefix(target, "docker") && !has_prefix(target, "podman");
+}
+
+/* Whether there is any use in asking what the target is now. */
+static enum eg_plan_target can_ask(const struct eg_ward *ward, struct eg_error *error)
+{
+	char path[EG_TARGET_MAX + 16];
+	bool any = false;
+
+	for (enum eg_runtime runtime = 0; runtime < EG_RUNTIME_COUNT; runtime++) {
+		any = any || ward->engine_up[runtime];
+		if (!has_prefix(ward->target, eg_runtime_names[runtime]))
+			continue;
+		if (ward->engine_up[runtime])
+			return EG_PLAN_TARGET_HERE;
+		eg_error_set(error, EG_EXIT_NO_SUCH, ECONNREFUSED,
+			     "%s does not answer: its containers are waited for",
+			     eg_runtime_names[runtime]);
+		return EG_PLAN_TARGET_UNKNOWN;
+	}
+	if (!is_plain(ward->target) || any)
+		return EG_PLAN_TARGET_HERE;
+	snprintf(path, sizeof(path), "/run/netns/%s", ward->target);
+	if (access(path, F_OK) == 0 || eg_pid_parse(ward->target))
+		return EG_PLAN_TARGET_HERE;
+	eg_error_set(error, EG_EXIT_NO_SUCH, ENOENT,
+		     "there is no namespace of that name in /run/netns, and no container engine "
+		     "answers: waiting for it");
+	return EG_PLAN_TARGET_AWAY;
+}
+
 static enum eg_plan_target find_target(struct eg_ward *ward, struct eg_error *error)
 {
 	EG_AUTO_TARGET struct eg_target target = {.netns = EG_NETNS_NONE};
-	int result = eg_target_resolve(ward->target, &target, error);
+	enum eg_plan_target can = can_ask(ward, error);
+	int result;
 
+	if (can != EG_PLAN_TARGET_HERE)
+		return can;
+	result = eg_target_resolve(ward->target, &target, error);
 	if (result == 0) {
 		ward->seen = target.netns;
 		ward->seen.fd = -1;
@@ -654,19 +701,6 @@ void eg_ward_touch(struct eg_ward *ward)
 		eg_follow_hurry(ward->follow);
 }
 
-static bool has_prefix(const char *target, const char *kind)
-{
-	size_t len = strlen(kind);
-
-	return strncmp(target, kind, len) == 0 && target[len] == ':';
-}
-
-static bool is_plain(const char *target)
-{
-	return !strchr(target, '/') && !has_prefix(target, "netns") && !has_prefix(target, "pid") &&
-	       !has_prefix(target, "docker") && !has_prefix(target, "podman");
-}
-
 /* While it is followed its namespace is kept, and its number nobody else's. */
 static bool is_where_it_was(const struct eg_ward *ward)
 {
@@ -686,6 +720,15 @@ void eg_ward_touch_files(struct eg_ward *ward)
 			      !is_plain(ward->target)))
 		return;
 	if (!is_where_it_was(ward))
+		eg_ward_touch(ward);
+}
+
+void eg_ward_set_engine(struct eg_ward *ward, enum eg_runtime runtime, bool up)
+{
+	bool news = up && !ward->engine_up[runtime];
+
+	ward->engine_up[runtime] = up;
+	if (news && eg_ward_asks(ward, runtime))
 		eg_ward_touch(ward);
 }
 

@@ -41,6 +41,9 @@ void eg_ward_touch_files(struct eg_ward *ward);
 void eg_ward_touch_container(struct eg_ward *ward, enum eg_runtime runtime, const char *id,
 			     const char *name);
 
+/* Whether it answers. One that does not is not asked: it may take long over not answering. */
+void eg_ward_set_engine(struct eg_ward *ward, enum eg_runtime runtime, bool up);
+
 /* Whether a container engine may have to say something of its target. */
 bool eg_ward_asks(const struct eg_ward *ward, enum eg_runtime runtime);
 

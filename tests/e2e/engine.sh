@@ -150,7 +150,7 @@ engine_bed() {
 # dockerd with its default bridge on 172.17.0.0/16 and fd00:17::/64. It translates no address and
 # writes no firewall rule: what leaks is seen with the container's own address.
 docker_up() {
-	local directory=$BED/docker dns=${DOCKER_DNS-192.168.1.10}
+	local directory=$BED/docker
 	engine_hide /run/containerd /run/docker /etc/docker
 	mkdir -p "$directory/client" "$directory/data"
 	# Wherever $BED is: layers of images do not stack on a file system that is made of layers.
@@ -174,13 +174,7 @@ docker_up() {
 		return 1
 	}
 	export DOCKER_HOST=unix://$directory/docker.sock DOCKER_CONFIG=$directory/client
-	start_in host dockerd dockerd --host "$DOCKER_HOST" --config-file "$directory/daemon.json" \
-		--containerd "$directory/containerd.sock" \
-		--data-root "$directory/data" --exec-root "$directory/exec" \
-		--pidfile "$directory/pid" --exec-opt native.cgroupdriver=cgroupfs \
-		--cgroup-parent "/$ENGINE_CGROUP" --iptables=false --ip6tables=false --ip-masq=false \
-		--userland-proxy=false ${dns:+"--dns=$dns"} \
-		--bip 172.17.0.1/16 --ipv6 --fixed-cidr-v6 fd00:17::/64
+	docker_daemon
 	engine_root
 	# Who asks while it starts is made to wait.
 	if ! wait_until 60 test -S "$directory/docker.sock" || ! docker version >/dev/null; then
@@ -191,6 +185,18 @@ docker_up() {
 	tar -C "$BED/root" -c . | docker import --change "ENV EG_SLOW=${EG_SLOW:-1}" - bed >/dev/null
 	ENGINE_EXEC=(docker exec)
 	[ "${EG_SLOW:-1}" = 1 ] || ENGINE_EXEC=(docker_enter)
+}
+
+# What docker_up starts, and what starts again what was ended.
+docker_daemon() {
+	local directory=$BED/docker dns=${DOCKER_DNS-192.168.1.10}
+	start_in host dockerd dockerd --host "$DOCKER_HOST" --config-file "$directory/daemon.json" \
+		--containerd "$directory/containerd.sock" \
+		--data-root "$directory/data" --exec-root "$directory/exec" \
+		--pidfile "$directory/pid" --exec-opt native.cgroupdriver=cgroupfs \
+		--cgroup-parent "/$ENGINE_CGROUP" --iptables=false --ip6tables=false --ip-masq=false \
+		--userland-proxy=false ${dns:+"--dns=$dns"} \
+		--bip 172.17.0.1/16 --ipv6 --fixed-cidr-v6 fd00:17::/64
 }
 
 # docker_enter NAME COMMAND...: what `docker exec` does, as far as these tests go: the same cgroup and

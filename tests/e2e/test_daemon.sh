@@ -6,49 +6,17 @@
 
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/e2e/daemon.sh
+. "$(dirname "$0")/daemon.sh"
 
 HAS_LAYER=$("$EG" features --json | jq .features.netfilter_link.present)
-CONFIG=$BED/etc
+NETNS="Target = netns:wireguard"
 
-daemon_up() {
-	start daemon "$EG" daemon --config-dir "$CONFIG" --pin-dir "$EG_PIN_DIR"
-	wait_until 15 logged 'daemon: ready' || {
-		cat "$BED/daemon.log"
-		return 1
-	}
-}
-logged() { # PATTERN
-	grep -q -E -- "$1" "$BED/daemon.log"
-}
-# check_logged NAME PATTERN [SECONDS]
-check_logged() {
-	if wait_until "${3:-15}" logged "$2"; then
-		pass "$1"
-	else
-		fail "$1" "the log has no '$2'"
-		sed 's/^/  | /' "$BED/daemon.log"
-	fi
-}
-forget() { # what was logged until now
-	: >"$BED/daemon.log"
-}
-policy() { # LINE...
-	mkdir -p "$CONFIG"
-	{
-		printf '%s\n' '[Guard]' 'Target = netns:wireguard' '[Lan]' 'Dns = lan' "$@"
-	} >"$CONFIG/wireguard.conf.new"
-	mv "$CONFIG/wireguard.conf.new" "$CONFIG/wireguard.conf"
-}
-reload() {
-	forget
-	kill -HUP "${BED_PIDS[daemon]}"
-	wait_until 10 logged 'policy files were read again'
-}
 state() { # [GUARD]
 	eg status "${1:-wireguard}" --json 2>/dev/null | jq -r '.guards[0].state'
 }
 is_enforcing() { # [GUARD]
-	[ "$(state "$@")" = enforcing ]
+	[ "$(state "${1:-wireguard}")" = enforcing ]
 }
 layer() {
 	eg status wireguard --json | jq -r '.guards[0].layers[] | select(.name == "netns") | .state'
@@ -76,7 +44,7 @@ check_status 'no operands' 2 eg daemon wireguard
 
 # --- a target that appears ---------------------------------------------------------------------------
 
-policy
+policy wireguard "$NETNS"
 check 'it starts before there is a target' daemon_up
 check_status 'another one for the same files: refused' 1 eg daemon --config-dir "$CONFIG"
 check 'nothing to guard yet' test "$(state)" = ''
@@ -120,7 +88,7 @@ check_logged 'and goes' 'eth1 is gone'
 
 # --- files read again ----------------------------------------------------------------------------------
 
-policy 'Deny = 192.168.1.10'
+policy wireguard "$NETNS" 'Deny = 192.168.1.10'
 check 'SIGHUP' reload
 check_logged 'a narrower policy is put in force' 'the policy was replaced'
 no_lan() {
@@ -131,10 +99,10 @@ echo 'Alow = 10.0.0.0/8' >>"$CONFIG/wireguard.conf"
 check 'SIGHUP with a bad file' reload
 check_logged 'it says where it is bad' 'wireguard\.conf:6:1: .*Alow.*: the policy that it had before is kept'
 old_policy() {
-	! lan && blocked && is_enforcing
+	! lan && blocked && is_enforcing wireguard
 }
 check 'the old policy is in force' old_policy
-policy
+policy wireguard "$NETNS"
 check 'SIGHUP with a good file' reload
 check_logged 'a wider one, too, as the file says so' 'the policy was replaced'
 check 'the LAN is reached again' wait_until 5 lan
@@ -194,7 +162,7 @@ bed_container ''
 check_logged 'it is back: guarded, by the policy that is known' 'wireguard: guarded: netns:wireguard'
 check 'in force' wait_until 10 is_enforcing
 check 'the internet is not reached' blocked
-policy
+policy wireguard "$NETNS"
 check 'the file is put right' reload
 
 # The name means another namespace, while a process lives on in the one that it meant: both are guarded.

@@ -639,6 +639,39 @@ static void test_engine_message(void **state)
 	assert_string_equal(eg_engine_message(text, sizeof(text), "oops", 4), "");
 }
 
+static int read_event(const char *json, struct eg_engine_event *ret_event)
+{
+	return eg_engine_event_parse(json, strlen(json), ret_event);
+}
+
+static void test_engine_event(void **state)
+{
+	struct eg_engine_event event;
+
+	(void)state;
+	assert_int_equal(read_event("{\"Type\":\"container\",\"Action\":\"start\",\"Actor\":{"
+				    "\"ID\":\"0123\",\"Attributes\":{\"name\":\"app\"}}}\n",
+				    &event),
+			 0);
+	assert_string_equal(event.id, "0123");
+	assert_string_equal(event.name, "app");
+	/* The name is the network's. */
+	assert_int_equal(read_event("{\"Type\":\"network\",\"Action\":\"connect\",\"Actor\":{"
+				    "\"ID\":\"9\",\"Attributes\":{\"container\":\"0123\","
+				    "\"name\":\"bridge\"}}}",
+				    &event),
+			 0);
+	assert_string_equal(event.id, "0123");
+	assert_string_equal(event.name, "");
+	assert_int_equal(read_event("{\"Type\":\"image\",\"Actor\":{\"ID\":\"sha\"}}", &event),
+			 -ENOMSG);
+	assert_int_equal(read_event("{\"Type\":\"container\",\"Actor\":{\"ID\":7}}", &event),
+			 -ENOMSG);
+	assert_int_equal(read_event("{\"Type\":3,\"Actor\":[]}", &event), -EBADMSG);
+	assert_int_equal(read_event("[]", &event), -EBADMSG);
+	assert_int_equal(read_event("{", &event), -EBADMSG);
+}
+
 static void test_rfc3339(void **state)
 {
 	static const struct {
@@ -701,6 +734,7 @@ int main(void)
 		cmocka_unit_test(test_container_deep_and_long),
 		cmocka_unit_test(test_container_list),
 		cmocka_unit_test(test_engine_message),
+		cmocka_unit_test(test_engine_event),
 		cmocka_unit_test(test_rfc3339),
 		cmocka_unit_test(test_pid),
 	};

@@ -40,6 +40,10 @@ int eg_container_list_parse(const char *json, size_t len, enum eg_runtime runtim
 			    struct eg_container **ret_containers, size_t *ret_n,
 			    struct eg_error *error);
 
+/* One line of "/events": the container that something happened to. -ENOMSG: to none; -EBADMSG: it is
+ * no event. */
+int eg_engine_event_parse(const char *json, size_t len, struct eg_engine_event *ret_event);
+
 /* The "message" of an engine's error answer, escaped; empty if there is none. Returns `to`. */
 /* "Version" of GET /version, as it came. -EBADMSG. */
 int eg_engine_version(char *to, size_t size, const char *json, size_t len);

@@ -42,7 +42,7 @@ void eg_container_free(struct eg_container *container)
 	*container = (struct eg_container){0};
 }
 
-static const char *engine_of(enum eg_runtime runtime)
+const char *eg_runtime_engine(enum eg_runtime runtime)
 {
 	const char *engine = getenv(runtimes[runtime].variable);
 
@@ -78,7 +78,7 @@ static void reply_free(struct reply *reply)
 static int ask(enum eg_runtime runtime, const char *path, const char *argument, struct reply *reply,
 	       struct eg_error *error)
 {
-	const char *engine = engine_of(runtime);
+	const char *engine = eg_runtime_engine(runtime);
 	char why[WHY_LEN];
 	int result;
 
@@ -165,7 +165,7 @@ int eg_runtime_inspect(enum eg_runtime runtime, const char *name,
 pid_t eg_runtime_pid(enum eg_runtime runtime)
 {
 	static const char scheme[] = "unix://";
-	const char *path = engine_of(runtime);
+	const char *path = eg_runtime_engine(runtime);
 	struct sockaddr_un to = {.sun_family = AF_UNIX};
 	EG_AUTO_CLOSE int fd = -1;
 	struct ucred peer;

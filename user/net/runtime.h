@@ -62,6 +62,15 @@ int eg_runtime_version(enum eg_runtime runtime, char *ret_version, size_t size);
 int eg_runtime_list(enum eg_runtime runtime, struct eg_container **ret_containers, size_t *ret_n,
 		    struct eg_error *error);
 
+/* Where an engine is asked: unix:///PATH or tcp://HOST:PORT. */
+const char *eg_runtime_engine(enum eg_runtime runtime);
+
+/* What an engine's stream of events told of a container; empty: it did not say. As it came. */
+struct eg_engine_event {
+	char id[65];
+	char name[256];
+};
+
 /* The container id in a cgroup path ("/docker/ID", "docker-ID.scope", "libpod-ID.scope", …): 64 hex
  * digits. PURE. */
 bool eg_cgroup_container_id(const char *path, char ret_id[65]);

@@ -421,3 +421,33 @@ char *eg_engine_message(char *to, size_t size, const char *json, size_t len)
 		return eg_escape(to, size, "", 0);
 	return eg_escape(to, size, json_string_value(message), json_string_length(message));
 }
+
+static void take_attribute(char *to, size_t size, const json_t *value)
+{
+	if (json_is_string(value) && json_string_length(value) < size)
+		memcpy(to, json_string_value(value), json_string_length(value) + 1);
+}
+
+/* Of a network the engine says which container came to it, and its own name. */
+int eg_engine_event_parse(const char *json, size_t len, struct eg_engine_event *ret_event)
+{
+	EG_AUTO_JSON json_t *root = json_loadb(json, len, 0, NULL);
+	const json_t *type = json_object_get(root, "Type");
+	const json_t *actor = json_object_get(root, "Actor");
+	const json_t *attributes = json_object_get(actor, "Attributes");
+	struct eg_engine_event event = {};
+
+	if (!json_is_string(type) || !json_is_object(actor))
+		return -EBADMSG;
+	if (strcmp(json_string_value(type), "container") == 0) {
+		take_attribute(event.id, sizeof(event.id), json_object_get(actor, "ID"));
+		take_attribute(event.name, sizeof(event.name), json_object_get(attributes, "name"));
+	} else if (strcmp(json_string_value(type), "network") == 0) {
+		take_attribute(event.id, sizeof(event.id),
+			       json_object_get(attributes, "container"));
+	}
+	if (!event.id[0] && !event.name[0])
+		return -ENOMSG;
+	*ret_event = event;
+	return 0;
+}
