@@ -347,10 +347,14 @@ class Machine:
 
     def run(self):
         start = time.monotonic()
+        unshared = None
         while self.qemu.poll() is None and self.verdict is None:
             self.pump(0.2)
-            if self.files.poll() is not None and self.verdict is None and not self.ready:
-                raise MachineFailed("virtiofsd has ended")
+            if self.files.poll() is not None and self.verdict is None:
+                # It does end with the machine, which may have a verdict yet to be read.
+                unshared = unshared or time.monotonic()
+                if not self.ready or time.monotonic() - unshared > 5:
+                    raise MachineFailed("virtiofsd has ended")
             if time.monotonic() - start > self.job.timeout:
                 what = "the command still runs" if self.ready else "it has not booted"
                 raise MachineFailed(f"time limit: {what} after {self.job.timeout:g} seconds")
@@ -388,6 +392,9 @@ def show_failure(machine, scratch, job, kernel, reason):
 
 def boot(kernel, job):
     """Runs a job; returns the command's exit status, or 125 if the machine failed."""
+    if job.keep_log:
+        with open(job.keep_log, "wb"):
+            pass  # that it cannot be written is better known before
     scratch = pathlib.Path(tempfile.mkdtemp(prefix="eg-vm-"))
     with contextlib.ExitStack() as stack:
         stack.callback(shutil.rmtree, scratch, ignore_errors=True)
