@@ -60,7 +60,7 @@ expect 'it claims less' ' *holds against processes without NET_ADMIN'
 expect 'and says what is not covered' '.*not covered: a pending checksum that rewrites the packet later.*'
 expect 'status --check' 'check 0'
 expect 'detach' 'detach 0'
-[ "$failed" = 0 ] && [ "$status" = 0 ] || {
+if [ "$failed" != 0 ] || [ "$status" != 0 ]; then
 	sed 's/^/  | /' "$scratch/out"
 	exit 1
-}
+fi
