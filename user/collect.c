@@ -727,8 +727,8 @@ static void collect_cgroup(struct collection *c)
 		  keep(c, "egress of the cgroup and all beneath it, in every network namespace"));
 	add_note(c, "not seen: packet sockets, sockets made outside the cgroup, what the kernel "
 		    "sends by itself (answers, kernel WireGuard's own packets)");
-	c->view->holds_against = keep(c, "processes without NET_ADMIN and NET_RAW, by sockets made "
-					 "in the cgroup");
+	c->view->holds_against = keep(c, "processes without NET_ADMIN and NET_RAW that cannot "
+					 "leave the cgroup, by sockets made in it");
 }
 
 static void collect_layers(struct collection *c)

@@ -125,7 +125,15 @@ audited() {
 }
 
 check_one() {
-	[ "$(bed_bpftool -j cgroup show "$CGROUP" | jq '[.[]|select(.attach_type=="cgroup_inet_egress")]|length')" = 1 ]
+	[ "$(bed_bpftool cgroup show "$CGROUP" | grep -c ' eg_cgroup')" = 1 ]
+}
+
+same_policy() {
+	eg attach --policy "$BED/shown.conf" | grep -q 'nothing changed'
+}
+
+dropped_by_device() {
+	[ "$(eg status wireguard --json | jq '.guards[0].counters.by_layer.device.dropped.public.packets')" -gt "${1:-0}" ]
 }
 
 lan_is_blocked() {
@@ -245,9 +253,8 @@ ip -n wireguard link delete wg0
 
 check 'a guard on the namespace, too' eg attach --netns wireguard --endpoint "$BED_ENDPOINT"
 check 'what the one allows' eg attach --cgroup "$CGROUP" --endpoint "$BED_ENDPOINT" --allow "$PUBLIC" --replace
-guard_counted wireguard
 counts 'allowed by one' allowed rule refused udp "$PUBLIC:443"
-check_counted 'and counted by the other, which drops it' dropped 'device public 1'
+check 'and counted by the other, which drops it' wait_until 3 dropped_by_device
 arrives 'what both allow' udp 192.168.1.10:443
 check 'the namespace goes' eg detach wireguard
 check 'strict again' eg attach --cgroup "$CGROUP" --endpoint "$BED_ENDPOINT"
@@ -262,6 +269,13 @@ check_equal 'and status, too' "$(state)" enforcing
 blocked 'and it holds' public udp "$PUBLIC:443"
 check_status 'verify says that it is for namespaces' 2 eg verify "$GUARD"
 check 'explain' eg explain "$GUARD" udp "$PUBLIC:443"
+
+eg policy show "$GUARD" >"$BED/shown.conf"
+check 'its policy as a file' eg attach --policy "$BED/shown.conf"
+check 'is the same' same_policy
+check 'named as /proc has it' eg attach --cgroup "${CGROUP#"$ROOT"}" --endpoint "$BED_ENDPOINT"
+check_equal 'it is the same, too' "$(guard_places)" "$GUARD"
+check_status 'a cgroup is no name of a namespace' 2 eg attach --netns "cgroup:$CGROUP"
 
 check 'detach' eg detach "$GUARD"
 check_equal 'leaves no program' "$(bed_bpftool cgroup show "$CGROUP" | grep -c " eg_" || true)" 0

@@ -132,8 +132,10 @@ int eg_cgroup_open(const char *dir, struct eg_cgroup *ret_cgroup, struct eg_erro
 {
 	EG_AUTO_CGROUP struct eg_cgroup cgroup = EG_CGROUP_NONE;
 	EG_AUTO_CLOSE int below_fd = -1;
+	char safe[256];
 	int result;
 
+	eg_escape(safe, sizeof(safe), dir, strlen(dir));
 	cgroup.fd = open_dir(AT_FDCWD, dir);
 	if (cgroup.fd < 0 || file_system_of(cgroup.fd) != CGROUP2_SUPER_MAGIC)
 		below_fd = open_below_root(dir);
@@ -150,13 +152,14 @@ int eg_cgroup_open(const char *dir, struct eg_cgroup *ret_cgroup, struct eg_erro
 				    "'%s' is the root of the cgroup hierarchy: that guard would "
 				    "cover this whole machine, your remote login included. Name "
 				    "the cgroup of a service or a container",
-				    dir);
+				    safe);
 	result = get_id(cgroup.fd, &cgroup.id);
 	if (result == 0)
 		result = get_path(cgroup.fd, &cgroup.path);
 	if (result < 0)
 		return eg_error_set(error, EG_EXIT_FAILED, -result,
-				    "cannot tell which cgroup '%s' is: %s", dir, strerror(-result));
+				    "cannot tell which cgroup '%s' is: %s", safe,
+				    strerror(-result));
 	ret_cgroup->fd = EG_TAKE_FD(cgroup.fd);
 	ret_cgroup->id = cgroup.id;
 	ret_cgroup->path = EG_TAKE(cgroup.path);

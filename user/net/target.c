@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "net/cgroup.h"
+#include "net/cgroup_target.h"
 #include "net/process.h"
 #include "policy/array.h"
 #include "util/cleanup.h"
@@ -430,8 +431,15 @@ static int resolve(const char *text, struct eg_target *target, struct eg_error *
 int eg_target_resolve(const char *text, struct eg_target *ret_target, struct eg_error *error)
 {
 	EG_AUTO_TARGET struct eg_target target = {.netns = EG_NETNS_NONE};
-	int result = resolve(text, &target, error);
+	char safe[4 * EG_TARGET_MAX];
+	int result;
 
+	if (strncmp(text, EG_CGROUP_PREFIX, strlen(EG_CGROUP_PREFIX)) == 0)
+		return eg_error_set(error, EG_EXIT_USAGE, EINVAL,
+				    "'%s' is a cgroup, and no network namespace: `egressguard "
+				    "attach --cgroup DIR` puts a guard on one",
+				    eg_escape(safe, sizeof(safe), text, strlen(text)));
+	result = resolve(text, &target, error);
 	if (result < 0)
 		return result;
 	if (!target.started_realtime_ns)
