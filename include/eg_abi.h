@@ -388,6 +388,7 @@ _Static_assert(sizeof(struct eg_event) == 240, "ABI");
 
 #define EG_NAME_MAX   128 /* guard's name, bytes with the final NUL */
 #define EG_TARGET_MAX 256
+#define EG_META_PROGS 16
 
 struct eg_meta {
 	/* These two stay first and keep their meaning in every version. */
@@ -411,6 +412,9 @@ struct eg_meta {
 	char container_id[72];      /* 64 hex digits, or empty */
 	char container_name[EG_NAME_MAX];
 	char version[32]; /* of the egressguard that wrote this */
+	/* By the number of a program (kern/internal.h): the tag of its instructions, as the kernel
+	 * says it; 0: not loaded yet. */
+	__u64 prog_tags[EG_META_PROGS];
 };
 
 enum eg_meta_flag {

@@ -34,6 +34,7 @@ struct attach {
 	char *text;                 /* the policy's, as it is stored */
 	struct eg_policy *in_force; /* of a guard of this name on this namespace */
 	bool accept_device_only;
+	const char *forged; /* the pin of the guard in force that is not what was made, or NULL */
 	struct eg_resolver resolver; /* Docker's own */
 };
 
@@ -689,6 +690,15 @@ static int put_in_force(struct attach *attach, struct eg_guard *guard, struct eg
 			      : eg_guard_meta(guard)->guarded_since_realtime_ns;
 	int result;
 
+	if (attach->forged) {
+		eg_text_printf(&attach->result->warnings,
+			       "something else was pinned as the guard's `%s`; the guard was made "
+			       "anew, but "
+			       "something on this machine has tampered with it\n",
+			       attach->forged);
+		attach->result->outcome = EG_ATTACH_REPLACED;
+		return create(attach, guard, since, error);
+	}
 	if (!on_cgroup(attach) &&
 	    (eg_cover_is_behind(guard, &attach->target.netns, &attach->survey) ||
 	     is_resolver_behind(attach, guard))) {
@@ -808,10 +818,18 @@ static int find_guard(struct attach *attach, struct eg_guard **ret_guard, struct
 	result = read_in_force(attach, guard, error);
 	if (result < 0)
 		return result;
-	attach->result->mended =
-		on_cgroup(attach)
-			? mend_cgroup(attach, guard)
-			: eg_cover_what_can_be(guard, &attach->target.netns, attach->in_force);
+	result = eg_guard_is_genuine(guard, &attach->forged);
+	if (result < 0)
+		return eg_error_set(error, EG_EXIT_FAILED, -result,
+				    "cannot look at the programs of the guard '%s' in force: %s",
+				    attach->result->name, strerror(-result));
+	if (result > 0) {
+		attach->forged = NULL;
+		attach->result->mended =
+			on_cgroup(attach) ? mend_cgroup(attach, guard)
+					  : eg_cover_what_can_be(guard, &attach->target.netns,
+								 attach->in_force);
+	}
 	*ret_guard = EG_TAKE(guard);
 	return 0;
 }

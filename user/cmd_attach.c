@@ -219,6 +219,12 @@ static const char *warn_of_gaps(const struct eg_attach_request *request, const c
 		    (strcmp(guard->dns, "outside the guard") == 0 ||
 		     strcmp(guard->dns, "not known") == 0))
 			eg_log_warning("attach", "dns: %s: %s", guard->dns, guard->dns_detail);
+		if (guard->hidden)
+			eg_log_warning(
+				"attach",
+				"root inside may have interfaces in another network "
+				"namespace, which this guard does not cover: see egressguard "
+				"status");
 		if (guard->state == EG_STATE_ENFORCING || guard->state == EG_STATE_AUDIT)
 			continue;
 		gap = eg_guard_state_names[guard->state];

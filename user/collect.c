@@ -14,6 +14,7 @@
 #include "kern/features.h"
 #include "kern/guard.h"
 #include "kern/hold.h"
+#include "net/hidden.h"
 #include "net/survey.h"
 #include "net/target.h"
 #include "owners.h"
@@ -193,12 +194,19 @@ static void collect_policy(struct collection *c)
 			    "(--endpoint-shape any): weaker");
 }
 
-/* Whether the tables that decide still say what the policy says. */
+/* Whether what is pinned is what was made, and the tables that decide still say what the policy
+ * says. */
 static void collect_tables(struct collection *c)
 {
 	EG_AUTO_IMAGE struct eg_image *image = NULL;
 	const char *what = NULL;
-	int same;
+	int same = eg_guard_is_genuine(c->guard, &what);
+
+	if (same < 0)
+		add_problem(c, "whether its programs are as they were made is not known: %s",
+			    strerror(-same));
+	else if (!same)
+		add_problem(c, "something else is pinned as its `%s`: attach again", what);
 
 	if (!c->policy || eg_image_compile(c->policy, &image, NULL) < 0)
 		return;
@@ -563,6 +571,35 @@ static void collect_device(struct collection *c)
 	add_coverage(c, &coverage);
 }
 
+/* One that was moved there after attach has its layer still. */
+static int add_hidden(const struct eg_hidden *hidden, void *argument)
+{
+	struct collection *c = argument;
+	bool tcx;
+
+	if (hidden->peer &&
+	    eg_guard_peer_state(c->guard, hidden->link, hidden->peer, &tcx) == EG_COVER_ATTACHED)
+		return 0;
+	add_note(c,
+		 "root inside has another network namespace (net:[%llu]), which this guard "
+		 "does not cover, and where %s leads out: move it back, and attach again",
+		 (unsigned long long)hidden->netns->inode, hidden->link->name);
+	c->view->hidden = true;
+	return 0;
+}
+
+static void collect_hidden(struct collection *c)
+{
+	int result = eg_hidden_visit(&c->netns, add_hidden, c);
+
+	if (result < 0) {
+		add_note(c,
+			 "whether root inside has interfaces in other namespaces is not known: %s",
+			 strerror(-result));
+		c->view->hidden = true;
+	}
+}
+
 /* What only privileges over the host's own namespaces make possible: an interface on top of one of
  * theirs, a receiving path that begins with XDP and skips tc. */
 static bool is_root_a_stranger(struct collection *c)
@@ -584,9 +621,9 @@ static const char *holds_against(struct collection *c, const struct coverage *pe
 	if (without || peer->covered < peer->wanted)
 		return "processes without NET_ADMIN and NET_RAW";
 	if (!c->device_is_tcx || c->meta->flags & EG_META_NO_CHECKSUM_TEST ||
-	    (peer->wanted && !is_root_a_stranger(c)))
+	    (peer->wanted && !is_root_a_stranger(c)) || c->view->hidden)
 		return "processes without NET_ADMIN";
-	/* What was moved to another namespace before attach, nobody here knows of. */
+	/* Not all that was moved to another namespace before attach is found. */
 	return peer->wanted ? "root with NET_ADMIN inside, on the listed interfaces" : NULL;
 }
 
@@ -744,6 +781,7 @@ static void collect_layers(struct collection *c)
 		return;
 	}
 	if (c->listed) {
+		collect_hidden(c);
 		collect_device(c);
 		collect_peer(c);
 	} else {

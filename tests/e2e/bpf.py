@@ -5,11 +5,16 @@
 usage: bpf.py without ERRNO COMMAND...
        bpf.py in-front INTERFACE egress|ingress READY-FILE
        bpf.py hold PIN READY-FILE
+       bpf.py forge PROGRAM-PIN [LINK-PIN INTERFACE egress|ingress]
+       bpf.py connect4-at CGROUP-DIRECTORY PROGRAM-PIN LINK-PIN
 
 `without` runs a command for which bpf(2) fails with ENOSYS, as on a kernel that lacks it, or with
 EPERM, as in a container that forbids it. `in-front` puts a program that passes everything before all
 others of an interface (tcx), makes READY-FILE, and holds it there until it is killed. `hold` opens
-what is pinned, removes the pin, makes READY-FILE, and keeps it open until it is killed.
+what is pinned, removes the pin, makes READY-FILE, and keeps it open until it is killed. `forge` puts
+a program that passes everything in the place of a pinned one, and a link of it on an interface (tcx)
+in the place of a pinned one. `connect4-at` puts a link of a pinned program at a cgroup in the place of
+a pinned one.
 """
 
 import ctypes
@@ -59,10 +64,11 @@ def without(name, *command):
 
 # --- in front ------------------------------------------------------------------------------------------
 
-PROG_LOAD, OBJ_GET, LINK_CREATE = 5, 7, 28
+PROG_LOAD, OBJ_PIN, OBJ_GET, LINK_CREATE = 5, 6, 7, 28
 SCHED_CLS = 3
 TCX = {"ingress": 46, "egress": 47}
 BEFORE = 1 << 3
+CGROUP_INET4_CONNECT = 10
 
 
 def bpf(command, attributes):
@@ -73,25 +79,56 @@ def bpf(command, attributes):
     return result
 
 
-def in_front(interface, direction, ready):
+def load_empty():
     # r0 = 0 (TCX_PASS); exit
     code = ctypes.create_string_buffer(bytes.fromhex("b700000000000000" "9500000000000000"), 16)
     license_name = ctypes.create_string_buffer(b"GPL")
-    program = bpf(PROG_LOAD, struct.pack(
+    return bpf(PROG_LOAD, struct.pack(
         "IIQQIIQ", SCHED_CLS, 2, ctypes.addressof(code), ctypes.addressof(license_name), 0, 0, 0))
+
+
+def put_first(program, interface, direction):
     index = socket.if_nametoindex(interface)
-    bpf(LINK_CREATE, struct.pack("IIIIIIQ", program, index, TCX[direction], BEFORE, 0, 0, 0))
+    return bpf(LINK_CREATE, struct.pack("IIIIIIQ", program, index, TCX[direction], BEFORE, 0, 0, 0))
+
+
+def get(pin):
+    path = ctypes.create_string_buffer(os.fsencode(pin))
+    return bpf(OBJ_GET, struct.pack("QII", ctypes.addressof(path), 0, 0))
+
+
+def pin_instead(fd, pin):
+    path = ctypes.create_string_buffer(os.fsencode(pin))
+    os.unlink(pin)
+    bpf(OBJ_PIN, struct.pack("QII", ctypes.addressof(path), fd, 0))
+
+
+def in_front(interface, direction, ready):
+    put_first(load_empty(), interface, direction)
     pathlib.Path(ready).touch()
     signal.pause()
 
 
+def forge(program_pin, link_pin=None, interface=None, direction=None):
+    program = load_empty()
+    pin_instead(program, program_pin)
+    if link_pin:
+        pin_instead(put_first(program, interface, direction), link_pin)
+
+
+def connect4_at(cgroup, program_pin, link_pin):
+    directory = os.open(cgroup, os.O_RDONLY | os.O_DIRECTORY)
+    link = bpf(LINK_CREATE, struct.pack("IIII", get(program_pin), directory, CGROUP_INET4_CONNECT, 0))
+    pin_instead(link, link_pin)
+
+
 def hold(pin, ready):
-    path = ctypes.create_string_buffer(os.fsencode(pin))
-    bpf(OBJ_GET, struct.pack("QII", ctypes.addressof(path), 0, 0))
+    get(pin)
     os.unlink(pin)
     pathlib.Path(ready).touch()
     signal.pause()
 
 
 if __name__ == "__main__":
-    {"without": without, "in-front": in_front, "hold": hold}[sys.argv[1]](*sys.argv[2:])
+    {"without": without, "in-front": in_front, "hold": hold, "forge": forge,
+     "connect4-at": connect4_at}[sys.argv[1]](*sys.argv[2:])

@@ -72,6 +72,37 @@ do_filter_device() { tc -n wireguard filter delete dev eth0 egress pref 1; }
 do_filter_peer() { tc -n host filter delete dev veth-wg ingress pref 1; }
 do_pin_device() { rm "$(pin_of 'filter_device_*')"; }
 do_pin_peer() { rm "$(pin_of 'filter_peer_*')"; }
+forge() { # NAMESPACE PROGRAM-PIN [LINK-PIN INTERFACE DIRECTION]
+	in_ns "$1" python3 "$BED_SOURCE/tests/e2e/bpf.py" forge "${@:2}"
+}
+do_forged_device() { forge wireguard "$(pin_of prog_device)" "$(pin_of 'link_device_*')" eth0 egress; }
+do_forged_peer() { forge host "$(pin_of prog_peer)" "$(pin_of 'link_peer_*')" veth-wg ingress; }
+do_forged_pin() { forge host "$(pin_of prog_peer)"; }
+# It says what the real one does, so that nothing else is amiss; only nobody reads it.
+do_copied_map() {
+	local pin=$EG_PIN_DIR/wireguard/control slot
+	slot=$(slot_in_use)
+	rm "$pin"
+	bed_bpftool map create "$pin" type array key 4 value 4 entries 1 name control
+	write_map control "$(word I 0)" "$(word I "$slot")"
+}
+# What is at a cgroup below the root does not see the others' processes.
+do_other_cgroup() {
+	local root
+	root=$(awk '/ - cgroup2 / { print $5; exit }' /proc/self/mountinfo)
+	BED_CGROUP=$root/eg-tamper-$$
+	mkdir "$BED_CGROUP"
+	python3 "$BED_SOURCE/tests/e2e/bpf.py" connect4-at "$BED_CGROUP" "$EG_PIN_DIR/_shared/prog_connect4" \
+		"$EG_PIN_DIR/_shared/link_connect4"
+}
+do_forged_shared() {
+	local pin=$EG_PIN_DIR/_shared/prog_connect4 other=$EG_PIN_DIR/_shared/prog_connect6
+	rm "$pin"
+	bed_bpftool prog pin pinned "$other" "$pin"
+}
+bed_at_exit() {
+	[ -z "${BED_CGROUP:-}" ] || rmdir "$BED_CGROUP" 2>/dev/null
+}
 do_prog() { rm "$(pin_of prog_peer)"; }
 do_map() { rm "$(pin_of endpoints)"; }
 # 0.0.0.0/0 as a rule's.
@@ -107,6 +138,8 @@ link_device|eth0 has no .device. layer|attach
 link_peer|eth0 has no .peer. layer|attach
 held_device|.device. on eth0 has lost its pin|attach
 held_peer|.peer. on eth0 has lost its pin|attach
+forged_device|something else is pinned as its .prog_device.|attach
+forged_peer|something else is pinned as its .prog_peer.|attach
 "
 CLSACT="
 qdisc_device|eth0 has no .device. layer|attach
@@ -119,6 +152,8 @@ pin_peer|.peer. on eth0 has lost its pin|attach
 BOTH="
 prog|is incomplete .it has no pin .prog_peer.|replace
 map|is incomplete .it has no pin .endpoints.|replace
+forged_pin|something else is pinned as its .prog_peer.|attach
+copied_map|something else is pinned as its .control.|attach
 prefix|table of IPv4 prefixes is not what the policy|attach
 overview|table of IPv4 overview is not what the policy|attach
 endpoint|table of endpoints is not what the policy|attach
@@ -126,6 +161,11 @@ settings|table of settings is not what the policy|attach
 generation|table of control is not what the policy|attach
 interface|more has no .device. layer|attach
 kind|wg0 is declared as the tunnel, but is none|undo
+"
+
+SOCKET="
+other_cgroup|the layer .socket. is not whole .link_connect4.|attach
+forged_shared|the layer .socket. is not whole .link_connect4.|attach
 "
 
 tamper() { # NAME PATTERN REPAIR
@@ -238,6 +278,12 @@ else
 	tamper_all "$CLSACT"
 fi
 tamper_all "$BOTH"
+if "$EG" features --json | jq -e .features.cgroup2.present >/dev/null &&
+	[ "$(eg status wireguard --json | jq -r '.guards[0].layers[] | select(.name == "socket") | .state')" = attached ]; then
+	tamper_all "$SOCKET"
+else
+	skip 'the layer socket' 'this machine cannot have it'
+fi
 another_tunnel
 covered
 unmounted

@@ -117,6 +117,7 @@ int eg_guard_set_meta(struct eg_guard *guard, const struct eg_meta *meta)
 	guard->meta.abi_version = before.abi_version;
 	guard->meta.generation = before.generation;
 	memcpy(guard->meta.policy_len, before.policy_len, sizeof(before.policy_len));
+	memcpy(guard->meta.prog_tags, before.prog_tags, sizeof(before.prog_tags));
 	guard->meta.flags = (meta->flags & ~own_flags) | (before.flags & own_flags);
 	err = eg_guard_write_meta(guard);
 	if (err)

@@ -176,6 +176,13 @@ int eg_guard_replace(struct eg_guard *guard, const char *policy_text, const stru
  */
 int eg_guard_check(struct eg_guard *guard, const struct eg_image *image, const char **ret_what);
 
+/*
+ * Whether its pins are of what it was made of: 1, 0 (*ret_what: the pin that something else has
+ * been put in the place of, or which its programs do not use), -errno. Who writes to `meta` as well
+ * is not noticed.
+ */
+int eg_guard_is_genuine(struct eg_guard *guard, const char **ret_what);
+
 /* Whether it is still what its name means: 1; 0: it was taken away or replaced as a whole; -errno.
  */
 int eg_guard_is_current(struct eg_guard *guard);

@@ -183,6 +183,10 @@ int eg_pin_make(const struct eg_guard *guard, int fd, const char *pin, struct eg
 /* Detaches what a link_* pin holds, too. It is no failure that there is none. */
 int eg_pin_unlink(int dir_fd, const char *pin);
 __u32 eg_prog_id(int prog_fd);
+/* The tag of its instructions, 0: not known. */
+__u64 eg_prog_tag(int prog_fd);
+/* Whether it uses a map: 1, 0 or -errno. */
+int eg_prog_uses(int prog_fd, int map_fd);
 
 /* --- loading and filling -------------------------------------------------------------------- */
 

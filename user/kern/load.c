@@ -97,10 +97,11 @@ static int take_prog(struct bpf_object *object, struct eg_guard *guard, enum eg_
 	if (err)
 		return err;
 	guard->prog_ids[prog] = eg_prog_id(guard->progs[prog]);
+	guard->meta.prog_tags[prog] = eg_prog_tag(guard->progs[prog]);
 	/* So that a program tells whose it is when its pins are out of reach (strays.h). It is none
 	 * the worse without. */
 	(void)bpf_prog_bind_map(guard->progs[prog], guard->maps[EG_MAP_META], NULL);
-	return guard->prog_ids[prog] ? 0 : -EBADF;
+	return guard->prog_ids[prog] && guard->meta.prog_tags[prog] ? 0 : -EBADF;
 }
 
 static void drop_prog(struct eg_guard *guard, enum eg_prog prog)
@@ -349,6 +350,15 @@ int eg_guard_load(struct eg_guard *guard, const struct eg_image *image, size_t p
 	return 0;
 }
 
+static int note_tags(struct eg_guard *guard, struct eg_error *error)
+{
+	int err = eg_guard_write_meta(guard);
+
+	return err ? eg_error_set(error, EG_EXIT_FAILED, -err,
+				  "cannot write what the guard's programs are: %s", strerror(-err))
+		   : 0;
+}
+
 int eg_guard_need_some(struct eg_guard *guard, unsigned int progs, struct eg_error *error)
 {
 	unsigned int missing = 0;
@@ -364,6 +374,9 @@ int eg_guard_need_some(struct eg_guard *guard, unsigned int progs, struct eg_err
 	err = load_some(guard, missing);
 	if (err)
 		load_failed(err, error);
+	/* Their tags before their pins, which are held against them. */
+	if (!err && guard->dir_fd >= 0)
+		err = note_tags(guard, error);
 	for (enum eg_prog prog = 0; prog < EG_PROG_COUNT && !err; prog++)
 		if (missing >> prog & 1)
 			err = eg_pin_make(guard, guard->progs[prog], eg_progs[prog].pin, error);

@@ -161,9 +161,21 @@ static int open_meta(int dir_fd, __u32 *ret_hooks)
 	return EG_TAKE_FD(fd);
 }
 
-/* Whether a pinned link holds the program at a cgroup. What the kernel took away has no cgroup. */
+/* The id of the root of the hierarchy, 0: it cannot be seen from here, as in a container. */
+static __u64 root_cgroup_id(void)
+{
+	EG_AUTO_CLOSE int fd = -1;
+	struct stat stat;
+
+	/* A cgroup's id is the inode of its directory. */
+	return eg_cgroup_root_open(&fd) < 0 || fstat(fd, &stat) < 0 ? 0 : stat.st_ino;
+}
+
+/* Whether a pinned link holds the program at the root of the cgroups, where alone it sees all of
+ * them. What the kernel took away has no cgroup. */
 static int check_link(int dir_fd, enum hook hook, __u32 prog_id)
 {
+	__u64 root_id = root_cgroup_id();
 	char path[EG_PIN_PATH_LEN];
 	EG_AUTO_CLOSE int fd = bpf_obj_get(eg_pin_path(path, dir_fd, hooks[hook].link_pin));
 	struct bpf_link_info info = {};
@@ -173,6 +185,7 @@ static int check_link(int dir_fd, enum hook hook, __u32 prog_id)
 		return -errno;
 	return info.type == BPF_LINK_TYPE_CGROUP && info.prog_id == prog_id &&
 			       info.cgroup.cgroup_id &&
+			       (!root_id || info.cgroup.cgroup_id == root_id) &&
 			       info.cgroup.attach_type == (__u32)hooks[hook].attach
 		       ? 0
 		       : -EBADF;
@@ -189,7 +202,13 @@ static int open_hook(struct set *set, enum hook hook)
 	if (prog_fd < 0)
 		return prog_fd;
 	set->prog_ids[hook] = eg_prog_id(prog_fd);
-	return set->prog_ids[hook] ? check_link(set->dir_fd, hook, set->prog_ids[hook]) : -EIO;
+	if (!set->prog_ids[hook])
+		return -EIO;
+	/* What was put in its place would not call a guard's own. */
+	if (eg_prog_uses(prog_fd, set->cookies_fd) == 0 ||
+	    eg_prog_uses(prog_fd, set->calls_fd[hook]) == 0)
+		return -EBADF;
+	return check_link(set->dir_fd, hook, set->prog_ids[hook]);
 }
 
 static int open_dir(int root_fd)

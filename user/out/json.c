@@ -488,6 +488,7 @@ static json_t *guard_of(const struct eg_guard_view *guard)
 	set(&object, "dns_resolver", string_of(guard->dns_resolver));
 	set(&object, "dns_refused", json_boolean(guard->dns_refused));
 	set(&object, "holds_against", string_of(guard->holds_against));
+	set(&object, "hidden", json_boolean(guard->hidden));
 	set(&object, "layers", layers_of(guard));
 	set(&object, "notes", strings_of(guard->notes));
 	set(&object, "counters", counters_of(guard));

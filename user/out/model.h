@@ -60,6 +60,7 @@ struct eg_guard_view {
 	bool dns_refused;         /* it is refused on loopback */
 	char *dns_detail;         /* what leaves outside any hook, and the fix; NULL */
 	char *holds_against;      /* "processes without NET_ADMIN", …; NULL: nothing known */
+	bool hidden; /* root inside has interfaces elsewhere that lead out; the notes name them */
 	struct eg_layer_view *layers;
 	size_t n_layers;
 	char **notes; /* what this kernel leaves uncovered, leftovers, hints */

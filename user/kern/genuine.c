@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Whether what is pinned as a guard's programs and maps is what was loaded. Whoever may write to
+ * the pins can put something of his own in their place, under the same names: a program that passes
+ * everything, or a map that says what should be while the programs read another one. A program is
+ * told by the tag of its instructions, which `meta` has, and by the maps it uses.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "kern/internal.h"
+#include "util/cleanup.h"
+
+/* A program may use 64. */
+#define MAPS_MAX 64
+
+struct facts {
+	__u64 tag;
+	__u32 map_ids[MAPS_MAX];
+	__u32 n_maps;
+};
+
+static int ask_prog(int prog_fd, struct facts *ret_facts)
+{
+	struct facts facts = {};
+	struct bpf_prog_info info = {.nr_map_ids = MAPS_MAX,
+				     .map_ids = (__u64)(uintptr_t)facts.map_ids};
+	__u32 len = sizeof(info);
+
+	if (bpf_obj_get_info_by_fd(prog_fd, &info, &len) < 0)
+		return -errno;
+	memcpy(&facts.tag, info.tag, sizeof(facts.tag));
+	facts.n_maps = info.nr_map_ids < MAPS_MAX ? info.nr_map_ids : MAPS_MAX;
+	*ret_facts = facts;
+	return 0;
+}
+
+static int map_id(int map_fd, __u32 *ret_id)
+{
+	struct bpf_map_info info = {};
+	__u32 len = sizeof(info);
+
+	if (bpf_obj_get_info_by_fd(map_fd, &info, &len) < 0)
+		return -errno;
+	*ret_id = info.id;
+	return 0;
+}
+
+/* 1, 0 or -errno. */
+static int uses(const struct facts *facts, int map_fd)
+{
+	__u32 id = 0;
+	int err = map_id(map_fd, &id);
+
+	if (err)
+		return err;
+	for (__u32 i = 0; i < facts->n_maps; i++)
+		if (facts->map_ids[i] == id)
+			return 1;
+	return 0;
+}
+
+__u64 eg_prog_tag(int prog_fd)
+{
+	struct facts facts;
+
+	return ask_prog(prog_fd, &facts) ? 0 : facts.tag;
+}
+
+int eg_prog_uses(int prog_fd, int map_fd)
+{
+	struct facts facts;
+	int err = ask_prog(prog_fd, &facts);
+
+	return err ? err : uses(&facts, map_fd);
+}
+
+/* What those decide by that see packets. */
+static bool decides_by(enum eg_prog prog, enum eg_map map)
+{
+	if (prog != EG_PROG_DEVICE && prog != EG_PROG_DEVICE_L3 && prog != EG_PROG_PEER)
+		return false;
+	return map == EG_MAP_CONTROL || map == EG_MAP_CONFIG || map == EG_MAP_FRONT4 ||
+	       map == EG_MAP_ADDR4 || map == EG_MAP_ADDR6 || map == EG_MAP_ENDPOINTS ||
+	       map == EG_MAP_RULES || map == EG_MAP_COUNTERS;
+}
+
+static int check_prog(const struct eg_guard *guard, enum eg_prog prog, const char **ret_what)
+{
+	struct facts facts;
+	int result = ask_prog(guard->progs[prog], &facts);
+
+	if (result < 0)
+		return result;
+	*ret_what = eg_progs[prog].pin;
+	if (!facts.tag || facts.tag != guard->meta.prog_tags[prog])
+		return 0;
+	for (enum eg_map map = 0; map < EG_MAP_COUNT; map++) {
+		*ret_what = eg_maps[map].name;
+		result = decides_by(prog, map) ? uses(&facts, guard->maps[map]) : 1;
+		if (result <= 0)
+			return result;
+	}
+	return 1;
+}
+
+int eg_guard_is_genuine(struct eg_guard *guard, const char **ret_what)
+{
+	_Static_assert(EG_PROG_COUNT <= EG_META_PROGS, "a tag for each");
+
+	*ret_what = NULL;
+	if (guard->other_abi)
+		return -EPROTO;
+	for (enum eg_prog prog = 0; prog < EG_PROG_COUNT; prog++) {
+		int result = guard->progs[prog] < 0 ? 1 : check_prog(guard, prog, ret_what);
+
+		if (result <= 0)
+			return result;
+	}
+	return 1;
+}
