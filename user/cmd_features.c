@@ -5,6 +5,8 @@
 
 #include "cmd.h"
 #include "kern/features.h"
+#include "kern/guard.h"
+#include "kern/hold.h"
 #include "log.h"
 #include "options.h"
 #include "out/render.h"
@@ -54,8 +56,28 @@ static const char *find_obstacle(const struct eg_features *f)
 	return f->bpf ? NULL : "bpf() is not permitted to this process";
 }
 
-static int render(const struct eg_renderer *renderer, const struct eg_features *f)
+/* The layers that not every kernel or machine has. */
+struct layers {
+	bool socket, setsockopt, netns;
+	struct eg_error why_no_socket, why_no_netns;
+	char netns_missing[EG_ERROR_LEN + 100];
+};
+
+static void probe_layers(const struct eg_features *f, struct layers *layers)
 {
+	if (!f->bpf)
+		return;
+	layers->socket = eg_sockets_are_possible(&layers->setsockopt, &layers->why_no_socket);
+	layers->netns = f->netfilter_link && eg_hold_is_possible(&layers->why_no_netns);
+	snprintf(layers->netns_missing, sizeof(layers->netns_missing),
+		 "an interface that appears later is not covered until attach runs again%s%s",
+		 layers->why_no_netns.message[0] ? ": " : "", layers->why_no_netns.message);
+}
+
+static int render(const struct eg_renderer *renderer, const struct eg_features *f,
+		  const struct layers *layers)
+{
+	const char *cgroup_obstacle = f->cgroup2 ? eg_sockets_obstacle() : NULL;
 	char bpf_missing[160];
 	const char *obstacle = find_obstacle(f);
 	/* Without a capability that is missing; with all of them, bpf() itself has failed. */
@@ -88,10 +110,22 @@ static int render(const struct eg_renderer *renderer, const struct eg_features *
 		 "a namespace is told apart by its inode alone", NULL},
 		{"bpffs", "bpffs at /sys/fs/bpf", f->bpffs, NULL,
 		 "attach mounts it, or needs --pin-dir", obstacle},
-		{"cgroup2", "cgroup v2", f->cgroup2, f->cgroup2_path,
-		 "events can't name the container; layers `socket` and `cgroup` are not "
-		 "available",
+		{"cgroup2", "cgroup v2", f->cgroup2 && !cgroup_obstacle, f->cgroup2_path,
+		 cgroup_obstacle ? cgroup_obstacle
+				 : "events can't name the container; layers `socket` and `cgroup` "
+				   "are not available",
 		 NULL},
+		{"socket", "layer `socket`", layers->socket,
+		 layers->setsockopt
+			 ? "names who made a socket; refuses PACKET_QDISC_BYPASS"
+			 : "names who made a socket; PACKET_QDISC_BYPASS is for `peer` to "
+			   "see, before Linux 5.15",
+		 layers->why_no_socket.message[0] ? layers->why_no_socket.message
+						  : "no layer can be loaded",
+		 obstacle},
+		{"netns", "layer `netns`", layers->netns, "held by attach --foreground",
+		 layers->netns_missing[0] ? layers->netns_missing : "no layer can be loaded",
+		 obstacle},
 		{"wireguard", "WireGuard in the kernel", f->wireguard, NULL,
 		 "a tunnel needs a userspace WireGuard", NULL},
 	};
@@ -109,10 +143,12 @@ static int show(bool json, struct eg_error *error)
 {
 	const struct eg_renderer *renderer = json ? &eg_render_json : &eg_render_text;
 	struct eg_features features = {};
+	struct layers layers = {};
 	int result;
 
 	eg_features_probe(&features);
-	result = render(renderer, &features);
+	probe_layers(&features, &layers);
+	result = render(renderer, &features, &layers);
 	if (result == 0 && fflush(stdout) != 0)
 		result = -errno;
 	if (result < 0)

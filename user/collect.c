@@ -535,7 +535,8 @@ static void add_layer(struct collection *c, enum eg_layer layer, const char *sta
 	};
 }
 
-static void add_coverage(struct collection *c, struct coverage *coverage)
+/* `blind`: what the layer does not see on this kernel. */
+static void add_coverage(struct collection *c, struct coverage *coverage, const char *blind)
 {
 	const char *state = "attached";
 
@@ -545,6 +546,8 @@ static void add_coverage(struct collection *c, struct coverage *coverage)
 		add_part(&coverage->detail, "; ", "tcx");
 	if (coverage->clsact)
 		add_part(&coverage->detail, "; ", "clsact");
+	if (coverage->interfaces)
+		add_part(&coverage->detail, "; ", "%s", blind);
 	add_layer(c, coverage->layer, state, EG_TAKE(coverage->interfaces),
 		  take_text(c, &coverage->detail));
 }
@@ -568,7 +571,12 @@ static void collect_device(struct collection *c)
 			       "covered: when one appears, attach again");
 	}
 	c->device_is_tcx = coverage.tcx && !coverage.clsact;
-	add_coverage(c, &coverage);
+	add_coverage(
+		c, &coverage,
+		c->device_is_tcx
+			? "does not see PACKET_QDISC_BYPASS, AF_XDP, nor what is rewritten later"
+			: "does not see PACKET_QDISC_BYPASS, AF_XDP, nor what is rewritten later; "
+			  "NET_ADMIN inside can take it away");
 }
 
 /* One that was moved there after attach has its layer still. */
@@ -665,7 +673,9 @@ static void collect_peer(struct collection *c)
 	if (!coverage.wanted && without)
 		add_layer(c, EG_LAYER_PEER, "not available", NULL, take_text(c, &coverage.detail));
 	else
-		add_coverage(c, &coverage);
+		add_coverage(
+			c, &coverage,
+			"sees what comes out there, and nothing that leaves by another interface");
 }
 
 static enum eg_sockets_state sockets_state(struct collection *c, const char **ret_missing)
@@ -734,7 +744,8 @@ static void collect_netns(struct collection *c)
 	} else if (held.ipv4 && held.ipv6) {
 		eg_text_printf(&detail,
 			       "IP packets on interfaces without `device`; held by a process, "
-			       "priority %d",
+			       "priority %d; does not see packet sockets and frames that are not "
+			       "IP",
 			       held.priority);
 	} else if (held.ipv4 || held.ipv6) {
 		state = "partial";

@@ -260,6 +260,8 @@ CHANGE='umount -a -t cgroup2'
 check 'without cgroup v2: attach' here "$EG" attach --netns wireguard --dns lan --pin-dir "$EG_PIN_DIR"
 check 'without cgroup v2: status' here "$EG" status wireguard --check --pin-dir "$EG_PIN_DIR"
 check 'without cgroup v2: features says so' grep -q -i 'cgroup.*no' <(here "$EG" features)
+check 'without cgroup v2: and that the layer socket is not available' \
+	grep -q '^layer .socket. .* no .*no cgroup v2' <(here "$EG" features)
 eg detach wireguard >/dev/null
 check_equal 'nothing is left' "$(ls "$EG_PIN_DIR")" ''
 

@@ -66,6 +66,9 @@ says '--duration below 0' 2 "--duration '-1'" events --duration=-1
 says '--reason: the nearest' 2 "--reason 'pubilc': there is no such reason; did you mean public?" \
 	events --reason pubilc
 says '--reason that allows' 2 'are allowed' events --reason lan
+check 'features has a row for each layer that a machine may lack' \
+	grep -q 'true' <("$EG" features --json | jq '.features | has("socket") and has("netns") and
+		(.netns.present | not) == (.netfilter_link.present | not)')
 says 'features takes no guard' 2 'takes no GUARD' features wireguard
 
 # --- no guards -----------------------------------------------------------------------------------

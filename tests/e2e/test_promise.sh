@@ -159,7 +159,7 @@ all_blocked seen
 mode=guard
 check 'attach' eg attach --netns wireguard "${policy[@]}"
 layers() {
-	eg status wireguard --json | jq -r '.guards[0].layers[]|select(.state=="attached" and .name!="socket")|.name+" "+.detail' | paste -sd,
+	eg status wireguard --json | jq -r '.guards[0].layers[]|select(.state=="attached" and .name!="socket")|.name+" "+(.detail|split(";")[0])' | paste -sd,
 }
 if [ -n "${EGRESSGUARD_FORCE_CLSACT:-}" ]; then
 	check_equal 'attached by' "$(layers)" 'device clsact,peer clsact'

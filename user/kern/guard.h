@@ -129,6 +129,10 @@ bool eg_guard_has_setsockopt(const struct eg_guard *guard);
 /* Why this machine cannot have it; NULL: nothing is known against it. */
 const char *eg_sockets_obstacle(void);
 
+/* Whether its programs can be loaded here, and their hooks reached; `why` says why not.
+ * *ret_setsockopt: whether PACKET_QDISC_BYPASS can be refused. */
+bool eg_sockets_are_possible(bool *ret_setsockopt, struct eg_error *why);
+
 /* Notes in the guard's meta whether it has the layer. */
 int eg_guard_note_sockets(struct eg_guard *guard, bool has);
 

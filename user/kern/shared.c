@@ -678,6 +678,24 @@ static int load_most(struct set *set, struct bpf_object **ret_object)
 	return load_hooks(set, always, ret_object);
 }
 
+bool eg_sockets_are_possible(bool *ret_setsockopt, struct eg_error *why)
+{
+	EG_AUTO(close_object) struct bpf_object *object = NULL;
+	EG_AUTO_CLOSE int cgroup_fd = -1;
+	struct set set = SET_NONE;
+	int err;
+
+	set.root_path = "";
+	err = open_root_cgroup(&set, &cgroup_fd, why);
+	if (!err) {
+		err = load_most(&set, &object);
+		if (err)
+			load_failed(err, why);
+	}
+	*ret_setsockopt = !err && has_hook(&set, HOOK_SETSOCKOPT);
+	return !err;
+}
+
 static int write_meta(const struct set *set)
 {
 	const struct eg_shared_meta empty = {};
