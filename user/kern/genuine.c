@@ -78,7 +78,8 @@ int eg_prog_uses(int prog_fd, int map_fd)
 /* What those decide by that see packets. */
 static bool decides_by(enum eg_prog prog, enum eg_map map)
 {
-	if (prog != EG_PROG_DEVICE && prog != EG_PROG_DEVICE_L3 && prog != EG_PROG_PEER)
+	if (prog != EG_PROG_DEVICE && prog != EG_PROG_DEVICE_L3 && prog != EG_PROG_PEER &&
+	    prog != EG_PROG_CGROUP)
 		return false;
 	return map == EG_MAP_CONTROL || map == EG_MAP_CONFIG || map == EG_MAP_FRONT4 ||
 	       map == EG_MAP_ADDR4 || map == EG_MAP_ADDR6 || map == EG_MAP_ENDPOINTS ||
