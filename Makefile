@@ -140,11 +140,12 @@ $(BUILD)/skel/%.skel.h: $(BUILD)/bpf/%.bpf.o
 
 # user/PART/*.c becomes libPART.a; user/*.c without main.c libcmd.a. libpolicy.a has the two pure
 # files of util/ in it and needs nothing else: its tests link nothing else.
-PARTS := policy verify daemon kern net out util cmd static
+PARTS := policy verify doctor daemon kern net out util cmd static
 PURE_UTIL := user/util/text.c user/util/error.c
 SRC_policy := $(wildcard user/policy/*.c) $(wildcard $(PURE_UTIL))
 SRC_verify := $(wildcard user/verify/*.c)
 SRC_daemon := $(wildcard user/daemon/*.c)
+SRC_doctor := $(wildcard user/doctor/*.c)
 SRC_kern := $(wildcard user/kern/*.c)
 SRC_net := $(wildcard user/net/*.c)
 SRC_out := $(wildcard user/out/*.c)
@@ -187,7 +188,7 @@ $(foreach variant,obj san,$(SRC_kern:%.c=$(BUILD)/$(variant)/%.o)): EXTRA_CFLAGS
 
 # The order is the linker's: what is used comes after its user.
 part_libs = $(patsubst %,$(BUILD)/$(1)/lib%.a,$(2))
-linked_parts := cmd daemon kern net out verify policy util
+linked_parts := cmd daemon kern net out verify doctor policy util
 ifeq ($(STATIC),1)
 $(BUILD)/egressguard: $(BUILD)/obj/libstatic.a
 endif
@@ -208,7 +209,7 @@ all: $(call part_libs,obj,policy)
 # tests/DIR/test_*.c are programs, all under ASan and UBSan; any other .c of the directory helps
 # them. What a directory's programs link with:
 TEST_DIRS := unit bpf kern net cmd
-PARTS_unit := daemon verify policy
+PARTS_unit := daemon verify doctor policy
 PARTS_bpf := kern net policy util
 PARTS_kern := kern net policy util
 PARTS_net := net policy util
@@ -257,7 +258,7 @@ $(foreach dir,$(TEST_DIRS),\
 	$(foreach source,$(filter-out $(UNIT_net) $(UNIT_out) $(UNIT_kern),$(wildcard tests/$(dir)/test_*.c)),\
 	$(eval $(call test_program,$(source),$(PARTS_$(dir)),$$(LIBS_$(dir)),$(SKELETONS_$(dir)),$(dir)))))
 $(foreach source,$(UNIT_net),$(eval $(call test_program,$(source),net policy util,$$(NET_LIBS),,unit)))
-$(foreach source,$(UNIT_out),$(eval $(call test_program,$(source),out verify policy util,$$(OUT_LIBS),,unit)))
+$(foreach source,$(UNIT_out),$(eval $(call test_program,$(source),out verify doctor policy util,$$(OUT_LIBS),,unit)))
 $(foreach source,$(UNIT_kern),$(eval \
 	$(call test_program,$(source),kern net policy util,$$(KERN_LIBS) $$(NET_LIBS),,unit)))
 

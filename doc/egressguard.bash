@@ -56,12 +56,16 @@ _egressguard_value() { # OPTION CURRENT
 		mapfile -t COMPREPLY < <(compgen -f -- "$2")
 		return 0
 		;;
+	--conf)
+		mapfile -t COMPREPLY < <(compgen -f -- "$2")
+		return 0
+		;;
 	--wg-conf)
 		mapfile -t COMPREPLY < <(compgen -f -W 'auto none' -- "$2")
 		return 0
 		;;
 	--allow | --deny | --endpoint | --allow-dns | --source-port | --name | --try | --count | \
-		--duration) ;;
+		--duration | --port | --host-port) ;;
 	*) return 1 ;;
 	esac
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$2")

@@ -124,12 +124,17 @@ check_completion() {
 		problem 'doc/egressguard.bash: its reasons are not those of include/eg_abi.h'
 }
 
-# The manual lists each finding of the check of wg0.conf, with its severity.
-check_findings() {
-	diff <(tr -d '\\\n' <user/policy/wgcheck.h | grep -oE 'X\([A-Z0-9_]+,[[:space:]]*"[a-z0-9-]+",[[:space:]]*[A-Z]+' |
+# findings_of HEADER PAGE: the manual lists each finding, with its severity.
+findings_of() {
+	diff <(tr -d '\\\n' <"$1" | grep -oE 'X\([A-Z0-9_]+,[[:space:]]*"[a-z0-9-]+",[[:space:]]*[A-Z]+' |
 		sed -E 's/.*"(.*)",[[:space:]]*(.*)/\1 \L\2/') \
-		<(sed -nE 's/^\.It Cm ([a-z0-9-]+) Pq (error|warning|note)$/\1 \2/p' doc/egressguard-wgconf.8) ||
-		problem 'doc/egressguard-wgconf.8: its findings are not those of user/policy/wgcheck.h'
+		<(sed -nE 's/^\.It Cm ([a-z0-9-]+) Pq (error|warning|note)$/\1 \2/p' "$2") ||
+		problem "$2: its findings are not those of $1"
+}
+
+check_findings() {
+	findings_of user/policy/wgcheck.h doc/egressguard-wgconf.8
+	findings_of user/doctor/judge.h doc/egressguard-doctor.8
 }
 
 # What people read of the state table is what the test walks through.

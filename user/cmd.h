@@ -23,5 +23,6 @@ int cmd_policy(int argc, char **argv);
 int cmd_features(int argc, char **argv);
 int cmd_daemon(int argc, char **argv);
 int cmd_wgconf(int argc, char **argv);
+int cmd_doctor(int argc, char **argv);
 
 #endif /* EG_CMD_H */

@@ -18,6 +18,7 @@ const struct eg_command eg_commands[] = {
 	{"verify", cmd_verify, "prove it, with live probes"},
 	{"wgconf", cmd_wgconf, "check a wg0.conf of the pattern; write its edits right"},
 	{"daemon", cmd_daemon, "keep the guards of a directory of policy files in force"},
+	{"doctor", cmd_doctor, "find what is wrong with a live pattern, and say the fix"},
 	{"features", cmd_features, "show what this kernel can enforce"},
 	{},
 };

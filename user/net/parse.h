@@ -44,10 +44,10 @@ int eg_container_list_parse(const char *json, size_t len, enum eg_runtime runtim
  * no event. */
 int eg_engine_event_parse(const char *json, size_t len, struct eg_engine_event *ret_event);
 
-/* The "message" of an engine's error answer, escaped; empty if there is none. Returns `to`. */
-/* "Version" of GET /version, as it came. -EBADMSG. */
-int eg_engine_version(char *to, size_t size, const char *json, size_t len);
+/* A text of an engine's answer, "Version" of GET /version, say, as it came. -EBADMSG. */
+int eg_engine_text(char *to, size_t size, const char *key, const char *json, size_t len);
 
+/* The "message" of an engine's error answer, escaped; empty if there is none. Returns `to`. */
 char *eg_engine_message(char *to, size_t size, const char *json, size_t len);
 
 /* Nanoseconds since 1970 of an RFC 3339 time, 0 if it is not one, or before 1970 (an engine's

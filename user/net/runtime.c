@@ -39,6 +39,7 @@ void eg_container_free(struct eg_container *container)
 		free(*dns);
 	free(container->dns);
 	free(container->restart_policy);
+	free(container->published);
 	*container = (struct eg_container){0};
 }
 
@@ -182,16 +183,27 @@ pid_t eg_runtime_pid(enum eg_runtime runtime)
 	return peer.pid > 0 ? peer.pid : -ESRCH;
 }
 
-int eg_runtime_version(enum eg_runtime runtime, char *ret_version, size_t size)
+static int ask_engine(enum eg_runtime runtime, const char *path, const char *key, char *to,
+		      size_t size)
 {
 	EG_AUTO_REPLY struct reply reply = {0};
-	int result = ask(runtime, "/version", NULL, &reply, NULL);
+	int result = ask(runtime, path, NULL, &reply, NULL);
 
 	if (result < 0)
 		return result;
 	if (reply.status != 200)
 		return -EIO;
-	return eg_engine_version(ret_version, size, reply.body, reply.len);
+	return eg_engine_text(to, size, key, reply.body, reply.len);
+}
+
+int eg_runtime_version(enum eg_runtime runtime, char *ret_version, size_t size)
+{
+	return ask_engine(runtime, "/version", "Version", ret_version, size);
+}
+
+int eg_runtime_system(enum eg_runtime runtime, char *ret_system, size_t size)
+{
+	return ask_engine(runtime, "/info", "OperatingSystem", ret_system, size);
 }
 
 int eg_runtime_list(enum eg_runtime runtime, struct eg_container **ret_containers, size_t *ret_n,

@@ -19,6 +19,14 @@ enum eg_runtime {
 #define EG_RUNTIME_COUNT 2
 extern const char *const eg_runtime_names[EG_RUNTIME_COUNT]; /* "docker", "podman" */
 
+/* A port of the container's that the host has too. */
+struct eg_published {
+	__u8 proto;
+	__u16 port; /* inside */
+	__u16 host_port;
+	char host[64]; /* "0.0.0.0", "::", an address; "" is any */
+};
+
 /* Owns what it points to. Strings are as the runtime gave them: escape before printing. */
 struct eg_container {
 	enum eg_runtime runtime;
@@ -33,6 +41,8 @@ struct eg_container {
 	size_t n_subnets;
 	char **dns; /* HostConfig.Dns, NULL-terminated; may be NULL */
 	char *restart_policy;
+	struct eg_published *published; /* what of it makes no sense is left out */
+	size_t n_published;
 };
 void eg_container_free(struct eg_container *container);
 #define EG_AUTO_CONTAINER __attribute__((cleanup(eg_container_free)))
@@ -56,6 +66,10 @@ pid_t eg_runtime_pid(enum eg_runtime runtime);
 
 /* The engine's version ("20.10.24"), as it says it: escape before printing. */
 int eg_runtime_version(enum eg_runtime runtime, char *ret_version, size_t size);
+
+/* What the engine runs on, by GET /info ("Debian GNU/Linux 12 (bookworm)", "Docker Desktop"), as it
+ * says it: escape before printing. */
+int eg_runtime_system(enum eg_runtime runtime, char *ret_system, size_t size);
 
 /* Lists running containers: id and name only are filled in. The caller frees each, and the array.
  */

@@ -228,6 +228,51 @@ static int take_networks(const json_t *root, struct eg_container *container, str
 	return 0;
 }
 
+/* "8080/tcp": [{"HostIp": "0.0.0.0", "HostPort": "80"}] */
+static int take_binding(const char *name, const json_t *binding, struct eg_container *container)
+{
+	const char *host = json_string_value(json_object_get(binding, "HostIp"));
+	const char *host_port = json_string_value(json_object_get(binding, "HostPort"));
+	struct eg_published one = {};
+	char proto[8] = "";
+	unsigned int port = 0;
+	int number;
+
+	if (sscanf(name, "%5u/%7s", &port, proto) != 2 || !port || port > UINT16_MAX ||
+	    !host_port || eg_port_parse(host_port, &one.host_port, NULL) < 0)
+		return 0;
+	number = eg_proto_parse(proto);
+	if (number < 0 || (host && strlen(host) >= sizeof(one.host)))
+		return 0;
+	one.proto = (__u8)number;
+	one.port = (__u16)port;
+	strcpy(one.host, host ? host : "");
+	return EG_ARRAY_ADD(container->published, container->n_published, one);
+}
+
+/* Nothing is decided by them, so what is odd about them is no reason to refuse the answer. */
+static int take_published(const json_t *root, struct eg_container *container,
+			  struct eg_error *error)
+{
+	const json_t *settings = json_object_get(root, "NetworkSettings");
+	json_t *ports = json_object_get(settings, "Ports"), *bindings;
+	const char *name;
+
+	json_object_foreach(ports, name, bindings)
+	{
+		size_t index;
+		json_t *binding;
+
+		json_array_foreach(bindings, index, binding)
+		{
+			if (container->n_published < MANY &&
+			    take_binding(name, binding, container) < 0)
+				return no_memory(error);
+		}
+	}
+	return 0;
+}
+
 static int take_dns(const json_t *host_config, struct eg_container *container,
 		    struct eg_error *error)
 {
@@ -314,6 +359,8 @@ static int take_container(const json_t *root, struct eg_container *container,
 		result = take_host_config(root, container, error);
 	if (!result)
 		result = take_networks(root, container, error);
+	if (!result)
+		result = take_published(root, container, error);
 	return result;
 }
 
@@ -400,15 +447,14 @@ int eg_container_list_parse(const char *json, size_t len, enum eg_runtime runtim
 	return 0;
 }
 
-int eg_engine_version(char *to, size_t size, const char *json, size_t len)
+int eg_engine_text(char *to, size_t size, const char *key, const char *json, size_t len)
 {
 	EG_AUTO_JSON json_t *root = json_loadb(json, len, 0, NULL);
-	const json_t *version = json_object_get(root, "Version");
+	const json_t *text = json_object_get(root, key);
 
-	if (!json_is_string(version) || !json_string_length(version) ||
-	    json_string_length(version) >= size)
+	if (!json_is_string(text) || !json_string_length(text) || json_string_length(text) >= size)
 		return -EBADMSG;
-	memcpy(to, json_string_value(version), json_string_length(version) + 1);
+	memcpy(to, json_string_value(text), json_string_length(text) + 1);
 	return 0;
 }
 

@@ -667,6 +667,55 @@ static int json_verification(const struct eg_verify_view *verify, FILE *to)
 	return dump(object, to);
 }
 
+static json_t *doctor_finding_of(const struct eg_doctor_finding *finding)
+{
+	const struct eg_doctor_info *info = &eg_doctor_infos[finding->id];
+	json_t *object = json_object();
+
+	set(&object, "id", json_string(info->id));
+	set(&object, "severity", json_string(eg_wgseverity_names[finding->severity]));
+	set(&object, "what", string_of(finding->what));
+	set(&object, "evidence", string_of(finding->evidence));
+	set(&object, "why", string_of(info->why));
+	set(&object, "fix", string_of(finding->fix));
+	return object;
+}
+
+static json_t *doctor_check_of(const struct eg_doctor_check *check)
+{
+	json_t *object = json_object();
+
+	set(&object, "name", json_string(check->name));
+	set(&object, "state", json_string(eg_doctor_state_names[check->state]));
+	set(&object, "detail", string_of(check->detail));
+	return object;
+}
+
+static int json_doctor(const struct eg_doctor_report *report, FILE *to)
+{
+	json_t *object = json_object(), *findings = json_array(), *checks = json_array();
+	bool failed = !findings || !checks;
+
+	for (size_t i = 0; !failed && i < report->n_findings; i++)
+		failed = json_array_append_new(findings, doctor_finding_of(&report->findings[i])) <
+			 0;
+	for (size_t i = 0; !failed && i < report->n_checks; i++)
+		failed = json_array_append_new(checks, doctor_check_of(&report->checks[i])) < 0;
+	set(&object, "version", json_string(EG_VERSION));
+	set(&object, "target", string_of(report->target));
+	set(&object, "healthy", json_boolean(eg_doctor_is_healthy(report)));
+	set(&object, "errors", number_of(report->counts[EG_WGSEVERITY_ERROR]));
+	set(&object, "warnings", number_of(report->counts[EG_WGSEVERITY_WARNING]));
+	set(&object, "notes", number_of(report->counts[EG_WGSEVERITY_NOTE]));
+	set(&object, "findings", findings);
+	set(&object, "checks", checks);
+	if (failed) {
+		json_decref(object);
+		return -ENOMEM;
+	}
+	return dump(object, to);
+}
+
 const struct eg_renderer eg_render_json = {
 	.status = json_status,
 	.event = json_event,
@@ -676,4 +725,5 @@ const struct eg_renderer eg_render_json = {
 	.verification = json_verification,
 	.features = json_features,
 	.wgreport = json_wgreport,
+	.doctor = json_doctor,
 };

@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 
+#include "doctor/judge.h"
 #include "out/model.h"
 #include "policy/explain.h"
 #include "policy/wgcheck.h"
@@ -26,6 +27,7 @@ struct eg_renderer {
 	int (*verification)(const struct eg_verify_view *verify, FILE *to);
 	int (*features)(const struct eg_feature_view *features, size_t n, FILE *to);
 	int (*wgreport)(const char *path, const struct eg_wgreport *report, FILE *to);
+	int (*doctor)(const struct eg_doctor_report *report, FILE *to);
 };
 extern const struct eg_renderer eg_render_text;
 extern const struct eg_renderer eg_render_json;

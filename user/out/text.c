@@ -7,14 +7,9 @@
 
 #include "eg_packet.h"
 #include "out/format.h"
-#include "out/render.h"
+#include "out/text_internal.h"
 #include "policy/address.h"
 
-#define RED     "\033[31m"
-#define GREEN   "\033[32m"
-#define YELLOW  "\033[33m"
-#define BOLD    "\033[1m"
-#define PLAIN   "\033[0m"
 #define LABEL   14 /* columns of what stands before a value */
 #define RECENTS 10
 
@@ -40,7 +35,7 @@ static bool color_of_lines(FILE *to)
 	return color;
 }
 
-static void put_colored(struct eg_text *line, bool colored, const char *color, const char *text)
+void eg_put_colored(struct eg_text *line, bool colored, const char *color, const char *text)
 {
 	if (colored)
 		eg_put(line, color);
@@ -55,13 +50,13 @@ static void put_verdict(struct eg_text *line, enum eg_verdict verdict, bool colo
 {
 	switch (verdict) {
 	case EG_VERDICT_ALLOW:
-		put_colored(line, colored, GREEN, "ALLOW");
+		eg_put_colored(line, colored, GREEN, "ALLOW");
 		break;
 	case EG_VERDICT_DROP:
-		put_colored(line, colored, RED, "DROP");
+		eg_put_colored(line, colored, RED, "DROP");
 		break;
 	case EG_VERDICT_WOULD_DROP:
-		put_colored(line, colored, YELLOW, "WOULD-DROP");
+		eg_put_colored(line, colored, YELLOW, "WOULD-DROP");
 		break;
 	}
 }
@@ -200,7 +195,7 @@ static int text_lost(const char *guard, __u64 lost, __u64 total, __u64 realtime_
 
 	eg_put_clock(line, realtime_ns);
 	eg_text_add(line, " ", 1);
-	put_colored(line, color_of_lines(to), YELLOW, "LOST");
+	eg_put_colored(line, color_of_lines(to), YELLOW, "LOST");
 	eg_text_printf(line, " %llu events of ", (unsigned long long)lost);
 	eg_put_safe(line, guard);
 	eg_text_printf(line, ", %llu in all\n", (unsigned long long)total);
@@ -214,7 +209,7 @@ static int text_state(const char *guard, const char *state, const char *detail, 
 
 	eg_put_clock(line, realtime_ns);
 	eg_text_add(line, " ", 1);
-	put_colored(line, color_of_lines(to), YELLOW, "STATE");
+	eg_put_colored(line, color_of_lines(to), YELLOW, "STATE");
 	eg_text_printf(line, " %s ", state);
 	eg_put_safe(line, guard);
 	if (detail) {
@@ -283,7 +278,8 @@ static void put_headline(struct eg_text *text, const struct eg_guard_view *guard
 	if (colored)
 		eg_put(text, PLAIN);
 	eg_put(text, ": ");
-	put_colored(text, colored, state_color(guard->state), eg_guard_state_names[guard->state]);
+	eg_put_colored(text, colored, state_color(guard->state),
+		       eg_guard_state_names[guard->state]);
 	if (guard->reason) {
 		eg_put(text, ": ");
 		eg_put_safe(text, guard->reason);
@@ -554,7 +550,7 @@ static int text_features(const struct eg_feature_view *features, size_t n, FILE 
 		const char *word = word_of(&features[i]);
 
 		eg_text_printf(text, "%-*s  ", (int)width, features[i].what);
-		put_colored(text, colored, features[i].present ? GREEN : YELLOW, word);
+		eg_put_colored(text, colored, features[i].present ? GREEN : YELLOW, word);
 		if (features[i].detail) {
 			eg_text_printf(text, "%*s", (int)(word_width - strlen(word)) + 2, "");
 			eg_put_safe(text, features[i].detail);
@@ -590,8 +586,8 @@ static int text_wgreport(const char *path, const struct eg_wgreport *report, FIL
 		const struct eg_wgfinding_info *info = &eg_wgfinding_infos[finding->id];
 
 		put_place(text, path, finding);
-		put_colored(text, colored, colors[info->severity],
-			    eg_wgseverity_names[info->severity]);
+		eg_put_colored(text, colored, colors[info->severity],
+			       eg_wgseverity_names[info->severity]);
 		eg_text_printf(text, ": %s [%s]\n  why  %s\n", finding->what, info->id, info->why);
 		if (finding->fix)
 			eg_text_printf(text, "  fix  %s\n", finding->fix);
@@ -633,7 +629,7 @@ static void put_verify_row(struct eg_text *text, const struct eg_verify_row_view
 	const char *before = "";
 
 	eg_text_printf(text, "  %-*s", ROW_WIDTH, eg_probe_rows[row->row].what);
-	put_colored(text, colored, row_color(verdict->result), word);
+	eg_put_colored(text, colored, row_color(verdict->result), word);
 	eg_text_printf(text, "%*s", RESULT_WIDTH - (int)strlen(word), "");
 	if (verdict->layer >= 0) {
 		eg_put(text, eg_layer_names[verdict->layer]);
@@ -684,7 +680,7 @@ static void put_verify_check(struct eg_text *text, const struct eg_verify_check_
 	eg_text_printf(text, "%-8s", check->what);
 	eg_put_safe(text, check->name);
 	eg_put(text, " ");
-	put_colored(text, colored, works ? GREEN : YELLOW, check->state);
+	eg_put_colored(text, colored, works ? GREEN : YELLOW, check->state);
 	eg_put(text, ": ");
 	eg_put_safe(text, check->detail);
 	eg_put(text, "\n");
@@ -700,16 +696,16 @@ static void put_conclusion(struct eg_text *text, const struct eg_verify_view *ve
 	tried = rows[EG_ROW_STOPPED] + rows[EG_ROW_LEAKED] + rows[EG_ROW_UNKNOWN];
 	switch (verify->result) {
 	case EG_VERIFY_SEALED:
-		put_colored(text, colored, GREEN, word);
+		eg_put_colored(text, colored, GREEN, word);
 		eg_text_printf(text, ": of %zu ways out that were tried, each was stopped", tried);
 		break;
 	case EG_VERIFY_LEAK:
-		put_colored(text, colored, RED, word);
+		eg_put_colored(text, colored, RED, word);
 		eg_text_printf(text, ": %zu of %zu ways out that were tried lead out",
 			       rows[EG_ROW_LEAKED], tried);
 		break;
 	case EG_VERIFY_UNKNOWN:
-		put_colored(text, colored, YELLOW, word);
+		eg_put_colored(text, colored, YELLOW, word);
 		eg_text_printf(text,
 			       ": of %zu ways out that were tried, %zu are known to be closed",
 			       tried, rows[EG_ROW_STOPPED]);
@@ -747,4 +743,5 @@ const struct eg_renderer eg_render_text = {
 	.verification = text_verification,
 	.features = text_features,
 	.wgreport = text_wgreport,
+	.doctor = eg_text_doctor,
 };

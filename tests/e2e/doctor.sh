@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# A pattern for doctor to look at: wg-quick with a rendered wg0.conf, a process that stands for the
+# container, the tunnel's resolver, services inside, and their ends at the host. Sourced in the place of
+# lib.sh.
+
+# shellcheck source=tests/e2e/wireguard.sh
+. "$(dirname "${BASH_SOURCE[0]}")/wireguard.sh"
+
+# What wg-quick runs besides: a command for resolvers, and where the kernel has no WireGuard, one that
+# starts a userspace one in the background.
+mkdir "$BED/bin"
+cat >"$BED/bin/resolvconf" <<-'EOF2'
+	#!/bin/sh
+	[ "$1" = -d ] || cat >/dev/null
+EOF2
+cat >"$BED/bin/wireguard-userspace" <<-'EOF2'
+	#!/bin/sh
+	LOG_LEVEL=silent setsid wireguard-go -f "$1" >/dev/null 2>&1 </dev/null &
+	until [ -S "/run/wireguard/$1.sock" ]; do sleep 0.02; done
+EOF2
+chmod +x "$BED"/bin/*
+export PATH=$BED/bin:$PATH WG_QUICK_USERSPACE_IMPLEMENTATION=wireguard-userspace
+
+bed_at_exit() {
+	ip -n wireguard link delete wg0 2>/dev/null
+}
+
+is_tidy() {
+	bed_no_link wireguard wg0 && [ ! -S /run/wireguard/wg0.sock ]
+}
+
+quick() { # up | down
+	in_ns wireguard wg-quick "$1" "$BED/wg0.conf" && { [ "$1" = up ] || wait_until 10 is_tidy; }
+}
+
+# doctor [OPTION...]: of the process that stands for the container.
+doctor() {
+	in_ns host "$EG" doctor --pin-dir "$EG_PIN_DIR" --netns "pid:${BED_PIDS[container]}" \
+		--conf "$BED/wg0.conf" "$@"
+}
+
+# found [OPTION...]: its exit status, and what it finds, in order.
+found() {
+	local status=0
+	doctor --json "$@" >"$BED/doctor.json" || status=$?
+	echo "$status" "$(jq -r '[.findings[].id] | join(" ")' "$BED/doctor.json")"
+}
+
+# names_first NAME ID [OPTION...]
+names_first() {
+	local name=$1 id=$2 said
+	shift 2
+	said=$(found "$@")
+	case "$said " in
+	"1 $id "*) pass "$name: it says $id first" ;;
+	*)
+		fail "$name: it says $id first" "'$said'"
+		jq -r '.findings[] | "  | \(.id): \(.what); \(.evidence)"' "$BED/doctor.json"
+		;;
+	esac
+}
+
+healthy() {
+	local said
+	said=$(found "${@:2}")
+	[ "$said" = '0 ' ] || jq -r '.findings[] | "  | \(.id): \(.what); \(.evidence)"' "$BED/doctor.json"
+	check_equal "$1: nothing is wrong" "$said" '0 '
+}
+
+# has ID: among what was found last.
+has() {
+	jq -e --arg id "$1" '.findings | any(.id == $id)' "$BED/doctor.json" >/dev/null
+}
+
+carries() {
+	probe wireguard tcp 203.0.113.7:443 --timeout 1000 | grep -q '^answer: from 10.13.13.2 '
+}
+
+again() {
+	quick down && quick up && wait_until 10 carries
+}
+
+bed_up
+tunnel_server_up
+ip -n wireguard route del 192.168.1.0/24 # the rendered routes are to do that
+(umask 077 && cat >"$BED/source.conf") <<-EOF2
+	[Interface]
+	PrivateKey = $(cat "$BED/client.key")
+	Address = 10.13.13.2/32, fd13::2/128
+	DNS = 10.13.13.53
+
+	[Peer]
+	PublicKey = $(cat "$BED/server.pub")
+	AllowedIPs = 0.0.0.0/0, ::/0
+	Endpoint = $BED_ENDPOINT
+EOF2
+(umask 077 && "$EG" wgconf render "$BED/source.conf" >"$BED/wg0.conf")
+
+# The tunnel's resolver; a page that is served inside, and published by the host; and the host's end of
+# another that is wedged.
+ip -n vpn address add 10.13.13.53/32 dev lo
+ip -n internet route add 10.13.13.53/32 via 203.0.113.9
+start_in vpn dns "$BED_SOURCE/tests/e2e/services.py" "$BED/dns.ready" dns 10.13.13.53 53
+start_in wireguard page "$BED_SOURCE/tests/e2e/services.py" "$BED/page.ready" page 0.0.0.0 8081 mute 0.0.0.0 8082
+start_in host proxies "$BED_SOURCE/tests/e2e/services.py" "$BED/proxies.ready" page 127.0.0.1 8081 mute 127.0.0.1 8090
+
+# A process with a resolv.conf of its own, as in a container.
+echo 'nameserver 10.13.13.53' >"$BED/resolv.conf"
+# shellcheck disable=SC2016 # the inner shell's
+start_in wireguard container unshare --mount --propagation private -- \
+	sh -c 'mount --bind "$1" /etc/resolv.conf && exec sleep 600' - "$BED/resolv.conf"
+is_ready() {
+	cmp -s "/proc/${BED_PIDS[container]}/root/etc/resolv.conf" "$BED/resolv.conf" &&
+		[ -e "$BED/dns.ready" ] && [ -e "$BED/page.ready" ] && [ -e "$BED/proxies.ready" ]
+}
+check 'a process that stands for the container' wait_until 10 is_ready
+check 'wg-quick up' quick up
+check 'the tunnel carries' wait_until 10 carries

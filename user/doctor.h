@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Collects what `doctor` judges (doctor/facts.h): from netlink, /proc, the engine, and by
+ * connecting to ports. Needs no BPF, changes nothing; each step has a time limit. A step that
+ * cannot see something says why in the facts, and is no failure.
+ */
+#ifndef EG_DOCTOR_H
+#define EG_DOCTOR_H
+
+#include "doctor/facts.h"
+#include "net/target.h"
+#include "options.h"
+
+/* A published port that was named, or what was found of one elsewhere. */
+struct eg_doctor_port_option {
+	char host[64]; /* "" : by the engine's word, or the loopback address */
+	__u16 host_port, port;
+	bool has_result; /* --host-port: what curl said on the host */
+	int curl;
+};
+
+struct eg_doctor_request {
+	const struct eg_common *common;
+	const char *conf;   /* --conf, NULL */
+	const char *tunnel; /* --tunnel, NULL */
+	struct eg_doctor_port_option *ports;
+	size_t n_ports;
+	void (*progress)(const char *what); /* NULL: nobody watches */
+};
+
+/* Fills in `facts`, which starts as {} and is the caller's to free, however this ends. Only a
+ * target that cannot be found, or looked into at all, is an error. */
+int eg_doctor_collect(const struct eg_doctor_request *request, struct eg_doctor_facts *facts,
+		      struct eg_error *error);
+
+/* The target where none was named: the one container whose network others share, or that has a
+ * tunnel. */
+int eg_doctor_find_target(char ret_target[EG_TARGET_MAX], struct eg_error *error);
+
+/* Why something could not be seen; cut where it is too long. */
+void eg_doctor_say(char to[EG_DOCTOR_WHY], const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* The steps. `target` is NULL in the first where the container does not run. */
+void eg_doctor_collect_containers(const struct eg_container *owner, const struct eg_target *target,
+				  struct eg_doctor_facts *facts);
+int eg_doctor_collect_conf(const struct eg_doctor_request *request, const struct eg_target *target,
+			   struct eg_doctor_facts *facts);
+int eg_doctor_collect_routes(const struct eg_target *target, struct eg_doctor_facts *facts);
+int eg_doctor_collect_tables(const struct eg_target *target, struct eg_doctor_facts *facts);
+void eg_doctor_collect_guard(const struct eg_doctor_request *request,
+			     const struct eg_target *target, struct eg_doctor_facts *facts);
+int eg_doctor_collect_dns(const struct eg_target *target, struct eg_doctor_facts *facts);
+int eg_doctor_collect_ports(const struct eg_doctor_request *request, const struct eg_target *target,
+			    struct eg_doctor_facts *facts);
+
+#endif /* EG_DOCTOR_H */

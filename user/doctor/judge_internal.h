@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the parts of the judging share. */
+#ifndef EG_DOCTOR_JUDGE_INTERNAL_H
+#define EG_DOCTOR_JUDGE_INTERNAL_H
+
+#include "doctor/judge.h"
+#include "util/text.h"
+
+struct eg_doctor_judging {
+	const struct eg_doctor_facts *facts;
+	struct eg_doctor_report *report;
+	const char *area; /* the check that is being made */
+	bool wrong;
+	char doubt[512]; /* why this check cannot tell; "" */
+	bool failed;
+};
+
+/* One check: what is found, or doubted, between the two is of this one. `format` says what was seen
+ * if all is well. */
+void eg_doctor_begin(struct eg_doctor_judging *judging, const char *area);
+void eg_doctor_end(struct eg_doctor_judging *judging, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+void eg_doctor_doubt(struct eg_doctor_judging *judging, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* The next two are of the last finding. */
+void eg_doctor_find(struct eg_doctor_judging *judging, enum eg_doctor_id id, const char *format,
+		    ...) __attribute__((format(printf, 3, 4)));
+void eg_doctor_evidence(struct eg_doctor_judging *judging, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+void eg_doctor_fix(struct eg_doctor_judging *judging, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+void eg_doctor_severity(struct eg_doctor_judging *judging, enum eg_wgseverity severity);
+
+bool eg_doctor_has(const struct eg_doctor_judging *judging, enum eg_doctor_id id);
+/* Whether anything is wrong with the tunnel, its routes or its rules: what fails beyond may follow
+ * from it. */
+bool eg_doctor_tunnel_is_wrong(const struct eg_doctor_judging *judging);
+
+/* "`docker restart wireguard`, then `docker restart a b`" */
+#define EG_DOCTOR_RESTART_LEN 1024
+char *eg_doctor_restart(const struct eg_doctor_judging *judging, char to[EG_DOCTOR_RESTART_LEN]);
+
+/* What the tunnel is to carry of a family, by its configuration, or else by its peers. */
+bool eg_doctor_wants(const struct eg_doctor_facts *facts, __u8 family);
+/* The table of the tunnel's rules, which is its mark. */
+__u32 eg_doctor_table(const struct eg_doctor_facts *facts);
+/* What becomes of a packet that leaves by the underlay. */
+enum eg_doctor_fate eg_doctor_underlay_fate(const struct eg_doctor_facts *facts,
+					    const struct eg_prefix *dst, __u32 mark);
+/* "IPv4" */
+const char *eg_doctor_family(__u8 family);
+
+void eg_doctor_judge_containers(struct eg_doctor_judging *judging);
+void eg_doctor_judge_tunnel(struct eg_doctor_judging *judging);
+void eg_doctor_judge_conf(struct eg_doctor_judging *judging);
+void eg_doctor_judge_routes(struct eg_doctor_judging *judging);
+void eg_doctor_judge_holding(struct eg_doctor_judging *judging);
+void eg_doctor_judge_dns(struct eg_doctor_judging *judging);
+void eg_doctor_judge_ports(struct eg_doctor_judging *judging);
+
+#endif /* EG_DOCTOR_JUDGE_INTERNAL_H */
