@@ -195,7 +195,7 @@ docker_daemon() {
 		--data-root "$directory/data" --exec-root "$directory/exec" \
 		--pidfile "$directory/pid" --exec-opt native.cgroupdriver=cgroupfs \
 		--cgroup-parent "/$ENGINE_CGROUP" --iptables=false --ip6tables=false --ip-masq=false \
-		--userland-proxy=false ${dns:+"--dns=$dns"} \
+		--userland-proxy="${DOCKER_PROXY:-false}" ${dns:+"--dns=$dns"} \
 		--bip 172.17.0.1/16 --ipv6 --fixed-cidr-v6 fd00:17::/64
 }
 

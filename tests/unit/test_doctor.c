@@ -262,6 +262,10 @@ static void test_containers(void **state)
 	facts = healthy();
 	facts->stopped = true;
 	expect(facts, "not-running");
+	facts = healthy();
+	facts->owner_gone = true;
+	facts->tunnel_link = NULL;
+	expect(facts, "stranded");
 }
 
 static void test_tunnel(void **state)

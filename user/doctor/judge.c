@@ -363,7 +363,8 @@ int eg_doctor_judge(const struct eg_doctor_facts *facts, struct eg_doctor_report
 	report->target = strdup(facts->target ? facts->target : "");
 	judging.failed = !report->target;
 	eg_doctor_judge_containers(&judging);
-	if (!facts->stopped) {
+	/* a dead namespace has nothing else to tell */
+	if (!facts->stopped && !facts->owner_gone) {
 		eg_doctor_judge_tunnel(&judging);
 		eg_doctor_judge_conf(&judging);
 		eg_doctor_judge_routes(&judging);
