@@ -4,6 +4,7 @@
 
 BUILD ?= build
 PREFIX ?= /usr/local
+UNIT_DIR ?= $(PREFIX)/lib/systemd/system
 VERSION := $(shell cat VERSION)
 JOBS ?= $(shell nproc 2>/dev/null || echo 1)
 
@@ -79,6 +80,7 @@ FUZZ_FLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all
 pkg_libs = $(shell $(PKG_CONFIG) $(PKG_STATIC) --libs $(1))
 $(call lazy,KERN_LIBS,$$(call pkg_libs,libbpf libelf zlib))
 $(call lazy,NET_LIBS,$$(call pkg_libs,libmnl jansson $$(CURL_LIBRARY)))
+$(call lazy,CAP_LIBS,$$(call pkg_libs,libcap-ng))
 $(call lazy,OUT_LIBS,$$(call pkg_libs,jansson))
 $(call lazy,CMOCKA_LIBS,$$(call pkg_libs,cmocka))
 
@@ -104,7 +106,7 @@ $(eval $(call stamp,$(BUILD)/obj/flags,$$(CC) $$(BASE_CFLAGS) $$(CFLAGS) $$(CPPF
 $(eval $(call stamp,$(BUILD)/san/flags,$$(CC) $$(BASE_CFLAGS) $$(CFLAGS) $$(CPPFLAGS) $$(SAN_FLAGS)))
 $(eval $(call stamp,$(BUILD)/fuzz/flags,$$(CLANG_PATH) $$(BASE_CFLAGS) $$(CFLAGS) $$(FUZZ_FLAGS)))
 $(eval $(call stamp,$(BUILD)/bpf/flags,$$(CLANG_PATH) $$(BPF_ALL_CFLAGS)))
-$(eval $(call stamp,$(BUILD)/obj/link,$$(CC) $$(LDFLAGS) $$(LINK_STATIC) $$(KERN_LIBS) $$(NET_LIBS)))
+$(eval $(call stamp,$(BUILD)/obj/link,$$(CC) $$(LDFLAGS) $$(LINK_STATIC) $$(KERN_LIBS) $$(NET_LIBS) $$(CAP_LIBS)))
 
 # Once: a sentence about what is missing instead of a compiler's.
 $(BUILD)/tools:
@@ -201,7 +203,7 @@ $(BUILD)/egressguard: $(BUILD)/obj/user/main.o $(call part_libs,obj,$(linked_par
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(LINK_STATIC) -o $@ $(filter %.o,$^) \
 		-Wl,--start-group $(filter-out %/libstatic.a,$(filter %.a,$^)) -Wl,--end-group \
-		$(KERN_LIBS) $(NET_LIBS) -lpthread $(filter %/libstatic.a,$^)
+		$(KERN_LIBS) $(NET_LIBS) $(CAP_LIBS) -lpthread $(filter %/libstatic.a,$^)
 all: $(call part_libs,obj,policy)
 
 # --- tests -------------------------------------------------------------------------------------
@@ -218,7 +220,7 @@ LIBS_unit =
 LIBS_bpf = $(KERN_LIBS) $(NET_LIBS)
 LIBS_kern = $(KERN_LIBS) $(NET_LIBS)
 LIBS_net = $(NET_LIBS)
-LIBS_cmd = $(KERN_LIBS) $(NET_LIBS)
+LIBS_cmd = $(KERN_LIBS) $(NET_LIBS) $(CAP_LIBS)
 SKELETONS_bpf := $(SKELETONS)
 # Helpers of tests/unit that another directory's programs use too.
 SHARED_bpf := tests/unit/oracle.c tests/unit/packets.c
@@ -386,12 +388,17 @@ install:
 		$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit; done
 	$(Q)install -D -m 644 doc/egressguard.bash \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/egressguard
+	$(Q)mkdir -p $(DESTDIR)$(UNIT_DIR)
+	$(Q)sed 's|@BINDIR@|$(PREFIX)/bin|' dist/egressguard.service >$(DESTDIR)$(UNIT_DIR)/egressguard.service
+	$(Q)install -D -m 644 dist/wireguard.conf $(DESTDIR)$(PREFIX)/share/doc/egressguard/wireguard.conf
+	$(Q)mkdir -p $(DESTDIR)/etc/egressguard
 
 # Guards in force stay in force.
 .PHONY: uninstall
 uninstall:
 	$(call say,REMOVE,$(DESTDIR)$(PREFIX)/bin/egressguard)
-	$(Q)rm -f $(DESTDIR)$(PREFIX)/bin/egressguard \
+	$(Q)rm -f $(DESTDIR)$(PREFIX)/bin/egressguard $(DESTDIR)$(UNIT_DIR)/egressguard.service \
+		$(DESTDIR)$(PREFIX)/share/doc/egressguard/wireguard.conf \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/egressguard
 	$(Q)for page in $(wildcard doc/*.[158]); do \
 		rm -f $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit; done
@@ -419,7 +426,7 @@ help:
 	@echo 'make static      one static binary, $(BUILD)/static/egressguard'
 	@echo 'make deps        install what is missing to build; SETS="build demo test vmtest check" for'
 	@echo '                 more, YES=1 for no questions'
-	@echo 'make install     DESTDIR= PREFIX=$(PREFIX)'
+	@echo 'make install     DESTDIR= PREFIX=$(PREFIX) UNIT_DIR=$(UNIT_DIR)'
 	@echo 'make uninstall   remove what install has put there (guards in force stay)'
 	@echo 'make clean       remove $(BUILD)'
 	@echo 'Variables: BUILD, CC, CFLAGS, CLANG, BPFTOOL, CURL=no, V=1 (show commands)'

@@ -84,6 +84,7 @@ set_build() {
 	need_library libmnl libmnl-dev
 	need_library libcurl libcurl4-openssl-dev
 	need_library jansson libjansson-dev
+	need_library libcap-ng libcap-ng-dev
 	[ -e /usr/include/stdio.h ] || lack libc6-dev
 	[ -e /usr/include/linux/bpf.h ] || lack linux-libc-dev
 	need_command cmp diffutils
@@ -192,6 +193,7 @@ set_static() {
 	need_static z zlib1g-dev
 	# libmnl.a: Debian 12 has it in no package, later ones in libmnl-dev. The Makefile looks for it.
 	need_static jansson libjansson-dev
+	need_static cap-ng libcap-ng-dev
 	need_static c libc6-dev
 	# Newer libelf compresses with zstd.
 	case $(pkg-config --static --libs libelf 2>/dev/null) in
@@ -367,6 +369,7 @@ dnf_name() {
 	libmnl-dev) echo libmnl-devel ;;
 	libcurl4-openssl-dev) echo libcurl-devel ;;
 	libjansson-dev) echo jansson-devel ;;
+	libcap-ng-dev) echo libcap-ng-devel ;;
 	libcmocka-dev) echo libcmocka-devel ;;
 	libc6-dev) echo glibc-devel ;;
 	linux-libc-dev) echo kernel-headers ;;

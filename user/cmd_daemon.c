@@ -10,6 +10,7 @@
 #include <sys/signalfd.h>
 #include <time.h>
 
+#include "capabilities.h"
 #include "cmd.h"
 #include "config_dir.h"
 #include "daemon/plan.h"
@@ -423,6 +424,7 @@ static void look_at_files(struct daemon *daemon)
 
 static void work(struct daemon *daemon)
 {
+	beat(daemon);
 	look_at_files(daemon);
 	for (size_t i = 0; i < daemon->n && !daemon->stop; i++) {
 		EG_AUTO_FREE char *aside = NULL;
@@ -477,6 +479,11 @@ static int run(struct daemon *daemon, struct eg_error *error)
 	if (result < 0)
 		return result;
 	raise_limits();
+	result = eg_capabilities_drop();
+	if (result < 0)
+		return eg_error_set(error, EG_EXIT_FAILED, -result,
+				    "cannot give up the privileges that are not needed: %s",
+				    strerror(-result));
 	result = start_waiting(daemon);
 	if (result < 0)
 		return eg_error_set(error, EG_EXIT_FAILED, -result, "cannot wait: %s",
