@@ -24,6 +24,8 @@
 #include <sys/utsname.h>
 #include <time.h>
 
+#include "cgroup.skel.h"
+#include "cgroup_nobtf.skel.h"
 #include "guard.skel.h"
 #include "guard_nobtf.skel.h"
 #include "netns.skel.h"
@@ -165,6 +167,10 @@ static json_t *all_programs(void)
 	show_object(programs, "shared", elf, size);
 	elf = netns_bpf__elf_bytes(&size);
 	show_object(programs, "netns", elf, size);
+	elf = cgroup_bpf__elf_bytes(&size);
+	show_object(programs, "cgroup", elf, size);
+	elf = cgroup_nobtf_bpf__elf_bytes(&size);
+	show_object(programs, "cgroup_nobtf", elf, size);
 	return programs;
 }
 

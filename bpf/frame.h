@@ -184,6 +184,40 @@ EG_INLINE __u8 eg_skb_window_skips(const struct sk_buff *skb, const struct eg_sk
 	return value != 0;
 }
 
+/* The context as the kernel's own structure, which is then read in place: no helper, no copy. In
+ * the kernel since 6.2, and free: the verifier makes a move of the call. */
+extern void *bpf_cast_to_kern_ctx(void *context) __ksym __weak;
+
+/* Of 6.4: where this is, the function is too. CO-RE can ask for types only. */
+enum bpf_attach_type___netfilter {
+	BPF_NETFILTER___since_6_4 = 45,
+};
+
+/* A constant once CO-RE has been at it: what is not for this kernel is not verified, and not there.
+ */
+EG_INLINE int eg_skb_is_readable(void)
+{
+	return bpf_core_enum_value_exists(enum bpf_attach_type___netfilter,
+					  BPF_NETFILTER___since_6_4);
+}
+
+/* The same as below, for kernels that let us. Nothing here can fail. */
+EG_INLINE __u64 eg_skb_read(struct __sk_buff *context)
+{
+	const struct sk_buff *skb = bpf_cast_to_kern_ctx(context);
+	__u64 found = 0;
+
+	if (BPF_CORE_READ_BITFIELD(skb, ip_summed) == EG_CHECKSUM_PARTIAL)
+		found = EG_CHECKSUM_PENDING((__u32)skb->csum_start - skb->mac_header,
+					    skb->csum_offset);
+	if (bpf_core_field_exists(skb->tc_skip_classify) &&
+	    BPF_CORE_READ_BITFIELD(skb, tc_skip_classify))
+		found |= EG_SKIPS_INGRESS;
+	/* What comes after is the same for all values. */
+	return (__u64)eg_forget((__u32)(found >> 32), context->len) << 32 |
+	       eg_forget((__u32)found, context->len);
+}
+
 /*
  * Where the checksum is going to be written. __sk_buff does not tell, so struct sk_buff is read. At
  * tc egress and at a veth's ingress, with and without a link-layer header, the frame's first byte
@@ -194,7 +228,7 @@ EG_INLINE __u8 eg_skb_window_skips(const struct sk_buff *skb, const struct eg_sk
  * the other end's receive path then leaves tc ingress out (__netif_receive_skb_core()), and `peer`
  * with it. So what has it must not pass `device`.
  */
-EG_GLOBAL __u64 eg_skb_inspect(struct __sk_buff *context)
+EG_GLOBAL __u64 eg_skb_copy_and_read(struct __sk_buff *context)
 {
 	const struct sk_buff *skb = (const void *)context;
 	const __u32 base = EG_SKB_OFFSET(skb, ip_summed);
@@ -219,6 +253,11 @@ EG_GLOBAL __u64 eg_skb_inspect(struct __sk_buff *context)
 	if (eg_skb_window_skips(skb, &window, base))
 		found |= EG_SKIPS_INGRESS;
 	return found;
+}
+
+EG_INLINE __u64 eg_skb_inspect(struct __sk_buff *context)
+{
+	return eg_skb_is_readable() ? eg_skb_read(context) : eg_skb_copy_and_read(context);
 }
 #else
 /* Without the kernel's BTF nobody knows where ip_summed is: uncovered, and reported as such
