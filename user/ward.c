@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #include "attach.h"
@@ -15,10 +14,10 @@
 #include "journal.h"
 #include "kern/guard.h"
 #include "kern/hold.h"
-#include "net/process.h"
 #include "net/target.h"
 #include "util/cleanup.h"
 #include "util/text.h"
+#include "ward_target.h"
 
 #define NS_PER_MS 1000000ULL
 #define MS(n)     ((n)*NS_PER_MS)
@@ -219,66 +218,18 @@ static struct eg_netns guarded_netns(const struct eg_guard *guard)
 				 .cookie = meta->netns_cookie};
 }
 
-static bool has_prefix(const char *target, const char *kind)
-{
-	size_t len = strlen(kind);
-
-	return strncmp(target, kind, len) == 0 && target[len] == ':';
-}
-
-static bool is_plain(const char *target)
-{
-	return !strchr(target, '/') && !has_prefix(target, "netns") && !has_prefix(target, "pid") &&
-	       !has_prefix(target, "docker") && !has_prefix(target, "podman");
-}
-
-/* Whether there is any use in asking what the target is now. */
-static enum eg_plan_target can_ask(const struct eg_ward *ward, struct eg_error *error)
-{
-	char path[EG_TARGET_MAX + 16];
-	bool any = false;
-
-	for (enum eg_runtime runtime = 0; runtime < EG_RUNTIME_COUNT; runtime++) {
-		any = any || ward->engine_up[runtime];
-		if (!has_prefix(ward->target, eg_runtime_names[runtime]))
-			continue;
-		if (ward->engine_up[runtime])
-			return EG_PLAN_TARGET_HERE;
-		eg_error_set(error, EG_EXIT_NO_SUCH, ECONNREFUSED,
-			     "%s does not answer: its containers are waited for",
-			     eg_runtime_names[runtime]);
-		return EG_PLAN_TARGET_UNKNOWN;
-	}
-	if (!is_plain(ward->target) || any)
-		return EG_PLAN_TARGET_HERE;
-	snprintf(path, sizeof(path), "/run/netns/%s", ward->target);
-	if (access(path, F_OK) == 0 || eg_pid_parse(ward->target))
-		return EG_PLAN_TARGET_HERE;
-	eg_error_set(error, EG_EXIT_NO_SUCH, ENOENT,
-		     "there is no namespace of that name in /run/netns, and no container engine "
-		     "answers: waiting for it");
-	return EG_PLAN_TARGET_AWAY;
-}
-
 static enum eg_plan_target find_target(struct eg_ward *ward, struct eg_error *error)
 {
 	EG_AUTO_TARGET struct eg_target target = {.netns = EG_NETNS_NONE};
-	enum eg_plan_target can = can_ask(ward, error);
-	int result;
+	enum eg_plan_target found =
+		eg_ward_target_look(ward->target, ward->engine_up, &target, error);
 
-	if (can != EG_PLAN_TARGET_HERE)
-		return can;
-	result = eg_target_resolve(ward->target, &target, error);
-	if (result == 0) {
-		ward->seen = target.netns;
-		ward->seen.fd = -1;
-		memcpy(ward->container_id, target.container.id, sizeof(ward->container_id));
-		return EG_PLAN_TARGET_HERE;
-	}
-	/* An engine that does not answer knows of no container, and its containers may run. */
-	if (error->exit == EG_EXIT_NO_SUCH && result != -ECONNREFUSED && result != -EREMOTE)
-		return EG_PLAN_TARGET_AWAY;
-	return EG_PLAN_TARGET_UNKNOWN;
+	if (found != EG_PLAN_TARGET_HERE)
+		return found;
+	ward->seen = target.netns;
+	ward->seen.fd = -1;
+	memcpy(ward->container_id, target.container.id, sizeof(ward->container_id));
+	return found;
 }
 
 static enum eg_plan_guard find_guard(const struct eg_ward *ward, enum eg_plan_target target)
@@ -493,19 +444,13 @@ static __u64 retry_after(struct eg_ward *ward)
 	return after < RETRY_MAX_NS ? after : RETRY_MAX_NS;
 }
 
-/* Nobody tells of a process's end before it has been seen, or of a file that appears somewhere. */
-static bool is_untold(const char *target)
-{
-	return strncmp(target, "pid:", 4) == 0 || strchr(target, '/');
-}
-
 static __u64 rest(struct eg_ward *ward, enum eg_plan_target target)
 {
 	ward->failures = 0;
 	if (target == EG_PLAN_TARGET_HERE) {
 		ward->was_here = true;
 		ward->complaint[0] = '\0';
-	} else if (ward->target && is_untold(ward->target)) {
+	} else if (ward->target && eg_ward_target_is_untold(ward->target)) {
 		return LOOK_AWAY_NS;
 	}
 	return LOOK_NS;
@@ -705,19 +650,14 @@ void eg_ward_touch(struct eg_ward *ward)
 static bool is_where_it_was(const struct eg_ward *ward)
 {
 	const struct eg_netns *netns = ward->follow ? eg_follow_netns(ward->follow) : NULL;
-	const char *name = has_prefix(ward->target, "netns") ? ward->target + 6 : ward->target;
-	char path[EG_TARGET_MAX + 16];
-	struct stat now;
 
-	snprintf(path, sizeof(path), "%s%s", strchr(name, '/') ? "" : "/run/netns/", name);
-	return netns && netns->fd >= 0 && stat(path, &now) == 0 && now.st_dev == netns->dev &&
-	       now.st_ino == netns->inode;
+	return netns && netns->fd >= 0 && eg_ward_target_is_file_of(ward->target, netns);
 }
 
 void eg_ward_touch_files(struct eg_ward *ward)
 {
-	if (!ward->target || (!has_prefix(ward->target, "netns") && !strchr(ward->target, '/') &&
-			      !is_plain(ward->target)))
+	if (!ward->target || (!eg_ward_target_has_kind(ward->target, "netns") &&
+			      !strchr(ward->target, '/') && !eg_ward_target_is_plain(ward->target)))
 		return;
 	if (!is_where_it_was(ward))
 		eg_ward_touch(ward);
@@ -734,8 +674,8 @@ void eg_ward_set_engine(struct eg_ward *ward, enum eg_runtime runtime, bool up)
 
 bool eg_ward_asks(const struct eg_ward *ward, enum eg_runtime runtime)
 {
-	return ward->target &&
-	       (is_plain(ward->target) || has_prefix(ward->target, eg_runtime_names[runtime]));
+	return ward->target && (eg_ward_target_is_plain(ward->target) ||
+				eg_ward_target_has_kind(ward->target, eg_runtime_names[runtime]));
 }
 
 void eg_ward_touch_container(struct eg_ward *ward, enum eg_runtime runtime, const char *id,
@@ -745,7 +685,7 @@ void eg_ward_touch_container(struct eg_ward *ward, enum eg_runtime runtime, cons
 
 	if (!eg_ward_asks(ward, runtime))
 		return;
-	own = is_plain(ward->target) ? ward->target : strchr(ward->target, ':') + 1;
+	own = eg_ward_target_is_plain(ward->target) ? ward->target : strchr(ward->target, ':') + 1;
 	if ((!id && !name) || (name && strcmp(name, own) == 0) ||
 	    (id && (strncmp(id, own, strlen(own)) == 0 || strcmp(id, ward->container_id) == 0)))
 		eg_ward_touch(ward);

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "ward_target.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "net/process.h"
+
+bool eg_ward_target_has_kind(const char *target, const char *kind)
+{
+	size_t len = strlen(kind);
+
+	return strncmp(target, kind, len) == 0 && target[len] == ':';
+}
+
+bool eg_ward_target_is_plain(const char *target)
+{
+	return !strchr(target, '/') && !eg_ward_target_has_kind(target, "netns") &&
+	       !eg_ward_target_has_kind(target, "pid") &&
+	       !eg_ward_target_has_kind(target, "docker") &&
+	       !eg_ward_target_has_kind(target, "podman");
+}
+
+/* Whether there is any use in asking what the target is now. */
+static enum eg_plan_target can_ask(const char *target, const bool engine_up[EG_RUNTIME_COUNT],
+				   struct eg_error *error)
+{
+	char path[EG_TARGET_MAX + 16];
+	bool any = false;
+
+	for (enum eg_runtime runtime = 0; runtime < EG_RUNTIME_COUNT; runtime++) {
+		any = any || engine_up[runtime];
+		if (!eg_ward_target_has_kind(target, eg_runtime_names[runtime]))
+			continue;
+		if (engine_up[runtime])
+			return EG_PLAN_TARGET_HERE;
+		eg_error_set(error, EG_EXIT_NO_SUCH, ECONNREFUSED,
+			     "%s does not answer: its containers are waited for",
+			     eg_runtime_names[runtime]);
+		return EG_PLAN_TARGET_UNKNOWN;
+	}
+	if (!eg_ward_target_is_plain(target) || any)
+		return EG_PLAN_TARGET_HERE;
+	snprintf(path, sizeof(path), "/run/netns/%s", target);
+	if (access(path, F_OK) == 0 || eg_pid_parse(target))
+		return EG_PLAN_TARGET_HERE;
+	eg_error_set(error, EG_EXIT_NO_SUCH, ENOENT,
+		     "there is no namespace of that name in /run/netns, and no container engine "
+		     "answers: waiting for it");
+	return EG_PLAN_TARGET_AWAY;
+}
+
+bool eg_ward_target_is_untold(const char *target)
+{
+	return strncmp(target, "pid:", 4) == 0 || strchr(target, '/');
+}
+
+bool eg_ward_target_is_file_of(const char *target, const struct eg_netns *netns)
+{
+	const char *name = eg_ward_target_has_kind(target, "netns") ? target + 6 : target;
+	char path[EG_TARGET_MAX + 16];
+	struct stat now;
+
+	snprintf(path, sizeof(path), "%s%s", strchr(name, '/') ? "" : "/run/netns/", name);
+	return stat(path, &now) == 0 && now.st_dev == netns->dev && now.st_ino == netns->inode;
+}
+
+enum eg_plan_target eg_ward_target_look(const char *target, const bool engine_up[EG_RUNTIME_COUNT],
+					struct eg_target *ret_target, struct eg_error *error)
+{
+	enum eg_plan_target can = can_ask(target, engine_up, error);
+	int result;
+
+	if (can != EG_PLAN_TARGET_HERE)
+		return can;
+	result = eg_target_resolve(target, ret_target, error);
+	if (result == 0)
+		return EG_PLAN_TARGET_HERE;
+	/* An engine that does not answer knows of no container, and its containers may run. */
+	if (error->exit == EG_EXIT_NO_SUCH && result != -ECONNREFUSED && result != -EREMOTE)
+		return EG_PLAN_TARGET_AWAY;
+	return EG_PLAN_TARGET_UNKNOWN;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* A target as the daemon sees it: by the text of its file, again and again. */
+#ifndef EG_WARD_TARGET_H
+#define EG_WARD_TARGET_H
+
+#include "daemon/plan.h"
+#include "net/target.h"
+
+/* "docker:NAME" has the kind "docker". */
+bool eg_ward_target_has_kind(const char *target, const char *kind);
+/* A name alone, which may be a namespace's, any engine's container's, or a process's number. */
+bool eg_ward_target_is_plain(const char *target);
+/* Nobody tells of a process before it has been seen, or of a file that appears somewhere. */
+bool eg_ward_target_is_untold(const char *target);
+/* Whether its name in /run/netns, or its path, is a file of that namespace. */
+bool eg_ward_target_is_file_of(const char *target, const struct eg_netns *netns);
+
+/* What it is now: *ret_target (zeroed, its netns EG_NETNS_NONE) where it is there. Engines are
+ * asked only where they are known to answer. Otherwise `error` says why not. */
+enum eg_plan_target eg_ward_target_look(const char *target, const bool engine_up[EG_RUNTIME_COUNT],
+					struct eg_target *ret_target, struct eg_error *error);
+
+#endif /* EG_WARD_TARGET_H */
