@@ -22,19 +22,20 @@
 #define NS_PER_MS 1000000ULL
 #define MS(n)     ((n)*NS_PER_MS)
 
-#define STEPS_MAX        8
-#define RETRY_NS         MS(50) /* after the first failure; twice that after each other one */
-#define RETRY_MAX_NS     MS(10000)
-#define LOOK_AWAY_NS     MS(1000)  /* for a target that nobody tells of: a process, a path */
-#define LOOK_NS          MS(30000) /* for all others, whatever was told */
-#define CHECK_NS         MS(5000)  /* is what should be in force in force? */
-#define CHECK_SHARE      20        /* and never more than this part of the time for it */
-#define ENDPOINT_NEW_NS  MS(100)   /* while the tunnel may come up any moment */
-#define ENDPOINT_NEW_FOR MS(30000)
-#define ENDPOINT_NS      MS(2000)
-#define SETTLE_NS        MS(200)   /* from when addresses change until what they mean is learned */
-#define LEARN_SPACE_NS   MS(2000)  /* whoever is inside can have them change all the time */
-#define MENDED_AGAIN_NS  MS(30000) /* what did not help is not done again at once */
+#define STEPS_MAX         8
+#define RETRY_NS          MS(50) /* after the first failure; twice that after each other one */
+#define RETRY_MAX_NS      MS(10000)
+#define LOOK_AWAY_NS      MS(1000)  /* for a target that nobody tells of: a process, a path */
+#define LOOK_NS           MS(30000) /* for all others, whatever was told */
+#define CHECK_NS          MS(5000)  /* is what should be in force in force? */
+#define CHECK_SHARE       20        /* and never more than this part of the time for it */
+#define ENDPOINT_NEW_NS   MS(100)   /* while the tunnel may come up any moment */
+#define ENDPOINT_NEW_FOR  MS(30000)
+#define ENDPOINT_NS       MS(2000)
+#define SETTLE_NS         MS(200)   /* from when addresses change until what they mean is learned */
+#define LEARN_SPACE_NS    MS(2000)  /* whoever is inside can have them change all the time */
+#define STRANDED_AFTER_NS MS(5000)  /* whoever starts them again has had the time */
+#define MENDED_AGAIN_NS   MS(30000) /* what did not help is not done again at once */
 
 struct eg_ward {
 	int epoll_fd;  /* the daemon's */
@@ -58,6 +59,7 @@ struct eg_ward {
 	__u64 look_ns, check_ns, endpoint_ns; /* when each is due */
 	__u64 learn_ns;                       /* when to learn what has changed, ~0: nothing has */
 	__u64 learned_ns, attached_ns, mended_ns;
+	__u64 stranded_ns; /* when to look for who was left in the namespace before, ~0: not */
 	unsigned int failures;
 	bool was_here, is_guarded;
 	bool is_over; /* no file asks for it, and nothing is there to be kept up */
@@ -121,7 +123,7 @@ struct eg_ward *eg_ward_new(const char *pin_dir, const char *name, int epoll_fd)
 	if (pin_dir)
 		ward->pin_dir = strdup(pin_dir);
 	ward->check_ns = now_ns() + CHECK_NS;
-	ward->endpoint_ns = ward->learn_ns = ~0ULL;
+	ward->endpoint_ns = ward->learn_ns = ward->stranded_ns = ~0ULL;
 	if (ward->name && (!pin_dir || ward->pin_dir))
 		return ward;
 	eg_ward_free(ward);
@@ -328,6 +330,8 @@ static int attach(struct eg_ward *ward, struct eg_error *error)
 	ward->policy_is_new = ward->is_damaged = ward->has_changed = false;
 	ward->attached_ns = now_ns();
 	ward->learn_ns = ~0ULL;
+	if (result.outcome == EG_ATTACH_CREATED && result.container)
+		ward->stranded_ns = ward->attached_ns + STRANDED_AFTER_NS;
 	/* What was followed may be the namespace that the target had before. */
 	if (ward->follow && !eg_netns_same(eg_follow_netns(ward->follow), &ward->seen))
 		unfollow(ward);
@@ -543,6 +547,13 @@ static void check_others(struct eg_ward *ward)
 	ward->look_ns = now_ns();
 }
 
+static void say_stranded(struct eg_ward *ward)
+{
+	ward->stranded_ns = ~0ULL;
+	if (ward->text)
+		eg_ward_target_stranded(ward->target, ward->engine_up, say, ward);
+}
+
 static void check_endpoints(struct eg_ward *ward)
 {
 	const struct eg_netns *netns = ward->follow ? eg_follow_netns(ward->follow) : NULL;
@@ -569,6 +580,8 @@ __u64 eg_ward_due_ns(const struct eg_ward *ward)
 		due = ward->endpoint_ns;
 	if (ward->learn_ns < due)
 		due = ward->learn_ns;
+	if (ward->stranded_ns < due)
+		due = ward->stranded_ns;
 	return due;
 }
 
@@ -587,6 +600,8 @@ bool eg_ward_work(struct eg_ward *ward, char **ret_aside)
 		if (ward->others_follow)
 			check_others(ward);
 	}
+	if (now_ns() >= ward->stranded_ns)
+		say_stranded(ward);
 	return now_ns() >= ward->look_ns && go_on(ward, ret_aside);
 }
 

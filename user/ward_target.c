@@ -7,7 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "doctor.h"
 #include "net/process.h"
+#include "util/text.h"
 
 bool eg_ward_target_has_kind(const char *target, const char *kind)
 {
@@ -83,4 +85,40 @@ enum eg_plan_target eg_ward_target_look(const char *target, const bool engine_up
 	if (error->exit == EG_EXIT_NO_SUCH && result != -ECONNREFUSED && result != -EREMOTE)
 		return EG_PLAN_TARGET_AWAY;
 	return EG_PLAN_TARGET_UNKNOWN;
+}
+
+static void say_one(const struct eg_doctor_container *one, const char *engine, eg_follow_say say,
+		    void *argument)
+{
+	EG_AUTO_TEXT struct eg_text line = {};
+	char name[EG_NAME_MAX * 4];
+
+	eg_escape(name, sizeof(name), one->name, strlen(one->name));
+	eg_text_printf(&line,
+		       "the container %s was left in a namespace that is dead, and has no network: "
+		       "%s",
+		       name, one->owner_gone ? "make it anew (" : "");
+	eg_text_printf(&line, "%s %s %s%s", engine,
+		       one->owner_gone ? "compose up -d --force-recreate" : "restart", name,
+		       one->owner_gone ? ")" : "");
+	if (!line.failed)
+		say(argument, true, line.data);
+}
+
+void eg_ward_target_stranded(const char *target, const bool engine_up[EG_RUNTIME_COUNT],
+			     eg_follow_say say, void *argument)
+{
+	EG_AUTO_TARGET struct eg_target now = {.netns = EG_NETNS_NONE};
+	struct eg_doctor_facts facts = {};
+	struct eg_error why = {};
+
+	if (eg_ward_target_look(target, engine_up, &now, &why) != EG_PLAN_TARGET_HERE ||
+	    now.kind != EG_TARGET_CONTAINER)
+		return;
+	eg_doctor_collect_containers(&now.container, &now, &facts);
+	for (size_t i = 0; i < facts.n_containers; i++)
+		if (facts.containers[i].stranded)
+			say_one(&facts.containers[i], eg_runtime_names[now.container.runtime], say,
+				argument);
+	eg_doctor_facts_free(&facts);
 }

@@ -4,6 +4,7 @@
 #define EG_WARD_TARGET_H
 
 #include "daemon/plan.h"
+#include "follow.h"
 #include "net/target.h"
 
 /* "docker:NAME" has the kind "docker". */
@@ -19,5 +20,10 @@ bool eg_ward_target_is_file_of(const char *target, const struct eg_netns *netns)
  * asked only where they are known to answer. Otherwise `error` says why not. */
 enum eg_plan_target eg_ward_target_look(const char *target, const bool engine_up[EG_RUNTIME_COUNT],
 					struct eg_target *ret_target, struct eg_error *error);
+
+/* Containers that share the network of one that was started again sit in the namespace that it had,
+ * with nothing but loopback, and look healthy. Says a line for each, with what mends it. */
+void eg_ward_target_stranded(const char *target, const bool engine_up[EG_RUNTIME_COUNT],
+			     eg_follow_say say, void *argument);
 
 #endif /* EG_WARD_TARGET_H */

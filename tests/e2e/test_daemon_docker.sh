@@ -57,6 +57,7 @@ check 'what is there is guarded when it is ready' is_guarded
 check_logged 'the engine is followed' 'docker answers: its events are followed'
 leaks_nothing there
 
+docker_run sharer --network container:wireguard -- /bin/idle "$ENGINE_LIFE"
 forget
 docker restart -t 2 wireguard >/dev/null
 check 'restarted: guarded' wait_until 15 is_guarded
@@ -65,6 +66,9 @@ check_logged 'and said' 'wireguard: guarded: docker:wireguard'
 wait_for_tunnel docker
 check 'restarted: the tunnel works, its endpoint was learned' probe_in wireguard tcp 203.0.113.7:443
 leaks_nothing restarted
+check_logged 'what was left in the namespace before is named, with what mends it' \
+	'the container sharer was left in a namespace that is dead.*: docker restart sharer$' 30
+docker rm -f sharer >/dev/null
 
 docker rm -f wireguard >/dev/null
 check_logged 'removed: its guard has gone' 'its namespace has ended, and the guard with it'
