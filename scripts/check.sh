@@ -103,6 +103,8 @@ check_layers() {
 		'policy/ is pure'
 	forbid_include '^user/verify/' '("(policy|kern|net|out)/|"[a-z_]*\.skel\.h|<(bpf|libmnl|curl|jansson|sys/socket))' \
 		'verify/ is pure'
+	forbid_include '^user/doctor/' '("(kern|out)/|"[a-z_]*\.skel\.h|<(bpf|libmnl|curl|jansson|sys/))' \
+		'doctor/ is pure, and takes types alone from net/'
 	forbid_include '^user/daemon/' '("(kern|net|out)/|"[a-z_]*\.skel\.h|<(bpf|libmnl|curl|jansson|sys/))' \
 		'daemon/ is pure'
 	forbid_include '^user/util/' '"(policy|kern|net|out)/' 'util/ is below all others'

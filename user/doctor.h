@@ -41,6 +41,9 @@ int eg_doctor_find_target(char ret_target[EG_TARGET_MAX], struct eg_error *error
 void eg_doctor_say(char to[EG_DOCTOR_WHY], const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* Whether a handshake was made so lately that what is sent into the tunnel can be answered. */
+bool eg_doctor_has_session(const struct eg_doctor_facts *facts);
+
 /* The steps. `target` is NULL in the first where the container does not run. */
 void eg_doctor_collect_containers(const struct eg_container *owner, const struct eg_target *target,
 				  struct eg_doctor_facts *facts);

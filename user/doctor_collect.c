@@ -26,6 +26,7 @@
 #define HANDSHAKE_FRESH_S 150
 #define PROVOKE_MS        7000
 #define PROVOKE_STEP_MS   100
+#define ANSWER_MS         3000
 #define DISCARD_PORT      9
 #define OWNERS_MAX        4 /* a container in another's network, in another's ... */
 
@@ -112,7 +113,7 @@ static int read_wireguard(const struct eg_netns *netns, struct eg_doctor_facts *
 	return 0;
 }
 
-static bool has_fresh_handshake(const struct eg_doctor_facts *facts)
+bool eg_doctor_has_session(const struct eg_doctor_facts *facts)
 {
 	__u64 now = realtime_ns() / NS_PER_S;
 
@@ -158,7 +159,7 @@ static void provoke(const struct eg_netns *netns, struct eg_doctor_facts *facts)
 	}
 	facts->provoked = true;
 	for (int waited = 0; waited < PROVOKE_MS; waited += PROVOKE_STEP_MS) {
-		if (has_fresh_handshake(facts))
+		if (eg_doctor_has_session(facts))
 			return;
 		nap(PROVOKE_STEP_MS);
 		if (read_wireguard(netns, facts) < 0)
@@ -171,7 +172,7 @@ static void collect_wireguard(const struct eg_doctor_request *request, const str
 {
 	if (!facts->tunnel_link || !(facts->tunnel_link->flags & IFF_UP) ||
 	    (facts->kind != EG_TUNNEL_KERNEL && facts->kind != EG_TUNNEL_USERSPACE) ||
-	    read_wireguard(netns, facts) < 0 || !facts->wg.n_peers || has_fresh_handshake(facts))
+	    read_wireguard(netns, facts) < 0 || !facts->wg.n_peers || eg_doctor_has_session(facts))
 		return;
 	if (request->progress)
 		request->progress("a handshake");
@@ -187,21 +188,27 @@ static void count_bytes(const struct eg_wg_device *wg, __u64 *ret_sent, __u64 *r
 	}
 }
 
-/* What was sent into it just now, and what came back. */
+/* What was sent into it just now, and what came back, which may take a moment. */
 static void count_traffic(const struct eg_netns *netns, struct eg_doctor_facts *facts)
 {
-	EG_AUTO_WG_DEVICE struct eg_wg_device now = {};
 	__u64 sent, received;
 
-	if (!facts->have_wg || eg_wg_get(netns, facts->tunnel_link, &now, NULL) < 0)
-		return;
 	count_bytes(&facts->wg, &sent, &received);
-	count_bytes(&now, &facts->sent, &facts->received);
-	if (facts->sent < sent || facts->received < received)
-		return; /* it was made anew meanwhile */
-	facts->sent -= sent;
-	facts->received -= received;
-	facts->asked = true;
+	for (int waited = 0; facts->have_wg && waited <= ANSWER_MS; waited += PROVOKE_STEP_MS) {
+		EG_AUTO_WG_DEVICE struct eg_wg_device now = {};
+
+		if (eg_wg_get(netns, facts->tunnel_link, &now, NULL) < 0)
+			return;
+		count_bytes(&now, &facts->sent, &facts->received);
+		if (facts->sent < sent || facts->received < received)
+			return; /* it was made anew meanwhile */
+		facts->sent -= sent;
+		facts->received -= received;
+		facts->asked = true;
+		if (facts->received)
+			return;
+		nap(PROVOKE_STEP_MS);
+	}
 }
 
 /* --- its configuration ------------------------------------------------------------------------ */

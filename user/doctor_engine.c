@@ -87,7 +87,7 @@ static int look_at_all(enum eg_runtime runtime, const struct eg_container *owner
 		    eg_runtime_inspect(runtime, containers[i].id, &one, NULL) < 0)
 			failed++;
 		else
-			(void)look_at(&one, owner, target, facts);
+			failed += look_at(&one, owner, target, facts) < 0;
 		eg_container_free(&containers[i]);
 	}
 	free(containers);

@@ -144,6 +144,13 @@ static void ask_docker(const struct eg_target *target, const struct eg_doctor_fa
 	dns->seen = seen_of(seen);
 }
 
+/* No answer would come through a tunnel that has no session: that is said without waiting for it.
+ */
+static bool tunnel_is_dead(const struct eg_doctor_facts *facts)
+{
+	return facts->provoked && !eg_doctor_has_session(facts);
+}
+
 static int add_server(const char *text, const struct eg_target *target,
 		      struct eg_doctor_facts *facts)
 {
@@ -166,7 +173,8 @@ static int add_server(const char *text, const struct eg_target *target,
 		dns.result = eg_route_lookup(&target->netns, family, &addr, 0, &route);
 		if (dns.result == 0)
 			dns.ifindex = route.ifindex;
-		if (dns.result == 0 && eg_netns_run(&target->netns, ask_dns, &question) == 0)
+		if (dns.result == 0 && !tunnel_is_dead(facts) &&
+		    eg_netns_run(&target->netns, ask_dns, &question) == 0)
 			dns.asked =
 				question.answered ? EG_DOCTOR_DNS_ANSWERED : EG_DOCTOR_DNS_SILENT;
 	}

@@ -14,6 +14,15 @@ names_first 'nobody listens at the host' port-unreachable --port 8084:8081
 check_equal 'a service that says nothing inside either is not the port'\''s fault' \
 	"$(found --port 8090:8082)" '0 no-guard service-silent'
 
+# --- what is no command line -----------------------------------------------------------------------------
+
+check_status 'a port that is none' 2 doctor --port 8080
+check_status 'a status that is none' 2 doctor --host-port 8080=yes
+check_status 'an operand' 2 doctor wireguard
+check_status 'a target that is not there' 3 in_ns host "$EG" doctor --netns nobody-has-this-name
+doctor --conf "$BED/nothing.conf" >"$BED/doctor.txt" || true
+check 'a file that is not there: it cannot tell' grep -q 'wg0.conf .*cannot tell .*No such file' "$BED/doctor.txt"
+
 # --- the tunnel -----------------------------------------------------------------------------------------
 
 ip -n wireguard link set wg0 down

@@ -9,6 +9,7 @@
 #include <arpa/inet.h>
 #include <net/if.h>
 #include <errno.h>
+#include <linux/fib_rules.h>
 #include <linux/genetlink.h>
 #include <linux/if_arp.h>
 #include <linux/if_link.h>
@@ -19,6 +20,7 @@
 
 #include "net/parse.h"
 #include "net/process.h"
+#include "net/route.h"
 #include "util/cleanup.h"
 #include "util/text.h"
 
@@ -205,6 +207,64 @@ static struct nlmsghdr *new_route(char *buffer, const char *dst, unsigned char l
 		mnl_attr_put(message, RTA_DST, sizeof(addr), &addr);
 	mnl_attr_put_u32(message, RTA_OIF, oif);
 	return message;
+}
+
+/* As `doctor` reads them. */
+static void test_route_message(void **state)
+{
+	char buffer[MNL_SOCKET_BUFFER_SIZE];
+	struct nlmsghdr *message = new_route(buffer, "192.168.0.0", 16, 3);
+	struct eg_route route;
+	struct in_addr gateway;
+
+	(void)state;
+	inet_pton(AF_INET, "172.18.0.1", &gateway);
+	mnl_attr_put_u32(message, RTA_TABLE, 51820);
+	mnl_attr_put(message, RTA_GATEWAY, sizeof(gateway), &gateway);
+	assert_int_equal(eg_route_message_parse(message, &route), 0);
+	assert_int_equal(route.prefix.len, 16);
+	assert_int_equal(route.table, 51820);
+	assert_int_equal(route.ifindex, 3);
+	assert_true(route.has_gateway);
+	assert_int_equal(route.gateway.v4_be, gateway.s_addr);
+	mnl_attr_put(message, RTA_DST, 2, "xx");
+	assert_int_equal(eg_route_message_parse(message, &route), -EBADMSG);
+	message = new_route(buffer, "192.168.0.0", 33, 3);
+	assert_int_equal(eg_route_message_parse(message, &route), -EBADMSG);
+	message->nlmsg_type = RTM_NEWLINK;
+	assert_int_equal(eg_route_message_parse(message, &route), -EBADMSG);
+}
+
+static void test_ip_rule(void **state)
+{
+	char buffer[MNL_SOCKET_BUFFER_SIZE];
+	struct nlmsghdr *message = new_message(buffer, RTM_NEWRULE);
+	struct fib_rule_hdr *header = mnl_nlmsg_put_extra_header(message, sizeof(*header));
+	struct eg_ip_rule rule;
+
+	(void)state;
+	*header = (struct fib_rule_hdr){
+		.family = AF_INET, .action = FR_ACT_TO_TBL, .flags = FIB_RULE_INVERT};
+	mnl_attr_put_u32(message, FRA_TABLE, 51820);
+	mnl_attr_put_u32(message, FRA_FWMARK, 51820);
+	mnl_attr_put_u32(message, FRA_SUPPRESS_PREFIXLEN, (__u32)-1);
+	mnl_attr_put_u32(message, FRA_PRIORITY, 32765);
+	assert_int_equal(eg_ip_rule_parse(message, &rule), 0);
+	assert_true(rule.invert && rule.has_mark && !rule.narrow && !rule.has_dst);
+	assert_int_equal(rule.table, 51820);
+	assert_int_equal(rule.mark, 51820);
+	assert_int_equal(rule.suppress, -1);
+	assert_int_equal(rule.priority, 32765);
+	mnl_attr_put_u32(message, FRA_SUPPRESS_PREFIXLEN, 0);
+	mnl_attr_put_strz(message, FRA_IIFNAME, "eth0");
+	assert_int_equal(eg_ip_rule_parse(message, &rule), 0);
+	assert_int_equal(rule.suppress, 0);
+	assert_true(rule.narrow);
+	header->action = FR_ACT_PROHIBIT;
+	assert_int_equal(eg_ip_rule_parse(message, &rule), 0);
+	assert_int_equal(rule.table, 0);
+	header->dst_len = 33;
+	assert_int_equal(eg_ip_rule_parse(message, &rule), -EBADMSG);
 }
 
 static void test_route(void **state)
@@ -522,6 +582,48 @@ static void test_container_sparse(void **state)
 	assert_int_equal(container.n_subnets, 0);
 }
 
+/* What makes no sense in them is left out, and refuses nothing. */
+static void test_published(void **state)
+{
+	EG_AUTO_CONTAINER struct eg_container container = {0};
+	struct eg_error error;
+
+	(void)state;
+	assert_int_equal(
+		parse_container(
+			"{\"Id\":\"" ID "\",\"Name\":\"/x\",\"State\":{\"Running\":true,\"Pid\":1,"
+			"\"StartedAt\":\"\"},\"NetworkSettings\":{\"Ports\":{"
+			"\"80/tcp\":[{\"HostIp\":\"0.0.0.0\",\"HostPort\":\"8080\"},"
+			"{\"HostIp\":\"::\",\"HostPort\":\"8080\"}],\"53/udp\":null,"
+			"\"53/tcp\":[{\"HostPort\":\"5353\"}],\"0/tcp\":[{\"HostPort\":\"1\"}],"
+			"\"x\":[{\"HostPort\":\"1\"}],\"99999/tcp\":[{\"HostPort\":\"1\"}],"
+			"\"81/tcp\":[{\"HostPort\":\"70000\"},{\"HostPort\":8},1,[],{}],"
+			"\"82/nonsense\":[{\"HostPort\":\"1\"}],\"83/tcp\":7}}}",
+			&container, &error),
+		0);
+	assert_int_equal(container.n_published, 3);
+	for (size_t i = 0; i < container.n_published; i++) {
+		const struct eg_published *one = &container.published[i];
+
+		assert_int_equal(one->proto, 6);
+		assert_int_equal(one->host_port, one->port == 80 ? 8080 : 5353);
+	}
+}
+
+static void test_engine_text(void **state)
+{
+	static const char info[] = "{\"OperatingSystem\":\"Docker Desktop\",\"NCPU\":4}";
+	char text[32] = "";
+
+	(void)state;
+	assert_int_equal(eg_engine_text(text, sizeof(text), "OperatingSystem", info, strlen(info)),
+			 0);
+	assert_string_equal(text, "Docker Desktop");
+	assert_int_equal(eg_engine_text(text, sizeof(text), "NCPU", info, strlen(info)), -EBADMSG);
+	assert_int_equal(eg_engine_text(text, 8, "OperatingSystem", info, strlen(info)), -EBADMSG);
+	assert_int_equal(eg_engine_text(text, sizeof(text), "OperatingSystem", "[", 1), -EBADMSG);
+}
+
 static void test_container_malformed(void **state)
 {
 #define HEAD  "{\"Id\":\"" ID "\",\"Name\":\"/x\","
@@ -730,6 +832,10 @@ int main(void)
 		cmocka_unit_test(test_container),
 		cmocka_unit_test(test_container_sparse),
 		cmocka_unit_test(test_container_malformed),
+		cmocka_unit_test(test_published),
+		cmocka_unit_test(test_engine_text),
+		cmocka_unit_test(test_route_message),
+		cmocka_unit_test(test_ip_rule),
 		cmocka_unit_test(test_container_cut),
 		cmocka_unit_test(test_container_deep_and_long),
 		cmocka_unit_test(test_container_list),
