@@ -9,7 +9,7 @@ mkdir -p "$CONFIG"
 # daemon_up [VARIABLE=VALUE...]: returns when it is ready.
 daemon_up() {
 	start daemon env "$@" "$EG" daemon --config-dir "$CONFIG" --pin-dir "$EG_PIN_DIR"
-	wait_until 20 logged 'daemon: ready' || {
+	wait_until 60 logged 'daemon: ready' || {
 		cat "$BED/daemon.log"
 		return 1
 	}
@@ -21,7 +21,7 @@ logged() { # PATTERN
 
 # check_logged NAME PATTERN [SECONDS]
 check_logged() {
-	if wait_until "${3:-15}" logged "$2"; then
+	if wait_until "${3:-60}" logged "$2"; then
 		pass "$1"
 	else
 		fail "$1" "the log has no '$2'"
@@ -56,5 +56,5 @@ policy() {
 reload() {
 	forget
 	kill -HUP "${BED_PIDS[daemon]}"
-	wait_until 10 logged 'policy files were read again'
+	wait_until 60 logged 'policy files were read again'
 }
