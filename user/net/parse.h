@@ -40,8 +40,8 @@ int eg_container_list_parse(const char *json, size_t len, enum eg_runtime runtim
 			    struct eg_container **ret_containers, size_t *ret_n,
 			    struct eg_error *error);
 
-/* One line of "/events": the container that something happened to. -ENOMSG: to none; -EBADMSG: it is
- * no event. */
+/* One line of "/events": the container that something happened to. -ENOMSG: to none; -EBADMSG: it
+ * is no event. */
 int eg_engine_event_parse(const char *json, size_t len, struct eg_engine_event *ret_event);
 
 /* A text of an engine's answer, "Version" of GET /version, say, as it came. -EBADMSG. */
