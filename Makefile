@@ -300,13 +300,13 @@ BUILD_AS_CALLER = $(AS_CALLER) $(MAKE) --no-print-directory -j$(JOBS) $(MAKEOVER
 test:
 	@scripts/deps.sh build test
 	@+$(BUILD_AS_CALLER) all tests
-	@tests/run --build '$(BUILD)' --jobs $(JOBS) $(TESTS)
+	@tests/run --build '$(BUILD)' --jobs $(JOBS) $(strip $(TESTS))
 
 # The tests of vmtest/tests under each kernel, in virtual machines.
 vmtest:
 	@scripts/deps.sh build test vmtest
 	@+$(BUILD_AS_CALLER) all tests
-	@vmtest/table --build '$(BUILD)' --jobs $(JOBS) --kernels '$(KERNELS)' $(TESTS)
+	@vmtest/table --build '$(BUILD)' --jobs $(JOBS) --kernels '$(KERNELS)' $(strip $(TESTS))
 
 demo:
 	@scripts/deps.sh build demo

@@ -116,7 +116,7 @@ bad_command_lines() {
 	refused 'a remote engine' 3 "container 'elsewhere' is process ${BED_PIDS[stranger]} there, but on this machine" \
 		attach_to docker:elsewhere
 	refused 'an empty target' 2 'the target is empty' attach_to ''
-	refused 'no target' 2 '--netns TARGET, or Target =' eg attach --dns lan
+	refused 'no target' 2 '--netns TARGET, --cgroup DIR, or Target =' eg attach --dns lan
 
 	# the tunnel
 	refused 'no tunnel and no endpoint' 2 'no tunnel wg0, and no endpoint.* --endpoint ADDR:PORT or --wg-conf' \

@@ -231,7 +231,10 @@ sleep 0.3
 check_equal 'packet sockets, too' "$(arrived leaked)" 0
 vanish eth1
 check 'gone: said' wait_until 5 grep -q 'eth1 is gone' "$BED/holder.log"
-check_equal 'gone: its pins, too' "$(find "$EG_PIN_DIR/wireguard" -name 'link_*' -o -name 'filter_*' | wc -l)" 2
+pins_of_one() {
+	[ "$(find "$EG_PIN_DIR/wireguard" -name 'link_*' -o -name 'filter_*' | wc -l)" = 2 ]
+}
+check 'gone: its pins, too' wait_until 5 pins_of_one
 
 # --- without a stop in between: as it happens -------------------------------------------------------
 
