@@ -603,7 +603,8 @@ static void collect_hidden(struct collection *c)
 	if (result < 0) {
 		add_note(c,
 			 "whether root inside has interfaces in other namespaces is not known: %s",
-			 strerror(-result));
+			 result == -E2BIG ? "its processes hold too much to look through"
+					  : strerror(-result));
 		c->view->hidden = true;
 	}
 }
@@ -765,12 +766,27 @@ static void collect_netns(struct collection *c)
 	add_layer(c, EG_LAYER_NETNS, state, NULL, take_text(c, &detail));
 }
 
+/* The kernel keeps what is attached to a removed cgroup as long as a socket of it lives, which a
+ * guard that drops its last packets makes long. A cgroup made by that name since is another one. */
+static void add_removed_cgroup(struct collection *c)
+{
+	int exists = eg_guard_cgroup_exists(c->guard);
+
+	if (exists == 0)
+		add_problem(c, "the cgroup was removed; sockets made in it are held still, but one "
+			       "made by the same name since is not guarded: attach --replace");
+	else if (exists < 0)
+		add_problem(c, "whether its cgroup is still there is not known: %s",
+			    strerror(-exists));
+}
+
 static void collect_cgroup(struct collection *c)
 {
 	bool on = eg_guard_is_on_cgroup(c->guard);
 
 	if (!on)
 		add_problem(c, "the layer `cgroup` is not on the cgroup: attach again");
+	add_removed_cgroup(c);
 	add_layer(c, EG_LAYER_CGROUP, on ? "attached" : "missing", NULL,
 		  keep(c, "egress of the cgroup and all beneath it, in every network namespace"));
 	add_note(c, "not seen: packet sockets, sockets made outside the cgroup, what the kernel "

@@ -296,3 +296,26 @@ check 'is gone' wait_until 10 is_gone
 check 'the next one' eg attach --cgroup "$CGROUP" --name above --endpoint "$BED_ENDPOINT"
 check_equal 'takes it away' "$(guard_places)" above
 check 'detach --all' eg detach --all
+
+# A socket keeps what is attached to a cgroup that was removed; one made since has nothing.
+mkdir "$WHERE"
+check 'a guard on a cgroup that goes' eg attach --cgroup "$WHERE" --name below --endpoint "$BED_ENDPOINT"
+start_in_cgroup "$WHERE" wireguard holder python3 -c 'import socket, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+open("'"$BED"'/made", "w").close()
+time.sleep(600)'
+wait_until 10 test -e "$BED/made"
+check_equal 'before' "$(state)" enforcing
+echo "${BED_PIDS[holder]}" >"$ROOT/cgroup.procs"
+check 'its process leaves, and it is removed' wait_until 5 rmdir "$WHERE"
+mkdir "$WHERE"
+check_equal 'the same name is another cgroup: not called enforcing' "$(state)" degraded
+check_status 'status --check' 1 eg status below --check
+check 'and says why' grep -q 'the cgroup was removed' <(eg status below)
+check 'a new process there is not guarded' wait_until 3 from_cgroup udp "$PUBLIC:443" --timeout 500
+check 'attach --replace is the way' eg attach --cgroup "$WHERE" --name below --endpoint "$BED_ENDPOINT" --replace
+check_equal 'it guards the new one' "$(state)" enforcing
+check_status 'and holds' 3 from_cgroup udp "$PUBLIC:443" --timeout 200
+stop holder KILL
+check 'detach' eg detach below
+rmdir "$WHERE"

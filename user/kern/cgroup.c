@@ -79,6 +79,11 @@ enum eg_sockets_state eg_guard_cgroup_sockets_state(struct eg_guard *guard,
 	return EG_SOCKETS_ATTACHED;
 }
 
+int eg_guard_cgroup_exists(const struct eg_guard *guard)
+{
+	return eg_cgroup_exists(guard->meta.cgroup_id);
+}
+
 bool eg_guard_cgroup_is_gone(struct eg_guard *guard)
 {
 	__u64 id;

@@ -149,6 +149,10 @@ int eg_guard_cover_cgroup_sockets(struct eg_guard *guard, int cgroup_fd, struct 
 
 /* Whether it is attached to the guard's cgroup, and pinned. */
 bool eg_guard_is_on_cgroup(struct eg_guard *guard);
+
+/* Whether the cgroup that it was attached to is there: 1, or 0 if it was removed, though the kernel
+ * may keep what is attached for its sockets; or a negative errno. */
+int eg_guard_cgroup_exists(const struct eg_guard *guard);
 /* The same of the layer `socket`. `ret_missing`: what is not in its place, for a person. */
 enum eg_sockets_state eg_guard_cgroup_sockets_state(struct eg_guard *guard,
 						    const char **ret_missing);

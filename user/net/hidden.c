@@ -20,6 +20,10 @@
 #define DEPTH_MAX      33
 #define MOUNTS_MAX     (4U << 20)
 #define NAMESPACES_MAX 4096
+/* What is looked at, at most: whoever is root inside can hold as much as the kernel lets him, and
+ * `status` is asked by health checks. A look into a namespace counts for many. */
+#define LOOKS_MAX  400000
+#define NETNS_LOOK 100
 
 struct identity {
 	dev_t dev;
@@ -34,6 +38,7 @@ struct search {
 	void *argument;
 	struct identity seen[NAMESPACES_MAX];
 	size_t n_seen;
+	size_t looks;
 };
 
 static bool is_same(const struct identity *a, const struct identity *b)
@@ -91,7 +96,7 @@ static int look_at_link(const struct search *search, const struct eg_netns *netn
 
 	if (link->loopback)
 		return 0;
-	if (!link->kind[0])
+	if (!link->kind[0] || (strcmp(link->kind, "veth") != 0 && link->elsewhere))
 		return search->visit(&hidden, search->argument);
 	if (strcmp(link->kind, "veth") != 0)
 		return 0;
@@ -133,11 +138,34 @@ static int look_at_netns(const struct eg_netns *netns, void *argument)
 	return result;
 }
 
+/* -E2BIG: there is more than may be looked at. */
+static int count_looks(struct search *search, size_t n)
+{
+	search->looks += n;
+	return search->looks > LOOKS_MAX ? -E2BIG : 0;
+}
+
+/* Whether `name` is a network namespace, as /proc writes it, that has not been looked at. */
+static bool is_unknown_netns(const struct search *search, const char *name)
+{
+	unsigned long long inode;
+
+	if (sscanf(name, "net:[%llu]", &inode) != 1 || inode == search->netns->inode)
+		return false;
+	for (size_t i = 0; i < search->n_seen; i++)
+		if (search->seen[i].inode == inode)
+			return false;
+	return true;
+}
+
 /* What is gone meanwhile, or is no network namespace, is passed over. */
 static int look_at_path(struct search *search, const char *path)
 {
 	EG_AUTO_NETNS struct eg_netns netns = EG_NETNS_NONE;
+	int result = count_looks(search, NETNS_LOOK);
 
+	if (result)
+		return result;
 	return eg_netns_open_path(path, &netns, NULL) < 0 ? 0 : look_at_netns(&netns, search);
 }
 
@@ -164,9 +192,12 @@ static int look_at_entries(struct search *search, pid_t pid, const char *subdir,
 			 inner);
 		/* Never opened for a look: what a process has open may be anything. */
 		len = readlink(path, target, sizeof(target) - 1);
-		if (len < 5 || strncmp(target, "net:[", 5) != 0)
+		result = count_looks(search, 1);
+		if (result || len < 0)
 			continue;
-		result = look_at_path(search, path);
+		target[len] = '\0';
+		if (is_unknown_netns(search, target))
+			result = look_at_path(search, path);
 	}
 	return result;
 }
@@ -193,11 +224,12 @@ static int look_at_mount(struct search *search, int root_fd, char *line)
 {
 	char *fields[5] = {}, *next = line, path[64];
 	EG_AUTO_CLOSE int fd = -1;
+	int result = count_looks(search, 1);
 
 	for (size_t i = 0; i < 5; i++)
 		fields[i] = strsep(&next, " ");
-	if (!next || strncmp(fields[3], "net:[", 5) != 0)
-		return 0;
+	if (result || !next || !is_unknown_netns(search, fields[3]))
+		return result;
 	unescape(fields[4]);
 	fd = eg_open_in_root(root_fd, fields[4], O_RDONLY);
 	if (fd < 0)
