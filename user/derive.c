@@ -667,6 +667,18 @@ static bool is_link_local(const struct eg_link_addr *addr)
 	return addr->addr.bytes[0] == 0xfe && (addr->addr.bytes[1] & 0xc0) == 0x80;
 }
 
+/* Asked again where the answer was that something failed: without it the guard allows less, and the
+ * next attach would be refused for allowing more. */
+static bool peer_knows(const struct eg_peer *peer, const struct eg_link_addr *addr,
+		       struct eg_prefix *ret_subnet)
+{
+	int result = eg_peer_route(peer, addr->family, &addr->addr, ret_subnet);
+
+	if (result < 0 && result != -ENOENT)
+		result = eg_peer_route(peer, addr->family, &addr->addr, ret_subnet);
+	return result == 0;
+}
+
 /* Whether some other end on the host leads to an address: it may be a bridge's in the namespace,
  * with the veth as a port. */
 static bool known_by_peers(const struct eg_survey *survey, const struct eg_link_addr *addr,
@@ -675,8 +687,7 @@ static bool known_by_peers(const struct eg_survey *survey, const struct eg_link_
 	for (size_t i = 0; i < survey->n_underlays; i++) {
 		const struct eg_underlay *underlay = &survey->underlays[i];
 
-		if (underlay->has_peer &&
-		    eg_peer_route(&underlay->peer, addr->family, &addr->addr, ret_subnet) == 0)
+		if (underlay->has_peer && peer_knows(&underlay->peer, addr, ret_subnet))
 			return true;
 	}
 	return false;
@@ -708,7 +719,7 @@ static bool known_outside(const struct eg_target *target, const struct eg_survey
 	if (underlay->by_others && !is_device_only(survey))
 		return false;
 	if (underlay->has_peer)
-		return eg_peer_route(&underlay->peer, addr->family, &addr->addr, ret_subnet) == 0;
+		return peer_knows(&underlay->peer, addr, ret_subnet);
 	/* Nothing outside can be asked. Such a guard holds against processes without NET_ADMIN
 	 * and NET_RAW only, and those cannot change an address. */
 	*ret_subnet = subnet_of(addr);

@@ -500,12 +500,16 @@ reuse_by_tunnel() { # LAYER
 # --- a resolver that no resolv.conf names ----------------------------------------------------------
 
 # Docker's own listens whatever the file says by then, and whoever knows its address can ask it.
+attach_for_resolver() {
+	eg attach --netns wireguard --dns tunnel --endpoint "$BED_ENDPOINT" >/dev/null 2>"$BED/out"
+}
 resolver() {
 	start_in wireguard resolver python3 "$BED_SOURCE/tests/e2e/responder.py" "$BED/resolver.ready" \
 		127.0.0.11
 	wait_until 10 test -e "$BED/resolver.ready"
 	check 'resolver: without a guard it answers' probe wireguard udp 127.0.0.11:53
-	eg attach --netns wireguard --dns tunnel --endpoint "$BED_ENDPOINT" >/dev/null 2>"$BED/out"
+	# Refused while the interfaces that a case before has ended still go.
+	wait_until 10 attach_for_resolver
 	check 'resolver: attach says that it is refused' grep -q "Docker's resolver 127.0.0.11 is refused" "$BED/out"
 	check 'resolver: and it is' eval '! probe wireguard udp 127.0.0.11:53 --timeout 200'
 	check 'resolver: attach without' eg attach --netns wireguard --dns lan --endpoint "$BED_ENDPOINT" --replace

@@ -274,7 +274,7 @@ tunnel_carries() {
 	probe wireguard icmp 203.0.113.7 --timeout 300
 }
 check 'the tunnel is made' tunnel_up
-check 'it carries packets' tunnel_carries
+check 'it carries packets' wait_until 10 tunnel_carries
 check 'counted as the tunnel'"'"'s' test "$(tunnels)" -gt 0
 tunnel_delete
 if [ "$BED_WIREGUARD" = kernel ]; then
