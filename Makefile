@@ -5,6 +5,7 @@
 BUILD ?= build
 PREFIX ?= /usr/local
 UNIT_DIR ?= $(PREFIX)/lib/systemd/system
+HOOKS_DIR ?= $(PREFIX)/share/containers/oci/hooks.d
 VERSION := $(shell cat VERSION)
 JOBS ?= $(shell nproc 2>/dev/null || echo 1)
 
@@ -142,12 +143,13 @@ $(BUILD)/skel/%.skel.h: $(BUILD)/bpf/%.bpf.o
 
 # user/PART/*.c becomes libPART.a; user/*.c without main.c libcmd.a. libpolicy.a has the two pure
 # files of util/ in it and needs nothing else: its tests link nothing else.
-PARTS := policy verify doctor daemon kern net out util cmd static
+PARTS := policy verify doctor daemon oci kern net out util cmd static
 PURE_UTIL := user/util/text.c user/util/error.c
 SRC_policy := $(wildcard user/policy/*.c) $(wildcard $(PURE_UTIL))
 SRC_verify := $(wildcard user/verify/*.c)
 SRC_daemon := $(wildcard user/daemon/*.c)
 SRC_doctor := $(wildcard user/doctor/*.c)
+SRC_oci := $(wildcard user/oci/*.c)
 SRC_kern := $(wildcard user/kern/*.c)
 SRC_net := $(wildcard user/net/*.c)
 SRC_out := $(wildcard user/out/*.c)
@@ -190,7 +192,7 @@ $(foreach variant,obj san,$(SRC_kern:%.c=$(BUILD)/$(variant)/%.o)): EXTRA_CFLAGS
 
 # The order is the linker's: what is used comes after its user.
 part_libs = $(patsubst %,$(BUILD)/$(1)/lib%.a,$(2))
-linked_parts := cmd daemon kern net out verify doctor policy util
+linked_parts := cmd daemon oci kern net out verify doctor policy util
 ifeq ($(STATIC),1)
 $(BUILD)/egressguard: $(BUILD)/obj/libstatic.a
 endif
@@ -211,7 +213,7 @@ all: $(call part_libs,obj,policy)
 # tests/DIR/test_*.c are programs, all under ASan and UBSan; any other .c of the directory helps
 # them. What a directory's programs link with:
 TEST_DIRS := unit bpf kern net cmd
-PARTS_unit := daemon verify doctor policy
+PARTS_unit := daemon oci verify doctor policy
 PARTS_bpf := kern net policy util
 PARTS_kern := kern net policy util
 PARTS_net := net policy util
@@ -391,14 +393,16 @@ install:
 	$(Q)mkdir -p $(DESTDIR)$(UNIT_DIR)
 	$(Q)sed 's|@BINDIR@|$(PREFIX)/bin|' dist/egressguard.service >$(DESTDIR)$(UNIT_DIR)/egressguard.service
 	$(Q)install -D -m 644 dist/wireguard.conf $(DESTDIR)$(PREFIX)/share/doc/egressguard/wireguard.conf
-	$(Q)mkdir -p $(DESTDIR)/etc/egressguard
+	$(Q)mkdir -p $(DESTDIR)$(HOOKS_DIR)
+	$(Q)sed 's|@BINDIR@|$(PREFIX)/bin|' dist/oci-hook.json >$(DESTDIR)$(HOOKS_DIR)/egressguard.json
+	$(Q)mkdir -p $(DESTDIR)/etc/egressguard/templates
 
 # Guards in force stay in force.
 .PHONY: uninstall
 uninstall:
 	$(call say,REMOVE,$(DESTDIR)$(PREFIX)/bin/egressguard)
 	$(Q)rm -f $(DESTDIR)$(PREFIX)/bin/egressguard $(DESTDIR)$(UNIT_DIR)/egressguard.service \
-		$(DESTDIR)$(PREFIX)/share/doc/egressguard/wireguard.conf \
+		$(DESTDIR)$(PREFIX)/share/doc/egressguard/wireguard.conf $(DESTDIR)$(HOOKS_DIR)/egressguard.json \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/egressguard
 	$(Q)for page in $(wildcard doc/*.[158]); do \
 		rm -f $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit; done

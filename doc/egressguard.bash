@@ -4,7 +4,7 @@
 # lists, so that they are never out of date.
 
 _egressguard_commands() {
-	"$1" --help 2>/dev/null | sed -n '/^Commands:/,$s/^  \([a-z]*\) .*/\1/p'
+	"$1" --help 2>/dev/null | sed -n '/^Commands:/,$s/^  \([a-z-]*\) .*/\1/p'
 }
 
 _egressguard_options() { # PROGRAM COMMAND
@@ -47,6 +47,11 @@ _egressguard_value() { # OPTION CURRENT
 	--kill-switch) words='iptables egressguard both' ;;
 	--on-block) words='drop reject' ;;
 	--endpoint-shape) words='wireguard any' ;;
+	--engine) words='docker podman other' ;;
+	--runtime)
+		mapfile -t COMPREPLY < <(compgen -c -- "$2")
+		return 0
+		;;
 	--format) words='text json prometheus' ;;
 	--cgroup | --pin-dir | --root | --config-dir)
 		mapfile -t COMPREPLY < <(compgen -d -- "$2")

@@ -130,7 +130,13 @@ static int open_target(struct attach *attach, struct eg_error *error)
 
 	if (on_cgroup(attach))
 		return open_cgroup(attach, error);
-	result = eg_target_resolve(attach->request->target, &attach->target, error);
+	if (attach->request->given) {
+		attach->target = *attach->request->given;
+		*attach->request->given = (struct eg_target){.netns = EG_NETNS_NONE};
+		result = 0;
+	} else {
+		result = eg_target_resolve(attach->request->target, &attach->target, error);
+	}
 	if (result < 0)
 		return result;
 	initial = eg_netns_is_initial(&attach->target.netns);
@@ -203,7 +209,7 @@ static void ask_resolver(struct attach *attach)
 	};
 	enum eg_resolver_seen seen;
 
-	if (attach->resolver.way == EG_RESOLVER_UNKNOWN &&
+	if (attach->resolver.way == EG_RESOLVER_UNKNOWN && !attach->request->starting &&
 	    !eg_resolver_is_refused(&attach->resolver, attach->policy) &&
 	    eg_resolver_ask(&attach->target.netns, &attach->survey, &seen) == 0)
 		eg_text_printf(&attach->result->warnings,
@@ -216,9 +222,13 @@ static void learn_resolver(struct attach *attach)
 {
 	const struct eg_target *target = &attach->target;
 
-	eg_resolver_find(&target->netns,
-			 target->kind == EG_TARGET_CONTAINER ? &target->container : NULL,
-			 &attach->resolver);
+	if (attach->request->starting)
+		eg_resolver_presume(target->kind == EG_TARGET_CONTAINER ? &target->container : NULL,
+				    &attach->resolver);
+	else
+		eg_resolver_find(&target->netns,
+				 target->kind == EG_TARGET_CONTAINER ? &target->container : NULL,
+				 &attach->resolver);
 	if (eg_resolver_is_refused(&attach->resolver, attach->policy))
 		eg_text_printf(&attach->result->warnings,
 			       "Docker's resolver " EG_DOCKER_RESOLVER
@@ -253,9 +263,11 @@ static int learn_home(struct attach *attach, struct eg_error *error)
 static int learn(struct attach *attach, struct eg_error *error)
 {
 	const struct eg_attach_request *request = attach->request;
-	enum eg_derive_terms terms = request->unattended ? EG_DERIVE_UNATTENDED : EG_DERIVE_BY_HAND;
+	enum eg_derive_terms terms = request->starting     ? EG_DERIVE_STARTING
+				     : request->unattended ? EG_DERIVE_UNATTENDED
+							   : EG_DERIVE_BY_HAND;
 	const struct eg_policy *kept =
-		request->replace && !request->unattended ? NULL : attach->in_force;
+		request->replace && terms == EG_DERIVE_BY_HAND ? NULL : attach->in_force;
 	int result;
 
 	if (on_cgroup(attach))

@@ -3,6 +3,7 @@
 #ifndef EG_ATTACH_H
 #define EG_ATTACH_H
 
+#include "net/target.h"
 #include "policy/image.h"
 
 struct eg_attach_request {
@@ -17,6 +18,11 @@ struct eg_attach_request {
 	 * learned stays even with `replace`; there may be no endpoint yet (EG_DERIVE_UNATTENDED).
 	 */
 	bool unattended;
+	/* Nothing runs in the namespace yet, and its engine waits for us: neither is asked
+	 * anything. Unattended as well. `given` is the target then, taken over as it is, and
+	 * `target` not looked at. */
+	bool starting;
+	struct eg_target *given;
 	bool foreground;          /* for the caller, who then stays (follow.h) */
 	unsigned int try_seconds; /* 0: for good */
 };

@@ -24,5 +24,7 @@ int cmd_features(int argc, char **argv);
 int cmd_daemon(int argc, char **argv);
 int cmd_wgconf(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
+int cmd_oci_hook(int argc, char **argv);
+int cmd_oci_runtime(int argc, char **argv);
 
 #endif /* EG_CMD_H */

@@ -368,8 +368,8 @@ static int take_conf_inside(pid_t pid, const char *tunnel, struct eg_policy *pol
 	return take_narrowing(conf, policy) < 0 ? out_of_memory(error) : 0;
 }
 
-static int take_conf(const struct eg_target *target, struct eg_policy *policy,
-		     struct eg_text *warnings, struct eg_error *error)
+static int take_conf(const struct eg_target *target, enum eg_derive_terms terms,
+		     struct eg_policy *policy, struct eg_text *warnings, struct eg_error *error)
 {
 	bool container = target->kind == EG_TARGET_CONTAINER;
 	int result = 0;
@@ -378,6 +378,8 @@ static int take_conf(const struct eg_target *target, struct eg_policy *policy,
 		return 0;
 	if (policy->wg_conf && strcmp(policy->wg_conf, "auto") != 0)
 		return take_conf_file(policy, error);
+	if (terms == EG_DERIVE_STARTING)
+		return 0;
 	if (!target->pid)
 		return eg_error_set(error, EG_EXIT_USAGE, EINVAL,
 				    "--wg-conf auto looks inside the container that owns the "
@@ -591,7 +593,7 @@ static int take_endpoints(const struct eg_target *target, const struct eg_survey
 			  const struct eg_policy *in_force, enum eg_derive_terms terms,
 			  struct eg_policy *policy, struct eg_error *error)
 {
-	bool unattended = terms == EG_DERIVE_UNATTENDED;
+	bool unattended = terms != EG_DERIVE_BY_HAND;
 	int result = resolve_given_endpoints(policy, error);
 
 	if (result < 0)
@@ -846,7 +848,7 @@ int eg_derive(const struct eg_target *target, const struct eg_survey *survey,
 	      const struct eg_policy *in_force, enum eg_derive_terms terms,
 	      struct eg_policy *policy, struct eg_text *warnings, struct eg_error *error)
 {
-	int result = take_conf(target, policy, warnings, error);
+	int result = take_conf(target, terms, policy, warnings, error);
 
 	if (result == 0)
 		result = take_endpoints(target, survey, in_force, terms, policy, error);

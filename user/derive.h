@@ -27,6 +27,9 @@ enum eg_derive_terms {
 	/* Nobody looks on. There may be none yet, and then the first ones that the tunnel knows are
 	 * taken; after that they are those in force, and follow their peers. */
 	EG_DERIVE_UNATTENDED,
+	/* The same, and nothing runs in the namespace yet: what a container has inside, under
+	 * /proc/PID/root, is still the host's. */
+	EG_DERIVE_STARTING,
 };
 
 /*

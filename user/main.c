@@ -18,6 +18,8 @@ const struct eg_command eg_commands[] = {
 	{"verify", cmd_verify, "prove it, with live probes"},
 	{"wgconf", cmd_wgconf, "check a wg0.conf of the pattern; write its edits right"},
 	{"daemon", cmd_daemon, "keep the guards of a directory of policy files in force"},
+	{"oci-hook", cmd_oci_hook, "seal a container before it runs: for Podman, CRI-O"},
+	{"oci-runtime", cmd_oci_runtime, "an OCI runtime that seals each container: for Docker"},
 	{"doctor", cmd_doctor, "find what is wrong with a live pattern, and say the fix"},
 	{"features", cmd_features, "show what this kernel can enforce"},
 	{},
@@ -34,7 +36,7 @@ static void print_usage(FILE *to)
 	      "Commands:\n",
 	      to);
 	for (const struct eg_command *command = eg_commands; command->name; command++)
-		fprintf(to, "  %-10s %s\n", command->name, command->summary);
+		fprintf(to, "  %-11s %s\n", command->name, command->summary);
 }
 
 static int unknown(const char *word)

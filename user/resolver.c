@@ -333,6 +333,13 @@ void eg_resolver_find(const struct eg_netns *netns, const struct eg_container *k
 	*ret_resolver = resolver;
 }
 
+void eg_resolver_presume(const struct eg_container *known, struct eg_resolver *ret_resolver)
+{
+	*ret_resolver = (struct eg_resolver){.way = EG_RESOLVER_NONE};
+	if (known && known->runtime == EG_RUNTIME_DOCKER)
+		say_unknown(ret_resolver, "the container is only being started");
+}
+
 bool eg_resolver_is_refused(const struct eg_resolver *resolver, const struct eg_policy *policy)
 {
 	const union eg_addr address = {.bytes = {127, 0, 0, 11}};

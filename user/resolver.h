@@ -39,6 +39,10 @@ struct eg_resolver {
 void eg_resolver_find(const struct eg_netns *netns, const struct eg_container *known,
 		      struct eg_resolver *ret_resolver);
 
+/* The same before anything runs there, and of whom nobody can ask the engine: unknown in a
+ * container of Docker's, whose resolver may come any moment; none in any other. */
+void eg_resolver_presume(const struct eg_container *known, struct eg_resolver *ret_resolver);
+
 /* Whether the policy wants it refused: DNS through the tunnel only, and not known to go that way.
  */
 bool eg_resolver_is_refused(const struct eg_resolver *resolver, const struct eg_policy *policy);

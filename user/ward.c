@@ -7,6 +7,7 @@
 #include <sys/epoll.h>
 #include <time.h>
 
+#include "aside.h"
 #include "attach.h"
 #include "collect.h"
 #include "daemon/plan.h"
@@ -357,32 +358,22 @@ static int follow(struct eg_ward *ward, struct eg_error *error)
 	return result;
 }
 
-/* NAME-INODE: of the namespace that it is on. */
 static int set_aside(struct eg_ward *ward, char **ret_aside, struct eg_error *error)
 {
 	EG_AUTO_PINS struct eg_pins pins = {.dir_fd = -1, .lock_fd = -1};
-	EG_AUTO_GUARD struct eg_guard *guard = NULL;
-	EG_AUTO_FREE char *name = NULL;
-	int result = open_guard(ward, &guard, error);
+	int result = eg_pins_open(ward->pin_dir, false, &pins, error);
 
-	if (result < 0)
-		return result;
-	if (asprintf(&name, "%.*s-%llu", EG_NAME_MAX - 24, ward->name,
-		     (unsigned long long)eg_guard_meta(guard)->netns_inode) < 0)
-		return -ENOMEM;
 	unfollow(ward);
-	result = eg_pins_open(ward->pin_dir, false, &pins, error);
 	if (result == 0)
 		result = eg_pins_lock(&pins, 0, error);
 	if (result == 0)
-		result = eg_guard_rename(&pins, ward->name, name, error);
+		result = eg_aside(&pins, ward->name, ret_aside, error);
 	if (result < 0)
 		return result;
 	SAY(ward, EG_JOURNAL_NOTICE,
 	    "the target has another namespace now, and the one it had is still in use: its guard "
 	    "stays in force as '%s'",
-	    name);
-	*ret_aside = EG_TAKE(name);
+	    *ret_aside);
 	return 0;
 }
 

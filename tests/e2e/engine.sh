@@ -36,7 +36,7 @@ engine_root() {
 	ln -s ../run "$root/var/run"
 	programs=(busybox ip wg)
 	[ "${BED_WIREGUARD:-}" = kernel ] || programs+=(wireguard-go)
-	mapfile -t programs < <(command -v "${programs[@]}" "$PROBE")
+	mapfile -t programs < <(command -v "${programs[@]}" "$PROBE" "${PROBE%/*}/first")
 	cp -L "${programs[@]}" "$root/bin/"
 	# The libraries that they need. A static one has none.
 	{ ldd "${programs[@]}" || true; } 2>/dev/null | sed -n 's|^[^/]*\(/[^ ]*\) (.*|\1|p' | sort -u |
@@ -155,7 +155,7 @@ docker_up() {
 	mkdir -p "$directory/client" "$directory/data"
 	# Wherever $BED is: layers of images do not stack on a file system that is made of layers.
 	mount -t tmpfs tmpfs "$directory/data"
-	echo '{}' >"$directory/daemon.json"
+	echo "{${DOCKER_SETTINGS:-}}" >"$directory/daemon.json"
 	# dockerd would start one by itself, with all its plugins, and not wait long for it.
 	cat >"$directory/containerd.toml" <<-TOML
 		version = 2

@@ -1,0 +1,111 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# time-limit: 300
+# The OCI runtime, with a real Docker: containers whose first instruction is to send.
+
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/e2e/engine.sh
+. "$(dirname "$0")/engine.sh"
+# shellcheck source=tests/e2e/daemon.sh
+. "$(dirname "$0")/daemon.sh"
+# shellcheck source=tests/e2e/start.sh
+. "$(dirname "$0")/start.sh"
+
+STARTS=${EG_STARTS:-12} # in a row
+
+engine_bed
+# As daemon.json has them: a policy by --policy, or by the container's environment.
+runtimes() {
+	local options=(oci-runtime --pin-dir "$EG_PIN_DIR" --config-dir "$CONFIG")
+	jq -n --arg eg "$EG" --arg plain "$BED/plain" --arg missing "$BED/no-such-runtime" '{
+		app: {path: $eg, runtimeArgs: ($ARGS.positional + ["--policy", "app"])},
+		environment: {path: $eg, runtimeArgs: $ARGS.positional},
+		optional: {path: $eg, runtimeArgs: ($ARGS.positional + ["--optional"])},
+		nobpffs: {path: $eg, runtimeArgs: ["oci-runtime", "--pin-dir", $plain, "--config-dir", $ARGS.positional[4],
+			"--policy", "any"]},
+		missing: {path: $eg, runtimeArgs: ($ARGS.positional + ["--policy", "any", "--runtime", $missing])},
+		gone: {path: $eg, runtimeArgs: ($ARGS.positional + ["--policy", "nobody"])}}' \
+		--args -- "${options[@]}"
+}
+DOCKER_SETTINGS="\"runtimes\": $(runtimes)"
+mkdir "$BED/plain"
+docker_up
+policy app 'Target = docker:app' 'Endpoint = 203.0.113.9:51820'
+template any
+engine_check Docker "$(docker run --detach bed /bin/idle 60)"
+
+# one OPTION...: a container that sends, until it ends.
+one() {
+	docker run --rm "$@" bed /bin/first
+}
+
+# --- many starts ---------------------------------------------------------------------------------------
+starts control 2 one
+check_leaks 'with runc alone: what it sends first is seen' control
+check 'by IPv4' test "$(capture_count control 'udp and dst host 203.0.113.7')" -ge 2
+starts sealed "$STARTS" one --runtime app
+check_no_leak "of $STARTS containers: nothing in the clear" sealed
+starts environment 2 one --runtime environment --env EGRESSGUARD_POLICY=any
+check_no_leak 'a policy by the environment: nothing in the clear' environment
+starts optional 1 one --runtime optional
+check_leaks 'without a policy, and --optional: it is not guarded' optional
+
+# --- a container that stays, and the daemon ---------------------------------------------------------------
+is_guarded() {
+	local inode
+	inode=$(stat -L -c %i "/proc/$(docker_pid app)/ns/net") || return
+	[ "$(of_guard app .state)" = enforcing ] && [ "$(guard_meta app .netns_inode)" = "$inode" ]
+}
+guard_since() {
+	guard_meta app .guarded_since_realtime_ns
+}
+stay() { # NAME OPTION...
+	local name=$1
+	shift
+	docker_run "$name" "$@" -- /bin/idle "$ENGINE_LIFE"
+}
+check 'one that stays' stay app --runtime app
+check 'is guarded, without a daemon' is_guarded
+check_equal 'the target is the policy file.s' "$(of_guard app .target)" docker:app
+check_equal 'the container is known' "$(guard_meta app .container_id)" "$(docker_id app)"
+since=$(guard_since)
+check 'the daemon starts' daemon_up
+check_logged 'takes the guard for its own' 'app: (guarded already|the policy was replaced|following)'
+check_equal 'which is the same one' "$(guard_since)" "$since"
+check_equal 'and the only one' "$(guard_places | grep -c -v '^_')" 1
+restarts=${EG_RESTARTS:-3}
+capture_start restarts internet host0
+for ((i = 0; i < restarts; i++)); do
+	docker restart --time 0 app >/dev/null
+	check "restart $((i + 1)): guarded when Docker says that it runs" is_guarded
+done
+capture_stop restarts
+check_no_leak "restarted $restarts times: nothing in the clear" restarts
+check_equal 'one guard' "$(guard_places | grep -c -v '^_')" 1
+check 'another one in its network' stay sharer --runtime environment --env EGRESSGUARD_POLICY=any \
+	--network container:app
+check_equal 'has the guard that is there' "$(guard_places | grep -c -v '^_')" 1
+
+# A network more, of which the hook knows nothing: the daemon's.
+covered() {
+	eg status app --json | jq -e '[.guards[0].layers[] | select(.name == "device" or .name == "peer") |
+		select(.interfaces | index("eth1"))] | length == 2'
+}
+docker network create --subnet 172.31.0.0/16 second >/dev/null
+check 'a network more is the daemon.s' eval 'docker network connect second app && wait_until 30 covered'
+docker rm --force sharer app >/dev/null
+
+# --- what stops a container -----------------------------------------------------------------------------------
+not_started 'no such policy' "there is no policy 'nobody'" one --runtime gone
+not_started 'no policy' 'names no policy' one --runtime environment
+not_started 'a path for a policy' 'is no name of a policy' \
+	one --runtime environment --env EGRESSGUARD_POLICY=../app
+printf '[Guard]\nNonsense = 1\n' >"$CONFIG/templates/bad.conf"
+not_started 'a policy that does not parse' 'templates/bad.conf:2:1: ' \
+	one --runtime environment --env EGRESSGUARD_POLICY=bad
+not_started "the engine's own network" 'the network namespace of its engine' \
+	one --runtime app --network host
+not_started 'no bpffs' 'bpffs' one --runtime nobpffs
+not_started 'no runc' 'cannot execute the OCI runtime' one --runtime missing
+check 'Docker still starts others' one

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0
+/* How an OCI runtime is called, and a hook put into a config.json. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "oci/call.h"
+#include "oci/hooks.h"
+
+#define HOOK "{\"path\":\"/x\"}"
+
+static void becomes(const char *config, const char *wanted)
+{
+	EG_AUTO_TEXT struct eg_text got = {};
+	struct eg_error error = {};
+
+	assert_int_equal(eg_oci_hooks_add(config, strlen(config), HOOK, &got, &error), 0);
+	assert_string_equal(got.data, wanted);
+}
+
+static void refused(const char *config)
+{
+	EG_AUTO_TEXT struct eg_text got = {};
+	struct eg_error error = {};
+
+	assert_int_equal(eg_oci_hooks_add(config, strlen(config), HOOK, &got, &error), -74);
+	assert_int_equal(got.len, 0);
+	assert_true(strstr(error.message, "config.json: ") == error.message);
+}
+
+static void a_hook_is_the_last_of_its_stage(void **state)
+{
+	(void)state;
+	becomes("{}", "{\"hooks\":{\"createRuntime\":[" HOOK "]}}");
+	becomes("{\"a\":1}", "{\"hooks\":{\"createRuntime\":[" HOOK "]},\"a\":1}");
+	becomes("{\"hooks\":{}}", "{\"hooks\":{\"createRuntime\":[" HOOK "]}}");
+	becomes("{\"hooks\":null,\"a\":1}", "{\"hooks\":{\"createRuntime\":[" HOOK "]},\"a\":1}");
+	becomes("{\"hooks\":{\"prestart\":[{\"path\":\"/n\"}]}}",
+		"{\"hooks\":{\"createRuntime\":[" HOOK "],\"prestart\":[{\"path\":\"/n\"}]}}");
+	becomes("{\"hooks\":{\"createRuntime\":null}}",
+		"{\"hooks\":{\"createRuntime\":[" HOOK "]}}");
+	becomes("{\"hooks\":{\"createRuntime\":[ ]}}",
+		"{\"hooks\":{\"createRuntime\":[ " HOOK "]}}");
+	becomes("{\"hooks\" : {\"createRuntime\":[{\"path\":\"/n\",\"args\":[\"]\"]}\n] }, "
+		"\"z\":2}\n",
+		"{\"hooks\" : {\"createRuntime\":[{\"path\":\"/n\",\"args\":[\"]\"]}\n," HOOK
+		"] }, \"z\":2}\n");
+}
+
+static void all_else_stays_as_it_is(void **state)
+{
+	(void)state;
+	becomes("{\"n\":18446744073709551615,\"s\":\"\\\"hooks\\\":{}\",\"o\":{\"hooks\":1}}",
+		"{\"hooks\":{\"createRuntime\":[" HOOK "]},\"n\":18446744073709551615,"
+		"\"s\":\"\\\"hooks\\\":{}\",\"o\":{\"hooks\":1}}");
+}
+
+static void what_a_reader_may_take_for_two_is_refused(void **state)
+{
+	(void)state;
+	refused("{\"hooks\":{},\"hooks\":{}}");
+	refused("{\"Hooks\":{}}");
+	refused("{\"hoo\\u006bs\":{}}");
+	refused("{\"hooks\":{\"createruntime\":[]}}");
+	refused("{\"hooks\":{\"createRuntime\":[],\"createRuntime\":[]}}");
+	refused("{\"hooks\":[]}");
+	refused("{\"hooks\":{\"createRuntime\":{}}}");
+	refused("{\"hooks\":7}");
+	refused("[]");
+	refused("");
+	refused("{");
+	refused("{\"a\"");
+	refused("{\"a\":1,}");
+	refused("{\"a\":\"");
+	refused("{} {}");
+	refused("{\"a\":[[1]");
+}
+
+static struct eg_oci_call call_of(const char *line)
+{
+	static char buffer[256];
+	char *argv[32] = {}, *save = NULL;
+	struct eg_error error = {};
+	struct eg_oci_call call = {};
+	int argc = 0;
+
+	snprintf(buffer, sizeof(buffer), "%s", line);
+	for (char *word = strtok_r(buffer, " ", &save); word; word = strtok_r(NULL, " ", &save))
+		argv[argc++] = word;
+	if (eg_oci_call_read(argc, argv, &call, &error) < 0) {
+		assert_true(error.message[0]);
+		call.command = -1;
+	}
+	return call;
+}
+
+static void a_call_is_read_as_runc_reads_it(void **state)
+{
+	(void)state;
+	struct eg_oci_call call = call_of(
+		"--root /r/moby --log /l --log-format json create --bundle /b --pid-file /p ID");
+
+	assert_int_equal(call.kind, EG_OCI_CALL_CREATE);
+	assert_string_equal(call.root, "/r/moby");
+	assert_string_equal(call.log, "/l");
+	assert_string_equal(call.bundle, "/b");
+	call = call_of("--debug --systemd-cgroup --log=/l -root=/r run -b /b ID");
+	assert_int_equal(call.kind, EG_OCI_CALL_RUN);
+	assert_string_equal(call.root, "/r");
+	assert_string_equal(call.log, "/l");
+	assert_string_equal(call.bundle, "/b");
+	assert_null(call_of("create ID").bundle);
+	assert_string_equal(call_of("restore -bundle=/b ID").bundle, "/b");
+	assert_int_equal(call_of("restore ID").kind, EG_OCI_CALL_RUN);
+	call = call_of("--root create start ID");
+	assert_int_equal(call.kind, EG_OCI_CALL_START);
+	assert_string_equal(call.id, "ID");
+	assert_null(call_of("start").id);
+	assert_int_equal(call_of("--root start kill ID").kind, EG_OCI_CALL_OTHER);
+	assert_int_equal(call_of("--version").command, 1);
+	assert_int_equal(call_of("").kind, EG_OCI_CALL_OTHER);
+}
+
+static void what_is_not_known_is_refused(void **state)
+{
+	(void)state;
+	assert_int_equal(call_of("--new create ID").command, -1);
+	assert_int_equal(call_of("--new=1 create ID").command, -1);
+	assert_int_equal(call_of("createandstart ID").command, -1);
+	assert_int_equal(call_of("create --config /c ID").command, -1);
+	assert_int_equal(call_of("run -f /c ID").command, -1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_hook_is_the_last_of_its_stage),
+		cmocka_unit_test(all_else_stays_as_it_is),
+		cmocka_unit_test(what_a_reader_may_take_for_two_is_refused),
+		cmocka_unit_test(a_call_is_read_as_runc_reads_it),
+		cmocka_unit_test(what_is_not_known_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

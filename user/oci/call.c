@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "oci/call.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "util/text.h"
+
+/* One of an option's two forms, "--name VALUE" or "--name=VALUE", with one hyphen or two. */
+struct word {
+	const char *name;
+	size_t len;
+	const char *value; /* after "=", or NULL */
+};
+
+static bool read_option(const char *argument, struct word *ret_word)
+{
+	const char *name = argument, *end;
+
+	if (*name != '-')
+		return false;
+	name += name[1] == '-' ? 2 : 1;
+	end = strchr(name, '=');
+	*ret_word = (struct word){.name = name,
+				  .len = end ? (size_t)(end - name) : strlen(name),
+				  .value = end ? end + 1 : NULL};
+	return ret_word->len > 0;
+}
+
+static bool is_one_of(const struct word *word, const char *const *names)
+{
+	for (; *names; names++)
+		if (strlen(*names) == word->len && strncmp(*names, word->name, word->len) == 0)
+			return true;
+	return false;
+}
+
+static const char *const with_value[] = {"root",           "log", "log-format", "criu", "rootless",
+					 "cgroup-manager", NULL};
+static const char *const switches[] = {"debug", "systemd-cgroup", "version", "v", "help", "h",
+				       NULL};
+static const char *const is_root[] = {"root", NULL};
+static const char *const is_log[] = {"log", NULL};
+static const char *const is_bundle[] = {"bundle", "b", NULL};
+static const char *const is_config[] = {"config", "f", NULL};
+
+static const struct {
+	const char *name;
+	enum eg_oci_call_kind kind;
+} commands[] = {
+	{"create", EG_OCI_CALL_CREATE},    {"run", EG_OCI_CALL_RUN},
+	{"restore", EG_OCI_CALL_RUN},      {"start", EG_OCI_CALL_START},
+	{"checkpoint", EG_OCI_CALL_OTHER}, {"delete", EG_OCI_CALL_OTHER},
+	{"events", EG_OCI_CALL_OTHER},     {"exec", EG_OCI_CALL_OTHER},
+	{"features", EG_OCI_CALL_OTHER},   {"help", EG_OCI_CALL_OTHER},
+	{"kill", EG_OCI_CALL_OTHER},       {"list", EG_OCI_CALL_OTHER},
+	{"mounts", EG_OCI_CALL_OTHER},     {"pause", EG_OCI_CALL_OTHER},
+	{"ps", EG_OCI_CALL_OTHER},         {"resume", EG_OCI_CALL_OTHER},
+	{"spec", EG_OCI_CALL_OTHER},       {"state", EG_OCI_CALL_OTHER},
+	{"update", EG_OCI_CALL_OTHER},     {},
+};
+
+static int unknown(const char *what, const char *argument, struct eg_error *error)
+{
+	char quoted[EG_QUOTE_LEN];
+
+	return eg_error_set(error, EG_EXIT_USAGE, EINVAL,
+			    "%s %s is not one of an OCI runtime's that are known here, so whether "
+			    "it starts a container cannot be told",
+			    what, eg_quote(quoted, argument, strlen(argument)));
+}
+
+static int read_globals(int argc, char *const *argv, struct eg_oci_call *call,
+			struct eg_error *error)
+{
+	struct word word;
+	int i = 0;
+
+	for (; i < argc && read_option(argv[i], &word); i++) {
+		const char *value = word.value;
+
+		if (is_one_of(&word, switches))
+			continue;
+		if (!is_one_of(&word, with_value))
+			return unknown("the option", argv[i], error);
+		if (!value && i + 1 < argc)
+			value = argv[++i];
+		if (is_one_of(&word, is_root))
+			call->root = value;
+		if (is_one_of(&word, is_log))
+			call->log = value;
+	}
+	call->command = i;
+	return 0;
+}
+
+static int read_bundle(int argc, char *const *argv, struct eg_oci_call *call,
+		       struct eg_error *error)
+{
+	struct word word;
+
+	for (int i = call->command + 1; i < argc; i++) {
+		if (!read_option(argv[i], &word))
+			continue;
+		if (is_one_of(&word, is_config))
+			return eg_error_set(error, EG_EXIT_USAGE, EINVAL,
+					    "a container by another file than its bundle's "
+					    "config.json gets no hook: leave %s out",
+					    word.len > 1 ? "--config" : "-f");
+		if (!is_one_of(&word, is_bundle))
+			continue;
+		if (!word.value && i + 1 < argc)
+			word.value = argv[++i];
+		call->bundle = word.value;
+	}
+	return 0;
+}
+
+int eg_oci_call_read(int argc, char *const *argv, struct eg_oci_call *ret_call,
+		     struct eg_error *error)
+{
+	struct eg_oci_call call = {};
+	struct word word;
+	size_t known = 0;
+	int result = read_globals(argc, argv, &call, error);
+
+	if (result < 0)
+		return result;
+	if (call.command == argc) {
+		*ret_call = call;
+		return 0;
+	}
+	while (commands[known].name && strcmp(commands[known].name, argv[call.command]) != 0)
+		known++;
+	if (!commands[known].name)
+		return unknown("the command", argv[call.command], error);
+	call.kind = commands[known].kind;
+	if (call.kind == EG_OCI_CALL_CREATE || call.kind == EG_OCI_CALL_RUN)
+		result = read_bundle(argc, argv, &call, error);
+	for (int i = call.command + 1; call.kind == EG_OCI_CALL_START && i < argc; i++)
+		if (!read_option(argv[i], &word))
+			call.id = argv[i];
+	if (result == 0)
+		*ret_call = call;
+	return result;
+}

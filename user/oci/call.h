@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* How an OCI runtime is called: runc's command line, which crun, youki and others share. PURE. */
+#ifndef EG_OCI_CALL_H
+#define EG_OCI_CALL_H
+
+#include "util/error.h"
+
+enum eg_oci_call_kind {
+	EG_OCI_CALL_OTHER,  /* starts nothing */
+	EG_OCI_CALL_CREATE, /* of a bundle; what it makes runs after a `start` */
+	EG_OCI_CALL_RUN,    /* of a bundle, and it runs: `run`, `restore` */
+	EG_OCI_CALL_START,  /* of what `create` has made */
+};
+
+/* Points into argv. */
+struct eg_oci_call {
+	enum eg_oci_call_kind kind;
+	int command;        /* its place in argv; argc: none (--version, say) */
+	const char *root;   /* --root; NULL: not given */
+	const char *log;    /* --log, where the runtime tells its caller what went wrong; NULL */
+	const char *bundle; /* of CREATE and RUN: --bundle; NULL: the working directory */
+	const char *id;     /* of START; NULL: missing */
+};
+
+/* `argv` is what follows the runtime's own name. -EINVAL: an option or a command that is not known,
+ * so that nobody can tell whether it would start a container. */
+int eg_oci_call_read(int argc, char *const *argv, struct eg_oci_call *ret_call,
+		     struct eg_error *error);
+
+#endif /* EG_OCI_CALL_H */
