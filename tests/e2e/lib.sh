@@ -460,7 +460,9 @@ capture_show() {
 
 # capture_count NAME [FILTER]
 capture_count() {
-	capture_show "$@" | grep -c '^[0-9]' || true
+	local count
+	count=$(tcpdump -n -r "$BED/$1.pcap" --count "not ether proto 0x88b5${2:+ and ($2)}" 2>/dev/null)
+	echo "${count%% *}"
 }
 
 # What must not be seen at internet's host0 while a guard is in force: anything of the guarded
