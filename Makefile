@@ -386,6 +386,7 @@ install:
 	@+$(BUILD_AS_CALLER) all
 	$(call say,INSTALL,$(DESTDIR)$(PREFIX))
 	$(Q)install -D -m 755 $(BUILD)/egressguard $(DESTDIR)$(PREFIX)/bin/egressguard
+	$(Q)ln -sf egressguard $(DESTDIR)$(PREFIX)/bin/egressguard-runtime
 	$(Q)for page in $(wildcard doc/*.[158]); do install -D -m 644 $$page \
 		$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit; done
 	$(Q)install -D -m 644 doc/egressguard.bash \
@@ -401,7 +402,7 @@ install:
 .PHONY: uninstall
 uninstall:
 	$(call say,REMOVE,$(DESTDIR)$(PREFIX)/bin/egressguard)
-	$(Q)rm -f $(DESTDIR)$(PREFIX)/bin/egressguard $(DESTDIR)$(UNIT_DIR)/egressguard.service \
+	$(Q)rm -f $(DESTDIR)$(PREFIX)/bin/egressguard $(DESTDIR)$(PREFIX)/bin/egressguard-runtime $(DESTDIR)$(UNIT_DIR)/egressguard.service \
 		$(DESTDIR)$(PREFIX)/share/doc/egressguard/wireguard.conf $(DESTDIR)$(HOOKS_DIR)/egressguard.json \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/egressguard
 	$(Q)for page in $(wildcard doc/*.[158]); do \

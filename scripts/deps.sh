@@ -126,6 +126,7 @@ set_test() {
 	need_command dockerd docker.io
 	need_command docker docker-cli
 	need_command podman podman
+	need_command crun crun
 	need_container_network
 	need_command busybox busybox
 	need_command ethtool ethtool

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <errno.h>
 #include <string.h>
+#include <syslog.h>
 
 #include "cmd.h"
 #include "log.h"
@@ -30,5 +31,10 @@ int cmd_oci_hook(int argc, char **argv)
 	}
 	if (result == 0)
 		result = eg_oci_seal("oci-hook", state, len, &terms, &error);
-	return result < 0 ? eg_log_error("oci-hook", result, &error) : EG_EXIT_OK;
+	if (result == 0)
+		return EG_EXIT_OK;
+	/* Some runtimes throw away what a hook says. */
+	openlog("egressguard", LOG_PID, LOG_DAEMON);
+	syslog(LOG_ERR, "oci-hook: the container is not started: %s", error.message);
+	return eg_log_error("oci-hook", result, &error);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -60,8 +61,18 @@ static int unknown(const char *word)
 	return eg_log_error(NULL, result, &error);
 }
 
+/* For engines that take the path of a runtime and no arguments: a link of that name to us. */
+static bool is_called(const char *program, const char *name)
+{
+	const char *last = strrchr(program, '/');
+
+	return strcmp(last ? last + 1 : program, name) == 0;
+}
+
 int main(int argc, char **argv)
 {
+	if (argc > 0 && is_called(argv[0], "egressguard-runtime"))
+		return cmd_oci_runtime(argc, argv);
 	if (argc < 2) {
 		print_usage(stderr);
 		return EG_EXIT_USAGE;

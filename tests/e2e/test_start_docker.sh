@@ -63,17 +63,51 @@ guard_since() {
 stay() { # NAME OPTION...
 	local name=$1
 	shift
-	docker_run "$name" "$@" -- /bin/idle "$ENGINE_LIFE"
+	docker_run "$name" "$@" -- /bin/sh -c "/bin/first; exec /bin/idle $ENGINE_LIFE"
 }
 check 'one that stays' stay app --runtime app
 check 'is guarded, without a daemon' is_guarded
 check_equal 'the target is the policy file.s' "$(of_guard app .target)" docker:app
 check_equal 'the container is known' "$(guard_meta app .container_id)" "$(docker_id app)"
+
+# A network more, of which the hook knows nothing. It is no LAN, and the container sends to it all the time.
+docker network create --subnet 203.0.113.128/25 --gateway 203.0.113.129 \
+	--opt com.docker.network.bridge.name=second0 second >/dev/null
+connected() { # CAPTURE [UNTIL-COMMAND]
+	local name=$1
+	shift
+	docker exec --detach app /bin/sh -c 'while [ ! -e /stop ]; do
+		/bin/probe udp 203.0.113.129:9 --timeout 1; done'
+	capture_start "$name" host second0 'udp and dst host 203.0.113.129'
+	docker network connect second app
+	if [ $# -gt 0 ] && ! wait_until 30 "$@"; then
+		fail "$name: never" "$(eg status app; cat "$BED/daemon.log")"
+	fi
+	# As many as are seen without.
+	sleep 1
+	capture_stop "$name"
+	docker exec app /bin/touch /stop
+	docker network disconnect second app
+	docker exec app /bin/rm /stop
+}
+covered() {
+	eg status app --json | jq -e '[.guards[0].layers[] | select(.name == "device" or .name == "peer") |
+		select(.interfaces | length == 2)] | length == 2'
+}
+held() {
+	eg status app --json | jq -e '.guards[0].layers[] | select(.name == "netns") | .state == "attached"'
+}
+connected alone
+check 'a network more, without a daemon: it leaks' test "$(capture_count alone)" -gt 0
+
 since=$(guard_since)
 check 'the daemon starts' daemon_up
 check_logged 'takes the guard for its own' 'app: (guarded already|the policy was replaced|following)'
 check_equal 'which is the same one' "$(guard_since)" "$since"
 check_equal 'and the only one' "$(guard_places | grep -c -v '^_')" 1
+check 'the daemon holds the layer netns' wait_until 30 held
+connected follows covered
+check_equal 'a network more, with the daemon: nothing in the clear' "$(capture_count follows)" 0
 restarts=${EG_RESTARTS:-3}
 capture_start restarts internet host0
 for ((i = 0; i < restarts; i++)); do
@@ -87,13 +121,6 @@ check 'another one in its network' stay sharer --runtime environment --env EGRES
 	--network container:app
 check_equal 'has the guard that is there' "$(guard_places | grep -c -v '^_')" 1
 
-# A network more, of which the hook knows nothing: the daemon's.
-covered() {
-	eg status app --json | jq -e '[.guards[0].layers[] | select(.name == "device" or .name == "peer") |
-		select(.interfaces | index("eth1"))] | length == 2'
-}
-docker network create --subnet 172.31.0.0/16 second >/dev/null
-check 'a network more is the daemon.s' eval 'docker network connect second app && wait_until 30 covered'
 docker rm --force sharer app >/dev/null
 
 # --- what stops a container -----------------------------------------------------------------------------------

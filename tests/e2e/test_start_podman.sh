@@ -89,21 +89,24 @@ NETWORK=none not_started 'no network' 'has no network interface yet' one "${anno
 mkdir "$BED/plain"
 hook nobpffs "$EG" --pin-dir "$BED/plain" --config-dir "$CONFIG"
 HOOKS=nobpffs not_started 'no bpffs' 'bpffs' one "${annotated[@]}"
-cat >"$BED/killed" <<-'KILLED'
-	#!/bin/sh
-	kill -KILL $$
-KILLED
 cat >"$BED/slow" <<-'SLOW'
 	#!/bin/sh
 	exec sleep 60
 SLOW
-chmod 755 "$BED/killed" "$BED/slow"
-hook killed "$BED/killed"
-HOOKS=killed not_started 'killed' 'killed' one "${annotated[@]}"
+chmod 755 "$BED/slow"
+# Killed in the middle: before there is anything, with half of the guard made, with all but its name.
+for call in bpf:OBJ_PIN#1 bpf:LINK_CREATE#2 renameat2#1; do
+	printf '#!/bin/sh\nexec %s --fault %s=kill -- %s "$@"\n' "$BUILD/tests/inject" "$call" "$EG" >"$BED/killed"
+	chmod 755 "$BED/killed"
+	hook killed "$BED/killed" "${options[@]}"
+	HOOKS=killed not_started "killed at $call" 'exit status 137' one "${annotated[@]}"
+done
 hook slow "$BED/slow"
 jq '.hook.timeout = 1' "$BED/hooks.slow/egressguard.json" >"$BED/slow.json"
 mv "$BED/slow.json" "$BED/hooks.slow/egressguard.json"
 HOOKS=slow not_started 'too slow' 'hook' one "${annotated[@]}"
+starts after 1 one "${annotated[@]}"
+check_no_leak 'the next start: nothing in the clear' after
 hook missing "$BED/no-such-program"
 HOOKS=missing not_started 'not there' 'No such file or directory' one "${annotated[@]}"
 
