@@ -11,6 +11,9 @@
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 
+# shellcheck source=tests/e2e/daemon.sh
+. "$(dirname "$0")/daemon.sh"
+
 STATES=$BED_SOURCE/tests/e2e/states.py
 TABLE=$BED_SOURCE/tests/e2e/states.table
 TALK=$BUILD/tests/talk
@@ -213,6 +216,16 @@ event_attach_new() {
 }
 event_attach_old() {
 	attach --replace && server_answers && peer_at 203.0.113.9
+}
+event_daemon_starts() {
+	policy wireguard 'Target = netns:wireguard' "Endpoint = $BED_ENDPOINT"
+	daemon_up && wait_until 30 logged 'wireguard: guarded|guarded already|policy was replaced'
+}
+event_daemon_killed() {
+	stop daemon KILL
+}
+event_daemon_ends() {
+	stop daemon
 }
 event_detach() {
 	eg detach wireguard
