@@ -353,7 +353,7 @@ status_is() {
 		case $word in
 		wireguard:) said=${rest%%:*} ;; # and a reason
 		tunnel) wg0=$rest ;;
-		layers) echo "${rest##*; }" >"$BED/layer" ;; # of `device`, the first
+		layers) ! [[ $rest =~ tcx|clsact ]] || echo "${BASH_REMATCH[0]}" >"$BED/layer" ;; # of `device`
 		esac
 	done <"$BED/status"
 	[[ "|$wanted|" == *"|$said|"* ]] || echo "status says '$said', not '$wanted'"
