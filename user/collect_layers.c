@@ -7,6 +7,7 @@
 
 #include "collection.h"
 #include "kern/features.h"
+#include "net/cgroup_socket.h"
 #include "net/hidden.h"
 #include "policy/explain.h"
 #include "util/cleanup.h"
@@ -253,8 +254,13 @@ static void collect_socket(struct eg_collection *c)
 }
 
 /* Nobody holds it: because nobody was asked to, or because whoever was has died. */
-static const char *why_not_held(struct eg_collection *c)
+static const char *why_not_held(struct eg_collection *c, const struct eg_held *held)
 {
+	if (c->meta->hold_prog_id && held->others) {
+		eg_add_problem(c, "the layer `netns` is not the holder's: another program stands "
+				  "over the guard's tables in its place: run --foreground again");
+		return "missing";
+	}
 	if (c->meta->hold_prog_id) {
 		eg_add_problem(c, "the process that held `netns` was killed: an interface that "
 				  "appears is not covered until it runs again");
@@ -263,13 +269,25 @@ static const char *why_not_held(struct eg_collection *c)
 	return "not held";
 }
 
+/* The list may be older than the guard's word on who holds it. */
+static int ask_held(struct eg_collection *c, struct eg_held *ret_held)
+{
+	EG_AUTO_HOLDS struct eg_holds *again = NULL;
+	int result = c->holds ? eg_holds_of(c->holds, c->guard, ret_held) : -ENODATA;
+
+	if (result < 0 || ret_held->ipv4 || ret_held->ipv6 || !c->meta->hold_prog_id)
+		return result;
+	result = eg_holds_get(&again);
+	return result < 0 ? result : eg_holds_of(again, c->guard, ret_held);
+}
+
 static void collect_netns(struct eg_collection *c)
 {
 	EG_AUTO_TEXT struct eg_text detail = {};
 	const char *state = "attached";
 	struct eg_held held = {};
 
-	if (!c->holds || eg_holds_of(c->holds, c->guard, &held) < 0) {
+	if (ask_held(c, &held) < 0) {
 		add_layer(c, EG_LAYER_NETNS, "not known", NULL,
 			  eg_keep(c, "the kernel's links can't be listed"));
 		return;
@@ -295,7 +313,7 @@ static void collect_netns(struct eg_collection *c)
 		eg_text_printf(&detail, "it takes BPF netfilter links (Linux 6.4) and BTF: an "
 					"interface that appears is not covered until it is found");
 	} else {
-		state = why_not_held(c);
+		state = why_not_held(c, &held);
 		eg_text_printf(&detail, "an interface that appears is not covered until attach "
 					"runs again; --foreground holds it");
 	}
@@ -317,6 +335,30 @@ static void add_removed_cgroup(struct eg_collection *c)
 			       strerror(-exists));
 }
 
+/* The guard is on it all the same, and sees nothing of what is made from then on. */
+static void look_at_new_sockets(struct eg_collection *c)
+{
+	EG_AUTO_CGROUP struct eg_cgroup cgroup = EG_CGROUP_NONE;
+	char text[EG_TARGET_MAX + 1] = {};
+	int keeps;
+
+	memcpy(text, c->meta->target, EG_TARGET_MAX);
+	if (strncmp(text, EG_CGROUP_PREFIX, strlen(EG_CGROUP_PREFIX)) != 0 ||
+	    eg_cgroup_open(text + strlen(EG_CGROUP_PREFIX), &cgroup, NULL) < 0)
+		return; /* that it was removed is told already */
+	keeps = eg_cgroup_keeps_sockets(&cgroup);
+	if (keeps == 0)
+		eg_add_problem(c,
+			       "sockets do not belong to the cgroup they are made in any more, so "
+			       "the guard sees nothing of new ones: net_cls or net_prio of cgroup "
+			       "v1 is in use, and this kernel is older than 5.15");
+	else if (keeps < 0)
+		eg_add_problem(c,
+			       "whether sockets still belong to the cgroup they are made in is "
+			       "not known: %s",
+			       strerror(-keeps));
+}
+
 static void collect_cgroup(struct eg_collection *c)
 {
 	bool on = eg_guard_is_on_cgroup(c->guard);
@@ -324,13 +366,18 @@ static void collect_cgroup(struct eg_collection *c)
 	if (!on)
 		eg_add_problem(c, "the layer `cgroup` is not on the cgroup: attach again");
 	add_removed_cgroup(c);
+	look_at_new_sockets(c);
 	add_layer(
 		c, EG_LAYER_CGROUP, on ? "attached" : "missing", NULL,
 		eg_keep(c, "egress of the cgroup and all beneath it, in every network namespace"));
-	eg_add_note(c, "not seen: packet sockets, sockets made outside the cgroup, what the kernel "
-		       "sends by itself (answers, kernel WireGuard's own packets)");
-	c->view->holds_against = eg_keep(c, "processes without NET_ADMIN and NET_RAW that cannot "
-					    "leave the cgroup, by sockets made in it");
+	eg_add_note(
+		c,
+		"not seen: packet sockets, sockets of other families than IPv4 and IPv6 (PPP over "
+		"L2TP, RDS), sockets made outside the cgroup, what the kernel sends by itself "
+		"(answers, kernel WireGuard's own packets)");
+	c->view->holds_against =
+		eg_keep(c, "processes without NET_ADMIN and NET_RAW that cannot "
+			   "leave the cgroup, by IPv4 and IPv6 sockets made in it");
 }
 
 void eg_collect_layers(struct eg_collection *c)

@@ -249,6 +249,7 @@ int eg_hold_open(struct eg_guard *guard, const struct eg_netns *netns, struct eg
 /* --- asking the kernel ------------------------------------------------------------------------ */
 
 struct found {
+	__u32 prog_id;
 	__u32 maps[MAPS_OF_PROGRAM];
 	__u32 n_maps;
 	__u32 pf;
@@ -311,6 +312,7 @@ static int ask_link(__u32 id, struct eg_holds *holds)
 	err = ask_maps(info.prog_id, &found);
 	if (err)
 		return err;
+	found.prog_id = info.prog_id;
 	found.pf = info.pf;
 	found.priority = info.priority;
 	larger = reallocarray(holds->list, holds->n + 1, sizeof(*larger));
@@ -348,26 +350,56 @@ static bool stands_over(const struct found *found, __u32 map_id)
 	return false;
 }
 
+/* 1, 0 or -errno: whether a program uses all of these maps of the guard, a bit for each. */
+static int stands_over_all(const struct found *found, const struct eg_guard *guard, __u32 maps)
+{
+	for (enum eg_map map = 0; map < EG_MAP_COUNT; map++) {
+		struct bpf_map_info info = {};
+		__u32 len = sizeof(info);
+
+		if (!(maps >> map & 1))
+			continue;
+		if (bpf_obj_get_info_by_fd(guard->maps[map], &info, &len) < 0)
+			return -errno;
+		if (!stands_over(found, info.id))
+			return 0;
+	}
+	return 1;
+}
+
+/* Whoever may open the pins can put something of his own in the place of one, or have a program of
+ * his own stand over them. */
+static int is_holders(const struct found *found, const struct eg_guard *guard)
+{
+	return found->prog_id == guard->meta.hold_prog_id
+		       ? stands_over_all(found, guard, eg_hold_maps())
+		       : 0;
+}
+
 int eg_holds_of(const struct eg_holds *holds, struct eg_guard *guard, struct eg_held *ret_held)
 {
 	struct eg_held held = {};
-	struct bpf_map_info info = {};
-	__u32 len = sizeof(info);
 
 	if (guard->other_abi)
 		return -EPROTO;
-	if (bpf_obj_get_info_by_fd(guard->maps[EG_MAP_CONTROL], &info, &len) < 0)
-		return -errno;
 	for (size_t i = 0; i < holds->n; i++) {
-		if (!stands_over(&holds->list[i], info.id))
+		const struct found *found = &holds->list[i];
+		int over = stands_over_all(found, guard, 1U << EG_MAP_CONTROL);
+		int own = over < 0 ? over : is_holders(found, guard);
+
+		if (own < 0)
+			return own;
+		if (!own) {
+			held.others += (unsigned int)over;
 			continue;
-		if (holds->list[i].pf == NFPROTO_IPV6) {
+		}
+		if (found->pf == NFPROTO_IPV6) {
 			held.ipv6++;
 			continue;
 		}
 		held.ipv4++;
-		if (held.ipv4 == 1 || holds->list[i].priority > held.priority)
-			held.priority = holds->list[i].priority;
+		if (held.ipv4 == 1 || found->priority > held.priority)
+			held.priority = found->priority;
 	}
 	*ret_held = held;
 	return 0;

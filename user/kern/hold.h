@@ -46,9 +46,12 @@ static inline void eg_holds_freep(struct eg_holds **holds)
 }
 #define EG_AUTO_HOLDS __attribute__((cleanup(eg_holds_freep)))
 
+/* Of the holder that the guard's meta names. */
 struct eg_held {
-	unsigned int ipv4, ipv6; /* links; more than one while a holder takes over from another */
-	__s32 priority;          /* the highest number, IPv4's: the one that runs last */
+	unsigned int ipv4, ipv6; /* links */
+	unsigned int
+		others; /* links of another: a holder before or after that one, or none of ours */
+	__s32 priority; /* the highest number, IPv4's: the one that runs last */
 };
 int eg_holds_of(const struct eg_holds *holds, struct eg_guard *guard, struct eg_held *ret_held);
 

@@ -187,6 +187,11 @@ __u32 eg_prog_id(int prog_fd);
 __u64 eg_prog_tag(int prog_fd);
 /* Whether it uses a map: 1, 0 or -errno. */
 int eg_prog_uses(int prog_fd, int map_fd);
+/* The maps that a program of ours uses, a bit for each; `with_btf`: as it is compiled to read the
+ * kernel's memory. */
+__u32 eg_prog_maps(enum eg_prog prog, bool with_btf);
+/* The same of the program of the layer `netns`, its own map left out. */
+__u32 eg_hold_maps(void);
 
 /* --- loading and filling -------------------------------------------------------------------- */
 
