@@ -10,6 +10,7 @@
 #include "home.h"
 #include "kern/features.h"
 #include "kern/guard.h"
+#include "net/cgroup_socket.h"
 #include "net/target.h"
 #include "reap.h"
 #include "resolver.h"
@@ -237,14 +238,36 @@ static void learn_resolver(struct attach *attach)
 			       attach->resolver.why);
 }
 
+/* Where the kernel takes each new socket for the root's, a guard below it is open. Where that
+ * cannot be told, `status` says so. */
+static int check_sockets(const struct attach *attach, struct eg_error *error)
+{
+	if (eg_cgroup_keeps_sockets(&attach->cgroup) != 0)
+		return 0;
+	return eg_error_set(
+		error, EG_EXIT_KERNEL, EOPNOTSUPP,
+		"on this machine sockets do not belong to the cgroup they are made in, so "
+		"a guard on one would see nothing: until Linux 5.15 the kernel gives that "
+		"up once net_cls or net_prio of cgroup v1 is used. Start the machine with "
+		"cgroup_no_v1=net_cls,net_prio, or guard a network namespace");
+}
+
 /* The home is looked at as a namespace is; where there is none, the policy has to say it all. */
 static int learn_home(struct attach *attach, struct eg_error *error)
 {
 	struct eg_netns *home = &attach->target.netns;
-	int result = eg_home_find(&attach->cgroup, attach->policy,
-				  attach->in_force ? &attach->home_in_force : NULL, home,
-				  &attach->result->warnings, error);
+	int result = check_sockets(attach, error);
 
+	if (attach->policy->on_block == EG_ON_BLOCK_REJECT)
+		eg_text_printf(
+			&attach->result->warnings,
+			"'reject' has no effect on a guard on a cgroup, which answers nothing: "
+			"its drops are errors for who sends (EPERM), but a TCP connection "
+			"waits\n");
+	if (result == 0)
+		result = eg_home_find(&attach->cgroup, attach->policy,
+				      attach->in_force ? &attach->home_in_force : NULL, home,
+				      &attach->result->warnings, error);
 	if (result == 0)
 		result = eg_derive_tunnels(home, attach->in_force, attach->policy,
 					   &attach->result->warnings, error);

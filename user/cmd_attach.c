@@ -35,8 +35,8 @@ enum own_option {
 static const struct eg_option option_table[] = {
 	EG_OPTION_ENTRY_NETNS,
 	{OPTION_CGROUP, "--cgroup", "DIR",
-	 "a directory of the cgroup v2 hierarchy, instead of a network namespace: what is sent by "
-	 "sockets made there, and in all beneath it"},
+	 "instead of a network namespace: a directory of the cgroup v2 hierarchy, or its path as "
+	 "/proc/PID/cgroup has it; see below"},
 	{OPTION_NAME, "--name", "NAME", "what the guard is called (default: the target's name)"},
 	{OPTION_REPLACE, "--replace", NULL,
 	 "replace the policy in force, even by one that allows more"},
@@ -61,7 +61,20 @@ static const struct eg_help help = {
 	.options = option_table,
 	.policy = true,
 	.example = "egressguard attach --netns wireguard --deny 192.168.1.1",
-	.more = "The guard stays in force when this command has ended, until 'egressguard detach'.",
+	.more = "The guard stays in force when this command has ended, until 'egressguard "
+		"detach'.\n"
+		"\n"
+		"With --cgroup it judges what IPv4 and IPv6 sockets send that are made in that "
+		"cgroup "
+		"and in all beneath it, in whatever network namespace; for a service that has no "
+		"namespace to itself. It is weaker: it sees no packet sockets, no sockets of other "
+		"families or made elsewhere, and nothing that the kernel or another process sends, "
+		"and "
+		"holds against processes without NET_ADMIN and NET_RAW that cannot leave the "
+		"cgroup. "
+		"One tunnel is free to it, that of the namespace the cgroup's processes are in. "
+		"--accept-device-only, --host and --foreground are about interfaces, and refused; "
+		"--on-block reject has no effect. egressguard(8), GUARDS ON CGROUPS, has the rest.",
 };
 
 static int read_seconds(const char *value, unsigned int *ret_seconds, struct eg_error *error)

@@ -66,11 +66,6 @@ void eg_find_target(struct eg_collection *c)
 		   (!eg_netns_same(&target.netns, &guarded) || is_another_of_that_number(c));
 }
 
-bool eg_is_on_cgroup(const struct eg_collection *c)
-{
-	return c->meta->flags & EG_META_CGROUP;
-}
-
 /* What is known of a cgroup's namespaces is its tunnel's. */
 void eg_find_home(struct eg_collection *c)
 {

@@ -146,8 +146,9 @@ int eg_options_next(struct eg_options *options, int *ret_id, const char **ret_va
 
 /* --- help ------------------------------------------------------------------------------------ */
 
-#define HELP_WIDTH  79
-#define HELP_INDENT 30
+#define HELP_WIDTH    79
+#define HELP_INDENT   30
+#define PARAGRAPH_MAX 1024
 
 /* `text` in lines of HELP_WIDTH, the first one at `column` already. */
 static void print_wrapped(const char *text, int column, int indent, FILE *to)
@@ -186,6 +187,22 @@ static void print_option(const struct eg_option *option, FILE *to)
 	print_wrapped(option->help, HELP_INDENT, HELP_INDENT, to);
 }
 
+/* Divided by line ends. */
+static void print_paragraphs(const char *text, FILE *to)
+{
+	char paragraph[PARAGRAPH_MAX];
+
+	while (*text) {
+		int len = (int)strcspn(text, "\n");
+
+		snprintf(paragraph, sizeof(paragraph), "%.*s", len, text);
+		fputc('\n', to);
+		print_wrapped(paragraph, 0, 0, to);
+		text += len;
+		text += strspn(text, "\n");
+	}
+}
+
 void eg_help_print(const struct eg_help *help, FILE *to)
 {
 	const char *line = help->usage;
@@ -210,10 +227,8 @@ void eg_help_print(const struct eg_help *help, FILE *to)
 		     option++)
 			print_option(option, to);
 	}
-	if (help->more) {
-		fputc('\n', to);
-		print_wrapped(help->more, 0, 0, to);
-	}
+	if (help->more)
+		print_paragraphs(help->more, to);
 	fprintf(to, "\nExample: %s\n", help->example);
 }
 

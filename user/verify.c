@@ -109,16 +109,22 @@ static const char *why_absent(const struct lane *lane, enum eg_probe_row row, __
 	return NULL;
 }
 
-/* The same packet by a packet socket. */
+/* The same packet by a packet socket, or, where that may not go past the qdisc, by AF_XDP, which
+ * takes the same way from there. */
 static void try_twin(struct lane *lane, enum eg_probe_row row)
 {
+	enum eg_probe_way way =
+		eg_way_is_ordinary(eg_probe_rows[row].way) ? EG_WAY_PACKET : EG_WAY_XDP;
 	struct trial *twin = &lane->twins[row];
 
 	*twin = (struct trial){.probe = {.content = eg_probe_rows[row].content}};
 	if (twin->probe.content == EG_CONTENT_BIG)
 		twin->probe.content = EG_CONTENT_UDP;
 	eg_trial_address(lane, twin, lane->rows[row].probe.family, NUMBER_TWIN + row);
-	eg_trial_try(lane, twin, EG_WAY_PACKET, 0);
+	if (way == EG_WAY_XDP && !lane->link->link_header)
+		twin->evidence = (struct eg_evidence){.absent = true, .call = "no Ethernet here"};
+	else
+		eg_trial_try(lane, twin, way, 0);
 	lane->rows[row].evidence.twin = &twin->evidence;
 }
 

@@ -271,6 +271,11 @@ check 'attach puts it on again' eg attach --cgroup "$CGROUP" --endpoint "$BED_EN
 check_equal 'and status, too' "$(state)" enforcing
 blocked 'and it holds' public udp "$PUBLIC:443"
 check_status 'verify says that it is for namespaces' 2 eg verify "$GUARD"
+check 'attach says that reject has no effect' grep -q "'reject' has no effect on a guard on a cgroup" \
+	<(eg attach --cgroup "$CGROUP" --endpoint "$BED_ENDPOINT" --on-block reject 2>&1)
+check 'drop again' eg attach --cgroup "$CGROUP" --endpoint "$BED_ENDPOINT"
+check 'status names what it does not see' grep -q 'not seen: packet sockets, sockets of other families' \
+	<(eg status "$GUARD")
 check 'explain' eg explain "$GUARD" udp "$PUBLIC:443"
 
 eg policy show "$GUARD" >"$BED/shown.conf"

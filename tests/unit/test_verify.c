@@ -204,6 +204,7 @@ struct example {
 static const struct eg_evidence twin_dropped = {GUARD, .dropped = {[EG_LAYER_DEVICE] = 1}};
 static const struct eg_evidence twin_leaked = {GUARD, .seen = 1};
 static const struct eg_evidence twin_silent = {GUARD};
+static const struct eg_evidence twin_absent = {GUARD, .absent = true, .call = "no AF_XDP"};
 
 static const struct example examples[] = {
 	{"dropped", {GUARD, .dropped = {[EG_LAYER_DEVICE] = 1}}, EG_ROW_STOPPED, EG_LAYER_DEVICE},
@@ -267,6 +268,26 @@ static const struct example examples[] = {
 	{"refused by the socket layer",
 	 {GUARD, .call = "PACKET_QDISC_BYPASS", .refused_errno = EPERM,
 	  .dropped = {[EG_LAYER_SOCKET] = 1}},
+	 EG_ROW_STOPPED,
+	 EG_LAYER_SOCKET},
+	{"refused by the socket layer, beneath it dropped",
+	 {GUARD, .call = "PACKET_QDISC_BYPASS", .refused_errno = EPERM,
+	  .dropped = {[EG_LAYER_SOCKET] = 1}, .twin = &twin_dropped},
+	 EG_ROW_STOPPED,
+	 EG_LAYER_SOCKET},
+	{"refused by the socket layer, beneath it leaked",
+	 {GUARD, .call = "PACKET_QDISC_BYPASS", .refused_errno = EPERM,
+	  .dropped = {[EG_LAYER_SOCKET] = 1}, .twin = &twin_leaked},
+	 EG_ROW_LEAKED,
+	 EG_LAYER_SOCKET},
+	{"refused by the socket layer, beneath it silent",
+	 {GUARD, .call = "PACKET_QDISC_BYPASS", .refused_errno = EPERM,
+	  .dropped = {[EG_LAYER_SOCKET] = 1}, .twin = &twin_silent},
+	 EG_ROW_UNKNOWN,
+	 EG_LAYER_SOCKET},
+	{"refused by the socket layer, nothing to try beneath",
+	 {GUARD, .call = "PACKET_QDISC_BYPASS", .refused_errno = EPERM,
+	  .dropped = {[EG_LAYER_SOCKET] = 1}, .twin = &twin_absent},
 	 EG_ROW_STOPPED,
 	 EG_LAYER_SOCKET},
 	{"refused by somebody else",

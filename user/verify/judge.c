@@ -115,12 +115,24 @@ static void judge_inside(const struct eg_evidence *evidence, struct eg_row_verdi
 	    eg_row_result_names[twin.result], twin.detail[0] ? ", " : "", twin.detail);
 }
 
-/* Not even a socket that could send so was to be had. */
+/* Not even a socket that could send so was to be had. What is beneath is tried by the other kind
+ * that goes the same way, where there is one. */
 static void judge_forbidden(const struct eg_evidence *evidence, struct eg_row_verdict *verdict)
 {
+	struct eg_row_verdict twin = {.result = EG_ROW_NOT_HERE, .layer = -1};
+
 	judge_dropped(evidence, EG_LAYER_SOCKET, verdict);
-	if (verdict->result == EG_ROW_STOPPED && evidence->watched)
-		say(verdict, EG_ROW_STOPPED, "refused, so the layers beneath were not tried by it");
+	if (verdict->result != EG_ROW_STOPPED)
+		return;
+	if (evidence->twin)
+		eg_row_judge(evidence->twin, &twin);
+	if (twin.result == EG_ROW_NOT_HERE)
+		say(verdict, EG_ROW_STOPPED,
+		    "refused; what is beneath was not tried by it, nor by AF_XDP%s%s",
+		    twin.detail[0] ? ": " : "", twin.detail);
+	else
+		say(verdict, twin.result, "refused; beneath, by AF_XDP: %s%s%s",
+		    eg_row_result_names[twin.result], twin.detail[0] ? ", " : "", twin.detail);
 }
 
 /* The layer `socket` made no packet of it; that the packet would have been stopped counts, too. */
@@ -177,9 +189,10 @@ bool eg_row_wants_twin(const struct eg_evidence *evidence)
 {
 	int dropped = first_layer(evidence->dropped);
 
-	return evidence->guarded && evidence->ordinary && !evidence->absent &&
-	       (dropped < 0 || dropped == EG_LAYER_SOCKET) &&
-	       first_layer(evidence->would_drop) < 0 && !got_out(evidence);
+	if (!evidence->guarded || evidence->absent || first_layer(evidence->would_drop) >= 0 ||
+	    got_out(evidence))
+		return false;
+	return dropped == EG_LAYER_SOCKET || (dropped < 0 && evidence->ordinary);
 }
 
 void eg_row_judge(const struct eg_evidence *evidence, struct eg_row_verdict *ret_verdict)
@@ -192,10 +205,10 @@ void eg_row_judge(const struct eg_evidence *evidence, struct eg_row_verdict *ret
 		judge_seen(evidence, &verdict);
 	} else if (evidence->absent) {
 		say(&verdict, EG_ROW_NOT_HERE, "%s", evidence->call ? evidence->call : "");
-	} else if (layer == EG_LAYER_SOCKET && evidence->twin) {
-		judge_refused(evidence, &verdict);
 	} else if (layer == EG_LAYER_SOCKET && !evidence->ordinary) {
 		judge_forbidden(evidence, &verdict);
+	} else if (layer == EG_LAYER_SOCKET && evidence->twin) {
+		judge_refused(evidence, &verdict);
 	} else if (layer >= 0) {
 		judge_dropped(evidence, layer, &verdict);
 	} else if (would >= 0) {

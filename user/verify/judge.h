@@ -38,8 +38,9 @@ struct eg_evidence {
 	__u32 seen;
 
 	bool ordinary; /* sent by an ordinary socket, by way of routes and the namespace's rules */
-	/* The same packet by a packet socket, where something inside kept the first from getting to
-	 * the guard; NULL: not tried. */
+	/* The same packet where something kept the first from becoming one, or from getting to the
+	 * guard: an ordinary socket's by a packet socket, a packet socket's past the qdisc by
+	 * AF_XDP; NULL: not tried. */
 	const struct eg_evidence *twin;
 };
 
@@ -52,8 +53,8 @@ struct eg_row_verdict {
 
 void eg_row_judge(const struct eg_evidence *evidence, struct eg_row_verdict *ret_verdict);
 
-/* Whether the same packet should be tried by a packet socket: it never became one, or neither the
- * guard nor the far end says anything about it. */
+/* Whether the same packet should be tried by another kind of socket: it never became one, or
+ * neither the guard nor the far end says anything about it. */
 bool eg_row_wants_twin(const struct eg_evidence *evidence);
 
 enum eg_verify_result {
