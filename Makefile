@@ -6,6 +6,7 @@ BUILD ?= build
 PREFIX ?= /usr/local
 UNIT_DIR ?= $(PREFIX)/lib/systemd/system
 HOOKS_DIR ?= $(PREFIX)/share/containers/oci/hooks.d
+CNI_DIR ?= $(PREFIX)/lib/cni
 VERSION := $(shell cat VERSION)
 JOBS ?= $(shell nproc 2>/dev/null || echo 1)
 
@@ -143,13 +144,14 @@ $(BUILD)/skel/%.skel.h: $(BUILD)/bpf/%.bpf.o
 
 # user/PART/*.c becomes libPART.a; user/*.c without main.c libcmd.a. libpolicy.a has the two pure
 # files of util/ in it and needs nothing else: its tests link nothing else.
-PARTS := policy verify doctor daemon oci kern net out util cmd static
+PARTS := policy verify doctor daemon oci cni kern net out util cmd static
 PURE_UTIL := user/util/text.c user/util/error.c
 SRC_policy := $(wildcard user/policy/*.c) $(wildcard $(PURE_UTIL))
 SRC_verify := $(wildcard user/verify/*.c)
 SRC_daemon := $(wildcard user/daemon/*.c)
 SRC_doctor := $(wildcard user/doctor/*.c)
 SRC_oci := $(wildcard user/oci/*.c)
+SRC_cni := $(wildcard user/cni/*.c)
 SRC_kern := $(wildcard user/kern/*.c)
 SRC_net := $(wildcard user/net/*.c)
 SRC_out := $(wildcard user/out/*.c)
@@ -192,7 +194,7 @@ $(foreach variant,obj san,$(SRC_kern:%.c=$(BUILD)/$(variant)/%.o)): EXTRA_CFLAGS
 
 # The order is the linker's: what is used comes after its user.
 part_libs = $(patsubst %,$(BUILD)/$(1)/lib%.a,$(2))
-linked_parts := cmd daemon oci kern net out verify doctor policy util
+linked_parts := cmd daemon oci kern net out verify doctor cni policy util
 ifeq ($(STATIC),1)
 $(BUILD)/egressguard: $(BUILD)/obj/libstatic.a
 endif
@@ -231,6 +233,7 @@ SKELETONS_kern := $(SKELETONS)
 UNIT_net := $(wildcard tests/unit/test_net*.c)
 UNIT_out := $(wildcard tests/unit/test_out*.c)
 UNIT_kern := $(wildcard tests/unit/test_kern*.c)
+UNIT_cni := $(wildcard tests/unit/test_cni*.c)
 
 # $(call test_program,SOURCE,PARTS,LIBS,SKELETONS,DIR)
 define test_program
@@ -259,10 +262,11 @@ endef
 $(foreach dir,$(TEST_DIRS),\
 	$(eval $(call stamp,$(BUILD)/san/tests/$(dir)/help.list,$$(HELP_$(dir)))) \
 	$(eval $(call test_dir,$(dir))) \
-	$(foreach source,$(filter-out $(UNIT_net) $(UNIT_out) $(UNIT_kern),$(wildcard tests/$(dir)/test_*.c)),\
+	$(foreach source,$(filter-out $(UNIT_net) $(UNIT_out) $(UNIT_kern) $(UNIT_cni),$(wildcard tests/$(dir)/test_*.c)),\
 	$(eval $(call test_program,$(source),$(PARTS_$(dir)),$$(LIBS_$(dir)),$(SKELETONS_$(dir)),$(dir)))))
 $(foreach source,$(UNIT_net),$(eval $(call test_program,$(source),net policy util,$$(NET_LIBS),,unit)))
 $(foreach source,$(UNIT_out),$(eval $(call test_program,$(source),out verify doctor policy util,$$(OUT_LIBS),,unit)))
+$(foreach source,$(UNIT_cni),$(eval $(call test_program,$(source),cni policy,$$(OUT_LIBS),,unit)))
 $(foreach source,$(UNIT_kern),$(eval \
 	$(call test_program,$(source),kern net policy util,$$(KERN_LIBS) $$(NET_LIBS),,unit)))
 
@@ -276,7 +280,10 @@ $(FUZZERS): $(BUILD)/tests/fuzz/%: $(BUILD)/fuzz/tests/fuzz/%.o \
 		$(FUZZ_HELP:%.c=$(BUILD)/fuzz/%.o) $(call part_libs,fuzz,policy)
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CLANG_PATH) $(CFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^
+	$(Q)$(CLANG_PATH) $(CFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ \
+		$(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(FUZZ_LIBS)
+$(BUILD)/tests/fuzz/fuzz_cni: $(call part_libs,fuzz,cni)
+$(BUILD)/tests/fuzz/fuzz_cni: FUZZ_LIBS = $(OUT_LIBS)
 
 # Small programs that the namespace tests run inside their namespaces, without sanitizers.
 TOOL_SRC := $(wildcard tests/e2e/*.c tests/faults/*.c)
@@ -393,7 +400,10 @@ install:
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/egressguard
 	$(Q)mkdir -p $(DESTDIR)$(UNIT_DIR)
 	$(Q)sed 's|@BINDIR@|$(PREFIX)/bin|' dist/egressguard.service >$(DESTDIR)$(UNIT_DIR)/egressguard.service
-	$(Q)install -D -m 644 dist/wireguard.conf $(DESTDIR)$(PREFIX)/share/doc/egressguard/wireguard.conf
+	$(Q)for file in wireguard.conf egressguard-cni.conflist; do install -D -m 644 dist/$$file \
+		$(DESTDIR)$(PREFIX)/share/doc/egressguard/$$file || exit; done
+	$(Q)mkdir -p $(DESTDIR)$(CNI_DIR)
+	$(Q)ln -sf $(PREFIX)/bin/egressguard $(DESTDIR)$(CNI_DIR)/egressguard-cni
 	$(Q)mkdir -p $(DESTDIR)$(HOOKS_DIR)
 	$(Q)sed 's|@BINDIR@|$(PREFIX)/bin|' dist/oci-hook.json >$(DESTDIR)$(HOOKS_DIR)/egressguard.json
 	$(Q)mkdir -p $(DESTDIR)/etc/egressguard/templates
@@ -404,6 +414,8 @@ uninstall:
 	$(call say,REMOVE,$(DESTDIR)$(PREFIX)/bin/egressguard)
 	$(Q)rm -f $(DESTDIR)$(PREFIX)/bin/egressguard $(DESTDIR)$(PREFIX)/bin/egressguard-runtime $(DESTDIR)$(UNIT_DIR)/egressguard.service \
 		$(DESTDIR)$(PREFIX)/share/doc/egressguard/wireguard.conf $(DESTDIR)$(HOOKS_DIR)/egressguard.json \
+		$(DESTDIR)$(PREFIX)/share/doc/egressguard/egressguard-cni.conflist \
+		$(DESTDIR)$(CNI_DIR)/egressguard-cni \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/egressguard
 	$(Q)for page in $(wildcard doc/*.[158]); do \
 		rm -f $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit; done
@@ -432,6 +444,7 @@ help:
 	@echo 'make deps        install what is missing to build; SETS="build demo test vmtest check" for'
 	@echo '                 more, YES=1 for no questions'
 	@echo 'make install     DESTDIR= PREFIX=$(PREFIX) UNIT_DIR=$(UNIT_DIR)'
+	@echo '                 CNI_DIR=$(CNI_DIR): where the link egressguard-cni goes'
 	@echo 'make uninstall   remove what install has put there (guards in force stay)'
 	@echo 'make clean       remove $(BUILD)'
 	@echo 'Variables: BUILD, CC, CFLAGS, CLANG, BPFTOOL, CURL=no, V=1 (show commands)'

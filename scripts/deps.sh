@@ -114,6 +114,14 @@ need_container_network() {
 	lack containernetworking-plugins
 }
 
+# A runtime's plugins that make interfaces, for the one of ours behind them.
+need_cni_plugins() {
+	for directory in /usr/lib /usr/libexec /opt; do
+		[ -x "$directory/cni/bridge" ] || [ -x "$directory/cni/bin/bridge" ] && return
+	done
+	lack containernetworking-plugins
+}
+
 set_test() {
 	set_bed
 	need_library cmocka libcmocka-dev
@@ -128,6 +136,7 @@ set_test() {
 	need_command podman podman
 	need_command crun crun
 	need_container_network
+	need_cni_plugins
 	need_command busybox busybox
 	need_command ethtool ethtool
 	need_command ps procps

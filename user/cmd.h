@@ -26,5 +26,6 @@ int cmd_wgconf(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_oci_hook(int argc, char **argv);
 int cmd_oci_runtime(int argc, char **argv);
+int cmd_cni(int argc, char **argv);
 
 #endif /* EG_CMD_H */

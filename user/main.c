@@ -21,6 +21,7 @@ const struct eg_command eg_commands[] = {
 	{"daemon", cmd_daemon, "keep the guards of a directory of policy files in force"},
 	{"oci-hook", cmd_oci_hook, "seal a container before it runs: for Podman, CRI-O"},
 	{"oci-runtime", cmd_oci_runtime, "an OCI runtime that seals each container: for Docker"},
+	{"cni", cmd_cni, "a CNI plugin that seals each pod: for Podman, containerd, Kubernetes"},
 	{"doctor", cmd_doctor, "find what is wrong with a live pattern, and say the fix"},
 	{"features", cmd_features, "show what this kernel can enforce"},
 	{},
@@ -61,7 +62,8 @@ static int unknown(const char *word)
 	return eg_log_error(NULL, result, &error);
 }
 
-/* For engines that take the path of a runtime and no arguments: a link of that name to us. */
+/* For engines that take the path of a runtime or a plugin and no arguments: a link of that name to
+ * us. */
 static bool is_called(const char *program, const char *name)
 {
 	const char *last = strrchr(program, '/');
@@ -73,6 +75,8 @@ int main(int argc, char **argv)
 {
 	if (argc > 0 && is_called(argv[0], "egressguard-runtime"))
 		return cmd_oci_runtime(argc, argv);
+	if (argc > 0 && is_called(argv[0], "egressguard-cni"))
+		return cmd_cni(argc, argv);
 	if (argc < 2) {
 		print_usage(stderr);
 		return EG_EXIT_USAGE;

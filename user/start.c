@@ -95,6 +95,21 @@ static int read_policy_at(struct start *start, const char *between, struct eg_er
 	return eg_policy_read_file(path, &start->policy, error);
 }
 
+/* One of our own: it is completed when it is put in force. */
+static int copy_policy(struct start *start, struct eg_error *error)
+{
+	EG_AUTO_POLICY struct eg_policy *policy = NULL;
+	EG_AUTO_FREE char *text = eg_policy_format(start->request->given, false);
+	int result = text ? eg_policy_new(&policy) : -ENOMEM;
+
+	if (result < 0)
+		return eg_error_set(error, EG_EXIT_FAILED, -result, "out of memory");
+	result = eg_policy_parse(policy, text, strlen(text), false, error);
+	if (result == 0)
+		start->policy = EG_TAKE(policy);
+	return result;
+}
+
 static int read_policy(struct start *start, struct eg_error *error)
 {
 	const struct eg_start_request *request = start->request;
@@ -370,7 +385,7 @@ static int attach(struct start *start, struct eg_error *error)
 		.pin_dir = start->request->pin_dir,
 		.accept_device_only = start->request->accept_device_only,
 		/* Never anything else of that name. */
-		.replace = start->same_guard,
+		.replace = start->same_guard && !start->request->of_namespace,
 		.unattended = true,
 		.starting = true,
 	};
@@ -404,6 +419,9 @@ static int look(struct start *start, bool *ret_done, struct eg_error *error)
 		return result;
 	if (!guard)
 		return make_room(start, error);
+	if (start->request->of_namespace)
+		snprintf(start->result->name, sizeof(start->result->name), "%s",
+			 eg_guard_meta(guard)->name);
 	start->same_guard = strcmp(eg_guard_meta(guard)->name, start->result->name) == 0 &&
 			    is_same_container(start, eg_guard_meta(guard));
 	*ret_done = !start->same_guard;
@@ -425,7 +443,8 @@ static int run(struct start *start, struct eg_error *error)
 	int result = check_netns(start->netns, error);
 
 	if (result == 0)
-		result = read_policy(start, error);
+		result = start->request->given ? copy_policy(start, error)
+					       : read_policy(start, error);
 	if (result == 0)
 		result = set_name(start, error);
 	if (result == 0)
@@ -452,4 +471,19 @@ int eg_start_seal(const struct eg_netns *netns, const struct eg_start_request *r
 	status = run(&start, error);
 	eg_policy_free(start.policy);
 	return status;
+}
+
+int eg_start_policy(const struct eg_start_request *request, struct eg_policy **ret_policy,
+		    struct eg_error *error)
+{
+	struct start start = {.request = request};
+	int result;
+
+	*error = (struct eg_error){};
+	result = read_policy(&start, error);
+	if (result < 0)
+		eg_policy_free(start.policy);
+	else
+		*ret_policy = start.policy;
+	return result;
 }

@@ -11,6 +11,7 @@
 
 #include "eg_abi.h"
 #include "net/netns.h"
+#include "policy/policy.h"
 #include "util/text.h"
 
 /* Below the directory of policy files: those that have no target, for any number of containers. */
@@ -22,6 +23,12 @@ struct eg_start_request {
 	/* NAME: the daemon's file CONFIG_DIR/NAME.conf, or else CONFIG_DIR/templates/NAME.conf. No
 	 * path: whoever may choose a policy may not choose any file of the machine. */
 	const char *policy;
+	/* What the file would say, where there is none: `policy` is NULL then, and `name` is not.
+	 */
+	const struct eg_policy *given;
+	/* A guard that is on the namespace is the one that is meant, whatever it is called and
+	 * whose ever it was; it gets the policy unless that allows more: -EEXIST. */
+	bool of_namespace;
 	/* The guard's. NULL: of the daemon's file NAME, so that the daemon finds it; of a template
 	 * NAME-ID, with the beginning of the container's id (NAME, where that is not known). */
 	const char *name;
@@ -57,5 +64,9 @@ void eg_start_result_free(struct eg_start_result *result);
  */
 int eg_start_seal(const struct eg_netns *netns, const struct eg_start_request *request,
 		  struct eg_start_result *result, struct eg_error *error);
+
+/* Reads the policy that request->policy names, alone. The caller's to free. */
+int eg_start_policy(const struct eg_start_request *request, struct eg_policy **ret_policy,
+		    struct eg_error *error);
 
 #endif /* EG_START_H */

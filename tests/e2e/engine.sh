@@ -271,7 +271,7 @@ podman_up() {
 		[network]
 		network_backend = "$backend"
 		network_config_dir = "$directory/networks"
-		cni_plugin_dirs = ["/usr/lib/cni", "/usr/libexec/cni", "/opt/cni/bin"]
+		cni_plugin_dirs = ["$BED/cni", "/usr/lib/cni", "/usr/libexec/cni", "/opt/cni/bin"]
 	CONF
 	cat >"$directory/storage.conf" <<-CONF
 		[storage]
