@@ -44,6 +44,31 @@ void eg_doctor_say(char to[EG_DOCTOR_WHY], const char *format, ...)
 /* Whether a handshake was made so lately that what is sent into the tunnel can be answered. */
 bool eg_doctor_has_session(const struct eg_doctor_facts *facts);
 
+/* How commands reach the namespace, and its files; after the configuration was looked for. */
+void eg_doctor_collect_words(const struct eg_doctor_request *request,
+			     const struct eg_target *target, struct eg_doctor_facts *facts);
+/* What starts again whatever is in a namespace that is cut off. */
+void eg_doctor_find_rejoin(const struct eg_target *target, struct eg_doctor_facts *facts);
+/* The command that makes a container anew, NULL where it is not known. The caller frees it. */
+char *eg_doctor_again(const struct eg_container *container);
+/* A process whose resolv.conf is that of the namespace: the container's, or one with files of its
+ * own, as `ip netns exec` gives it. 0: there is none. */
+pid_t eg_doctor_resolv_pid(const struct eg_target *target);
+
+__u64 eg_doctor_realtime_ns(void);
+/* Of CLOCK_MONOTONIC. */
+long eg_doctor_now_ms(void);
+
+/* WireGuard's state, after a handshake was provoked where the last is old. */
+void eg_doctor_collect_wireguard(const struct eg_doctor_request *request,
+				 const struct eg_netns *netns, struct eg_doctor_facts *facts);
+/* Sends one packet into the tunnel that goes no further than its server. 0 or -errno. */
+int eg_doctor_send_into(const struct eg_netns *netns, struct eg_doctor_facts *facts);
+/* What was sent into it since its state was read, and what came back, which may take until `until`
+ * (eg_doctor_now_ms()). */
+void eg_doctor_count_traffic(const struct eg_netns *netns, long until,
+			     struct eg_doctor_facts *facts);
+
 /* The steps. `target` is NULL in the first where the container does not run. */
 void eg_doctor_collect_containers(const struct eg_container *owner, const struct eg_target *target,
 				  struct eg_doctor_facts *facts);

@@ -3,16 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/if_link.h>
 #include <net/if.h>
-#include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "collect.h"
 #include "policy/address.h"
@@ -21,22 +17,11 @@
 #include "util/file.h"
 #include "util/text.h"
 
-#define NS_PER_S 1000000000ULL
-/* A session is renewed after two minutes, and WireGuard tries every five seconds. */
-#define HANDSHAKE_FRESH_S 150
-#define PROVOKE_MS        7000
-#define PROVOKE_STEP_MS   100
-#define ANSWER_MS         3000
-#define DISCARD_PORT      9
-#define OWNERS_MAX        4 /* a container in another's network, in another's ... */
-
-static __u64 realtime_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (__u64)now.tv_sec * NS_PER_S + (__u64)now.tv_nsec;
-}
+#define NS_PER_S  1000000000ULL
+#define ANSWER_MS 3000
+/* Whoever can read what he gets answers within ten seconds, if only by a keepalive. */
+#define KEEPALIVE_MS 12000
+#define OWNERS_MAX   4 /* a container in another's network, in another's ... */
 
 void eg_doctor_say(char to[EG_DOCTOR_WHY], const char *format, ...)
 {
@@ -45,13 +30,6 @@ void eg_doctor_say(char to[EG_DOCTOR_WHY], const char *format, ...)
 	va_start(arguments, format);
 	vsnprintf(to, EG_DOCTOR_WHY, format, arguments);
 	va_end(arguments);
-}
-
-static void nap(unsigned int ms)
-{
-	struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000L};
-
-	nanosleep(&time, NULL);
 }
 
 /* --- interfaces ------------------------------------------------------------------------------- */
@@ -92,122 +70,6 @@ static void find_underlay(struct eg_doctor_facts *facts)
 			continue;
 		snprintf(facts->underlay, sizeof(facts->underlay), "%s", link->name);
 		return;
-	}
-}
-
-/* --- WireGuard -------------------------------------------------------------------------------- */
-
-static int read_wireguard(const struct eg_netns *netns, struct eg_doctor_facts *facts)
-{
-	struct eg_wg_device device = {};
-	struct eg_error why = {};
-	int result = eg_wg_get(netns, facts->tunnel_link, &device, &why);
-
-	if (result < 0) {
-		eg_doctor_say(facts->wg_why, "%s", why.message);
-		return result;
-	}
-	eg_wg_device_free(&facts->wg);
-	facts->wg = device;
-	facts->have_wg = true;
-	return 0;
-}
-
-bool eg_doctor_has_session(const struct eg_doctor_facts *facts)
-{
-	__u64 now = realtime_ns() / NS_PER_S;
-
-	for (size_t i = 0; i < facts->wg.n_peers; i++) {
-		const struct eg_wg_peer *peer = &facts->wg.peers[i];
-
-		if (peer->last_handshake_s && now < peer->last_handshake_s + HANDSHAKE_FRESH_S &&
-		    (peer->default_route || facts->wg.n_peers == 1))
-			return true;
-	}
-	return false;
-}
-
-/* One empty datagram into the tunnel, to the port `discard` of an address that nobody has. It goes
- * no further than WireGuard's server, which, as routers do, may answer that its time is over. */
-static int send_into(void *argument)
-{
-	const char *tunnel = argument;
-	struct sockaddr_in to = {
-		.sin_family = AF_INET,
-		.sin_port = htons(DISCARD_PORT),
-		.sin_addr.s_addr = htonl(0xc6336401), /* 198.51.100.1 */
-	};
-	EG_AUTO_CLOSE int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	int hops = 1;
-
-	if (fd < 0 || setsockopt(fd, IPPROTO_IP, IP_TTL, &hops, sizeof(hops)) < 0 ||
-	    setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, tunnel, (socklen_t)strlen(tunnel)) < 0 ||
-	    sendto(fd, "", 0, MSG_DONTWAIT, (struct sockaddr *)&to, sizeof(to)) < 0)
-		return -errno;
-	return 0;
-}
-
-/* A tunnel that nobody uses makes no handshake, so its age alone says nothing. */
-static void provoke(const struct eg_netns *netns, struct eg_doctor_facts *facts)
-{
-	int result = eg_netns_run(netns, send_into, facts->tunnel);
-
-	if (result < 0) {
-		eg_doctor_say(facts->wg_why, "no packet could be sent into the tunnel: %s",
-			      strerror(-result));
-		return;
-	}
-	facts->provoked = true;
-	for (int waited = 0; waited < PROVOKE_MS; waited += PROVOKE_STEP_MS) {
-		if (eg_doctor_has_session(facts))
-			return;
-		nap(PROVOKE_STEP_MS);
-		if (read_wireguard(netns, facts) < 0)
-			return;
-	}
-}
-
-static void collect_wireguard(const struct eg_doctor_request *request, const struct eg_netns *netns,
-			      struct eg_doctor_facts *facts)
-{
-	if (!facts->tunnel_link || !(facts->tunnel_link->flags & IFF_UP) ||
-	    (facts->kind != EG_TUNNEL_KERNEL && facts->kind != EG_TUNNEL_USERSPACE) ||
-	    read_wireguard(netns, facts) < 0 || !facts->wg.n_peers || eg_doctor_has_session(facts))
-		return;
-	if (request->progress)
-		request->progress("a handshake");
-	provoke(netns, facts);
-}
-
-static void count_bytes(const struct eg_wg_device *wg, __u64 *ret_sent, __u64 *ret_received)
-{
-	*ret_sent = *ret_received = 0;
-	for (size_t i = 0; i < wg->n_peers; i++) {
-		*ret_sent += wg->peers[i].tx_bytes;
-		*ret_received += wg->peers[i].rx_bytes;
-	}
-}
-
-/* What was sent into it just now, and what came back, which may take a moment. */
-static void count_traffic(const struct eg_netns *netns, struct eg_doctor_facts *facts)
-{
-	__u64 sent, received;
-
-	count_bytes(&facts->wg, &sent, &received);
-	for (int waited = 0; facts->have_wg && waited <= ANSWER_MS; waited += PROVOKE_STEP_MS) {
-		EG_AUTO_WG_DEVICE struct eg_wg_device now = {};
-
-		if (eg_wg_get(netns, facts->tunnel_link, &now, NULL) < 0)
-			return;
-		count_bytes(&now, &facts->sent, &facts->received);
-		if (facts->sent < sent || facts->received < received)
-			return; /* it was made anew meanwhile */
-		facts->sent -= sent;
-		facts->received -= received;
-		facts->asked = true;
-		if (facts->received)
-			return;
-		nap(PROVOKE_STEP_MS);
 	}
 }
 
@@ -252,6 +114,7 @@ static int open_inside(pid_t pid, struct eg_doctor_facts *facts)
 			continue;
 		}
 		snprintf(facts->conf, sizeof(facts->conf), "%s", path);
+		facts->conf_path = strdup(path);
 		return fd;
 	}
 	return result;
@@ -287,6 +150,7 @@ int eg_doctor_collect_conf(const struct eg_doctor_request *request, const struct
 		eg_escape(facts->conf, sizeof(facts->conf), request->conf, strlen(request->conf));
 		fd = open(request->conf, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 		fd = fd < 0 ? -errno : fd;
+		facts->conf_path = fd < 0 ? NULL : strdup(request->conf);
 	} else if (target->kind == EG_TARGET_CONTAINER || target->kind == EG_TARGET_PID) {
 		fd = open_inside(target->pid, facts);
 	}
@@ -308,6 +172,8 @@ int eg_doctor_collect_conf(const struct eg_doctor_request *request, const struct
 		eg_doctor_say(facts->conf_why, "%s: %s", facts->conf, strerror(-result));
 		return result == -ENOMEM ? result : 0;
 	}
+	if (!facts->conf_path)
+		return -ENOMEM;
 	facts->conf_changed_realtime_ns =
 		(__u64)info.st_mtim.tv_sec * NS_PER_S + (__u64)info.st_mtim.tv_nsec;
 	return parse_conf(facts, len);
@@ -343,6 +209,7 @@ static int read_sysctls(void *argument)
 		.valid_mark_all = read_sysctl("ipv4", "all", "src_valid_mark"),
 		.valid_mark_underlay = read_sysctl("ipv4", reading->underlay, "src_valid_mark"),
 		.no_ipv6_all = read_sysctl("ipv6", "all", "disable_ipv6"),
+		.no_ipv6_default = read_sysctl("ipv6", "default", "disable_ipv6"),
 		.no_ipv6_tunnel = read_sysctl("ipv6", reading->tunnel, "disable_ipv6"),
 	};
 	return 0;
@@ -422,7 +289,7 @@ int eg_doctor_collect_routes(const struct eg_target *target, struct eg_doctor_fa
 	struct sysctl_reading reading = {facts->underlay, facts->tunnel, &facts->sysctls};
 	int result;
 
-	facts->sysctls = (struct eg_doctor_sysctls){-1, -1, -1, -1, -1, -1};
+	facts->sysctls = (struct eg_doctor_sysctls){-1, -1, -1, -1, -1, -1, -1};
 	(void)eg_netns_run(netns, read_sysctls, &reading);
 	result = eg_routes_get(netns, &facts->routes, &facts->n_routes);
 	if (result == 0)
@@ -468,6 +335,9 @@ static void take_guard(const struct eg_guard_view *guard, struct eg_doctor_facts
 	snprintf(facts->guard_state, sizeof(facts->guard_state), "%s",
 		 eg_guard_state_names[guard->state]);
 	eg_escape(facts->guard_why, sizeof(facts->guard_why), reason, strlen(reason));
+	eg_doctor_word(facts->words.guard, guard->name);
+	if (guard->target)
+		eg_doctor_word(facts->words.guard_target, guard->target);
 	facts->guard_endpoint_known =
 		facts->have_endpoint && guard->endpoints && guard->endpoints[0];
 	facts->guard_lets_endpoint = facts->guard_endpoint_known && has_endpoint(guard, facts);
@@ -514,6 +384,7 @@ static int collect_stopped(const char *text, struct eg_doctor_facts *facts)
 		if (eg_runtime_inspect(runtime, name, &container, NULL) < 0 || container.running)
 			continue;
 		facts->stopped = true;
+		facts->podman = runtime == EG_RUNTIME_PODMAN;
 		facts->owner = strdup(container.name);
 		if (asprintf(&facts->target, "%s%s", prefixes[runtime], container.name) < 0)
 			facts->target = NULL;
@@ -526,6 +397,112 @@ static int collect_stopped(const char *text, struct eg_doctor_facts *facts)
 	return -ENOENT;
 }
 
+/* What curl said of a port is of use where it is known where that leads to. */
+static int check_results(const struct eg_doctor_request *request, const struct eg_target *target,
+			 struct eg_error *error)
+{
+	const struct eg_container *container = &target->container;
+
+	for (size_t i = 0; i < request->n_ports; i++) {
+		const struct eg_doctor_port_option *result = &request->ports[i];
+		bool known = !result->has_result;
+
+		for (size_t k = 0; !known && k < request->n_ports; k++)
+			known = request->ports[k].port &&
+				request->ports[k].host_port == result->host_port;
+		for (size_t k = 0; !known && k < container->n_published; k++)
+			known = container->published[k].host_port == result->host_port;
+		if (!known)
+			return eg_error_set(
+				error, EG_EXIT_USAGE, EINVAL,
+				"--host-port %u=%d: no published port %u is known here; "
+				"say where it leads to: --port %u:PORT-INSIDE",
+				result->host_port, result->curl, result->host_port,
+				result->host_port);
+	}
+	return 0;
+}
+
+static bool is_cut_off(const struct eg_doctor_facts *facts)
+{
+	/* made by modules in each namespace, and down */
+	static const char *const fallbacks[] = {"tunl0",   "gre0",    "gretap0",  "erspan0", "sit0",
+						"ip6tnl0", "ip_vti0", "ip6_vti0", "ip6gre0"};
+
+	for (size_t i = 0; i < facts->n_links; i++) {
+		const struct eg_link *link = &facts->links[i];
+		bool fallback = link->loopback;
+
+		for (size_t k = 0; k < sizeof(fallbacks) / sizeof(fallbacks[0]); k++)
+			fallback |= strcmp(link->name, fallbacks[k]) == 0;
+		if (!fallback)
+			return false;
+	}
+	return true;
+}
+
+/* wg-quick gives it its addresses once: the oldest of them tells when. */
+static void find_tunnel_age(struct eg_doctor_facts *facts)
+{
+	__u32 now_cs = (__u32)(eg_doctor_now_ms() / 10), age_cs = 0;
+	bool known = false;
+
+	for (size_t i = 0; facts->tunnel_link && i < facts->n_addrs; i++) {
+		const struct eg_link_addr *addr = &facts->addrs[i];
+
+		if (addr->ifindex != facts->tunnel_link->ifindex || !addr->made_known)
+			continue;
+		known = true;
+		if (now_cs - addr->made_cs > age_cs)
+			age_cs = now_cs - addr->made_cs;
+	}
+	if (known)
+		facts->tunnel_made_realtime_ns =
+			eg_doctor_realtime_ns() - (__u64)age_cs * 10000000U;
+}
+
+static int collect_interfaces(const struct eg_doctor_request *request,
+			      const struct eg_target *target, struct eg_doctor_facts *facts)
+{
+	int result = eg_links_get(&target->netns, &facts->links, &facts->n_links);
+
+	if (result == 0)
+		result = eg_addrs_get(&target->netns, &facts->addrs, &facts->n_addrs);
+	if (result < 0)
+		return result;
+	find_tunnel(request->tunnel, &target->netns, facts);
+	find_underlay(facts);
+	find_tunnel_age(facts);
+	facts->cut_off = is_cut_off(facts);
+	return 0;
+}
+
+/* What is sent into the tunnel, asked of the resolver, and tried at ports; and what comes back. */
+static int collect_traffic(const struct eg_doctor_request *request, const struct eg_target *target,
+			   struct eg_doctor_facts *facts)
+{
+	long start = eg_doctor_now_ms();
+	int result;
+
+	tell(request, "dns");
+	if (facts->have_wg)
+		facts->send_result = eg_doctor_send_into(&target->netns, facts);
+	result = eg_doctor_collect_dns(target, facts);
+	if (result == 0)
+		eg_doctor_count_traffic(&target->netns, eg_doctor_now_ms() + ANSWER_MS, facts);
+	if (result == 0) {
+		tell(request, "published ports");
+		result = eg_doctor_collect_ports(request, target, facts);
+	}
+	/* silence is silence after a while only */
+	if (result == 0 && facts->asked && facts->sent && !facts->received &&
+	    eg_doctor_has_session(facts)) {
+		tell(request, "what comes back through the tunnel");
+		eg_doctor_count_traffic(&target->netns, start + KEEPALIVE_MS, facts);
+	}
+	return result;
+}
+
 static int collect_running(const struct eg_doctor_request *request, const struct eg_target *target,
 			   struct eg_doctor_facts *facts)
 {
@@ -536,22 +513,28 @@ static int collect_running(const struct eg_doctor_request *request, const struct
 	facts->owner = is_container ? strdup(target->container.name) : NULL;
 	if (!facts->target || (is_container && !facts->owner))
 		return -ENOMEM;
+	if (facts->owner_gone)
+		facts->owner_again = eg_doctor_again(&target->container);
+	facts->podman = is_container && target->container.runtime == EG_RUNTIME_PODMAN;
+	facts->no_network = is_container && target->container.network_mode &&
+			    strcmp(target->container.network_mode, "none") == 0;
 	facts->started_realtime_ns = target->started_realtime_ns;
 	tell(request, "containers");
 	eg_doctor_collect_containers(is_container ? &target->container : NULL, target, facts);
 	tell(request, "interfaces");
-	result = eg_links_get(&target->netns, &facts->links, &facts->n_links);
-	if (result == 0)
-		result = eg_addrs_get(&target->netns, &facts->addrs, &facts->n_addrs);
+	result = collect_interfaces(request, target, facts);
 	if (result < 0)
 		return result;
-	find_tunnel(request->tunnel, &target->netns, facts);
-	find_underlay(facts);
+	if (facts->cut_off) {
+		eg_doctor_find_rejoin(target, facts);
+		return 0;
+	}
 	tell(request, "wg0.conf");
 	result = eg_doctor_collect_conf(request, target, facts);
 	if (result < 0)
 		return result;
-	collect_wireguard(request, &target->netns, facts);
+	eg_doctor_collect_words(request, target, facts);
+	eg_doctor_collect_wireguard(request, &target->netns, facts);
 	tell(request, "routes");
 	result = eg_doctor_collect_routes(target, facts);
 	if (result == 0) {
@@ -562,17 +545,8 @@ static int collect_running(const struct eg_doctor_request *request, const struct
 		return result;
 	tell(request, "the guard");
 	eg_doctor_collect_guard(request, target, facts);
-	tell(request, "dns");
-	if (facts->have_wg)
-		(void)eg_netns_run(&target->netns, send_into, facts->tunnel);
-	result = eg_doctor_collect_dns(target, facts);
-	if (result == 0)
-		count_traffic(&target->netns, facts);
-	if (result == 0) {
-		tell(request, "published ports");
-		result = eg_doctor_collect_ports(request, target, facts);
-	}
-	facts->now_realtime_ns = realtime_ns();
+	result = collect_traffic(request, target, facts);
+	facts->now_realtime_ns = eg_doctor_realtime_ns();
 	return result;
 }
 
@@ -623,6 +597,9 @@ int eg_doctor_collect(const struct eg_doctor_request *request, struct eg_doctor_
 		return result;
 	} else {
 		facts->owner_gone = stranded;
+		result = check_results(request, &target, error);
+		if (result < 0)
+			return result;
 		result = collect_running(request, &target, facts);
 	}
 	if (result < 0)

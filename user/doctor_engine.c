@@ -28,6 +28,7 @@ static int add(struct eg_doctor_facts *facts, const struct eg_container *contain
 {
 	struct eg_doctor_container one = {
 		.name = strdup(container->name),
+		.again = owner_gone ? eg_doctor_again(container) : NULL,
 		.stranded = stranded,
 		.owner_gone = owner_gone,
 	};
@@ -35,6 +36,7 @@ static int add(struct eg_doctor_facts *facts, const struct eg_container *contain
 	if (one.name && EG_ARRAY_ADD(facts->containers, facts->n_containers, one) == 0)
 		return 0;
 	free(one.name);
+	free(one.again);
 	return -ENOMEM;
 }
 

@@ -25,6 +25,7 @@
 #define DNS_MS          1500
 #define DNS_TRIES       2
 #define DNS_MAX         4
+#define DNS_SERVFAIL    2
 #define PORTS_MAX       32
 #define RESOLV_CONF_MAX (64U << 10)
 
@@ -72,6 +73,7 @@ static bool wait_for(int fd, short events, int ms)
 struct dns_question {
 	struct place to;
 	bool answered;
+	bool failed; /* it says that it could not find out */
 };
 
 /* A name that nobody has (RFC 2606), so that no cache answers. */
@@ -110,6 +112,7 @@ static int ask_dns(void *argument)
 			continue;
 		question->answered = recv(fd, answer, sizeof(answer), MSG_DONTWAIT) >= 12 &&
 				     memcmp(answer, query, 2) == 0;
+		question->failed = question->answered && (answer[3] & 0xf) == DNS_SERVFAIL;
 	}
 	return 0;
 }
@@ -151,32 +154,54 @@ static bool tunnel_is_dead(const struct eg_doctor_facts *facts)
 	return facts->provoked && !eg_doctor_has_session(facts);
 }
 
+/* What was asked and not answered is silent, and so is what could not be asked. */
+static void ask_server(const struct eg_target *target, const struct place *to,
+		       struct eg_doctor_dns *dns)
+{
+	struct dns_question question = {.to = *to};
+	int result = eg_netns_run(&target->netns, ask_dns, &question);
+
+	dns->errnum = result < 0 ? -result : 0;
+	dns->asked = question.failed     ? EG_DOCTOR_DNS_FAILED
+		     : question.answered ? EG_DOCTOR_DNS_ANSWERED
+					 : EG_DOCTOR_DNS_SILENT;
+}
+
 static int add_server(const char *text, const struct eg_target *target,
 		      struct eg_doctor_facts *facts)
 {
 	struct eg_doctor_dns dns = {};
 	struct eg_route route;
+	struct place to;
 	union eg_addr addr;
 	__u8 family;
 
 	eg_escape(dns.server, sizeof(dns.server), text, strlen(text));
 	if (eg_addr_parse(text, &family, &addr, NULL) < 0)
 		return EG_ARRAY_ADD(facts->dns, facts->n_dns, dns);
+	dns.address =
+		(struct eg_prefix){.addr = addr, .family = family, .len = eg_family_bits(family)};
 	dns.docker = strcmp(text, EG_DOCKER_RESOLVER) == 0;
 	dns.loopback = family == EG_FAMILY_IPV4 && addr.bytes[0] == 127;
+	to = place_of(family, &addr, 53);
 	if (dns.docker) {
 		ask_docker(target, facts, &dns);
+		if (!tunnel_is_dead(facts))
+			ask_server(target, &to, &dns);
+		return EG_ARRAY_ADD(facts->dns, facts->n_dns, dns);
+	}
+	dns.known = true;
+	dns.result = eg_route_lookup(&target->netns, family, &addr, 0, &route);
+	if (dns.result < 0) {
+		dns.asked = EG_DOCTOR_DNS_SILENT;
+		dns.errnum = -dns.result;
 	} else {
-		struct dns_question question = {.to = place_of(family, &addr, 53)};
-
-		dns.known = true;
-		dns.result = eg_route_lookup(&target->netns, family, &addr, 0, &route);
-		if (dns.result == 0)
-			dns.ifindex = route.ifindex;
-		if (dns.result == 0 && !tunnel_is_dead(facts) &&
-		    eg_netns_run(&target->netns, ask_dns, &question) == 0)
-			dns.asked =
-				question.answered ? EG_DOCTOR_DNS_ANSWERED : EG_DOCTOR_DNS_SILENT;
+		dns.ifindex = route.ifindex;
+		if (!tunnel_is_dead(facts))
+			ask_server(target, &to, &dns);
+		/* who answers at all is there */
+		if (dns.asked == EG_DOCTOR_DNS_FAILED)
+			dns.asked = EG_DOCTOR_DNS_ANSWERED;
 	}
 	return EG_ARRAY_ADD(facts->dns, facts->n_dns, dns);
 }
@@ -196,21 +221,40 @@ static int read_servers(char *text, const struct eg_target *target, struct eg_do
 	return result;
 }
 
+/* What `ip netns exec` gives to what it starts in a namespace of a name. */
+static int read_named(const struct eg_target *target, char **ret_text, size_t *ret_len,
+		      struct eg_doctor_facts *facts)
+{
+	static const char kind[] = "netns:";
+	char path[EG_TARGET_MAX + 32];
+
+	if (target->kind != EG_TARGET_NETNS)
+		return -ENOENT;
+	snprintf(path, sizeof(path), "/etc/netns/%s/resolv.conf", target->text + strlen(kind));
+	eg_escape(facts->resolv_conf, sizeof(facts->resolv_conf), path, strlen(path));
+	return eg_file_read(AT_FDCWD, path, RESOLV_CONF_MAX, ret_text, ret_len);
+}
+
 int eg_doctor_collect_dns(const struct eg_target *target, struct eg_doctor_facts *facts)
 {
 	EG_AUTO_CLOSE int root = -1;
 	EG_AUTO_FREE char *text = NULL;
-	pid_t pid = target->pid;
+	pid_t pid = eg_doctor_resolv_pid(target);
 	char path[32];
-	size_t len, n = 0;
+	size_t len;
 	int result;
 
-	if (!pid)
-		(void)eg_netns_pids(&target->netns, &pid, 1, &n);
 	if (!pid) {
-		eg_doctor_say(facts->dns_why,
-			      "no process is in the namespace whose resolv.conf could be read");
-		return 0;
+		result = read_named(target, &text, &len, facts);
+		if (result == 0)
+			return read_servers(text, target, facts);
+		facts->resolv_conf[0] = '\0';
+		eg_doctor_say(
+			facts->dns_why,
+			"no process in the namespace has a resolv.conf of its own%s, and this "
+			"machine's own says nothing of it",
+			target->kind == EG_TARGET_NETNS ? ", and there is none in /etc/netns" : "");
+		return result == -ENOMEM ? result : 0;
 	}
 	snprintf(path, sizeof(path), "/proc/%d/root", (int)pid);
 	root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);

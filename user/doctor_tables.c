@@ -254,7 +254,7 @@ static int read_backend(const struct eg_netns *netns, enum eg_doctor_backend bac
 		*tables = unread;
 		return 0;
 	}
-	result = eg_doctor_tables_read(text4, text6, facts->tunnel, tables);
+	result = eg_doctor_tables_read(text4, text6, tables);
 	if (result == -ENOMEM || result == 0)
 		return result;
 	eg_doctor_say(tables->why, "what is there cannot be read: %s", strerror(-result));

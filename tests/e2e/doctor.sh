@@ -49,6 +49,54 @@ healthy() {
 	check_equal "$1: nothing is wrong" "$said" '0 '
 }
 
+# paste_fix: the commands of the first finding's first way, as they stand, into a shell.
+paste_fix() {
+	jq -r '.findings[0].remedies[0].commands[]' "$BED/doctor.json" >"$BED/pasted"
+	[ -s "$BED/pasted" ] && in_ns host bash -e "$BED/pasted"
+}
+
+# show_found: what was found last, and what was pasted.
+show_found() {
+	jq -r '.findings[] | "  | \(.id): \(.what); \(.evidence); \(.fix)"' "$BED/doctor.json"
+	sed 's/^/  | pasted: /' "$BED/pasted"
+}
+
+# mends NAME: what was found first last is no more once its fix was pasted.
+mends() {
+	local id
+	id=$(jq -r '.findings[0].id' "$BED/doctor.json")
+	if paste_fix >"$BED/paste.log" 2>&1 && { found >/dev/null && ! has "$id"; }; then
+		pass "$1: the fix of $id mends it"
+	else
+		fail "$1: the fix of $id mends it"
+		sed 's/^/  | /' "$BED/paste.log"
+		show_found
+	fi
+}
+
+# heals NAME ID [OPTION...]: ID is found first, and whoever pastes what doctor says first, as often as it
+# says something, has nothing wrong in the end, or a note alone.
+heals() {
+	local name=$1 id=$2 said ids='' round
+	shift 2
+	for round in 1 2 3 4 5; do
+		said=$(found "$@")
+		case "$round $said " in
+		"1 1 $id "*) ;;
+		"1 "*) break ;;
+		*' 0 '*)
+			pass "$name: $id is found first, and what it says heals it"
+			return
+			;;
+		esac
+		ids+=" ${said#* }"
+		paste_fix >"$BED/paste.log" 2>&1 || break
+	done
+	fail "$name: $id is found first, and what it says heals it" "$ids; $said"
+	sed 's/^/  | /' "$BED/paste.log"
+	show_found
+}
+
 # has ID: among what was found last.
 has() {
 	jq -e --arg id "$1" '.findings | any(.id == $id)' "$BED/doctor.json" >/dev/null
@@ -62,6 +110,7 @@ again() {
 	quick down && quick up && wait_until 10 carries
 }
 
+ln -s "$EG" "$BED/bin/egressguard"
 bed_up
 tunnel_server_up
 ip -n wireguard route del 192.168.1.0/24 # the rendered routes are to do that

@@ -37,7 +37,8 @@ start_in vpn dns "$BED_SOURCE/tests/e2e/services.py" "$BED/dns.ready" dns 10.2.0
 docker_up
 docker_wireguard wireguard --publish 127.0.0.1:8080:8081 --sysctl net.ipv4.conf.all.src_valid_mark=1
 engine_check Docker wireguard
-docker_run qbittorrent --network container:wireguard -- \
+docker_run qbittorrent --network container:wireguard --label com.docker.compose.project=vpn \
+	--label com.docker.compose.service=torrents --label 'com.docker.compose.project.config_files=/srv/my vpn/compose.yaml' -- \
 	/bin/busybox httpd -f -p 8081 -h /etc
 wait_for_tunnel docker
 
@@ -104,9 +105,9 @@ wait_for_tunnel docker
 make_routes
 check 'attach once more' attach wireguard --wg-conf "$BED/wg0.conf"
 says 'the owner was restarted' '1 stranded no-service' --netns wireguard
-check_equal 'who is stranded' "$(first .fix)" 'docker restart qbittorrent'
-docker restart -t 1 qbittorrent >/dev/null
-check 'the fix: it serves again' wait_until 10 serves
+check_equal 'who is stranded' "$(first .remedies[0].commands[0])" 'docker restart qbittorrent'
+check 'the fix works when it is pasted' bash -c "$(first '.remedies[0].commands[]')"
+check 'and it serves again' wait_until 10 serves
 says 'and nothing is wrong' '0 ' --netns wireguard
 
 docker stop -t 1 wireguard >/dev/null
@@ -117,5 +118,6 @@ wait_for_tunnel docker
 make_routes
 check 'attach to the new one' attach wireguard --wg-conf "$BED/wg0.conf"
 says 'the owner was made anew' '1 stranded no-service' --netns wireguard
-check 'its fix is to make the other anew' grep -q 'force-recreate qbittorrent' <<<"$(first .fix)"
+check_equal 'its fix is to make the other anew' "$(first '.remedies[0].commands[]')" \
+	"docker compose -f '/srv/my vpn/compose.yaml' -p vpn up -d --no-deps --force-recreate torrents"
 says 'asked about the stranded one itself' '1 stranded' --netns qbittorrent

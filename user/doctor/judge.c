@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "doctor/judge_internal.h"
+#include "doctor/remedy.h"
 #include "policy/address.h"
 #include "policy/array.h"
 
@@ -38,8 +38,10 @@ const char *const eg_doctor_answer_names[6] = {
 
 void eg_doctor_facts_free(struct eg_doctor_facts *facts)
 {
-	for (size_t i = 0; i < facts->n_containers; i++)
+	for (size_t i = 0; i < facts->n_containers; i++) {
 		free(facts->containers[i].name);
+		free(facts->containers[i].again);
+	}
 	for (int i = 0; i < EG_DOCTOR_BACKENDS; i++)
 		eg_doctor_tables_free(&facts->tables[i]);
 	eg_wgreport_free(facts->conf_report);
@@ -49,6 +51,7 @@ void eg_doctor_facts_free(struct eg_doctor_facts *facts)
 		explicit_bzero(facts->conf_text, strlen(facts->conf_text)); /* keys */
 	free(facts->wg.peers);
 	free(facts->conf_text);
+	free(facts->conf_path);
 	free(facts->containers);
 	free(facts->links);
 	free(facts->addrs);
@@ -59,6 +62,7 @@ void eg_doctor_facts_free(struct eg_doctor_facts *facts)
 	free(facts->ports);
 	free(facts->target);
 	free(facts->owner);
+	free(facts->owner_again);
 	*facts = (struct eg_doctor_facts){};
 }
 
@@ -73,15 +77,28 @@ const char *eg_doctor_link_name(const struct eg_doctor_facts *facts, __u32 ifind
 
 /* --- the report ------------------------------------------------------------------------------- */
 
+static void free_finding(struct eg_doctor_finding *finding)
+{
+	for (size_t i = 0; i < finding->n_remedies; i++) {
+		struct eg_doctor_remedy *remedy = &finding->remedies[i];
+
+		for (size_t k = 0; k < remedy->n_commands; k++)
+			free(remedy->commands[k]);
+		free(remedy->commands);
+		free(remedy->what);
+	}
+	free(finding->remedies);
+	free(finding->what);
+	free(finding->evidence);
+	free(finding->fix);
+}
+
 void eg_doctor_report_free(struct eg_doctor_report *report)
 {
 	if (!report)
 		return;
-	for (size_t i = 0; i < report->n_findings; i++) {
-		free(report->findings[i].what);
-		free(report->findings[i].evidence);
-		free(report->findings[i].fix);
-	}
+	for (size_t i = 0; i < report->n_findings; i++)
+		free_finding(&report->findings[i]);
 	for (size_t i = 0; i < report->n_checks; i++)
 		free(report->checks[i].detail);
 	free(report->findings);
@@ -95,7 +112,7 @@ bool eg_doctor_is_healthy(const struct eg_doctor_report *report)
 	return !report->counts[EG_WGSEVERITY_ERROR] && !report->counts[EG_WGSEVERITY_WARNING];
 }
 
-static char *format_text(struct eg_doctor_judging *judging, const char *format, va_list arguments)
+char *eg_doctor_format(struct eg_doctor_judging *judging, const char *format, va_list arguments)
 {
 	char *text = NULL;
 
@@ -110,11 +127,12 @@ void eg_doctor_find(struct eg_doctor_judging *judging, enum eg_doctor_id id, con
 		    ...)
 {
 	struct eg_doctor_report *report = judging->report;
-	struct eg_doctor_finding finding = {.id = id, .severity = eg_doctor_infos[id].severity};
+	struct eg_doctor_finding finding = {
+		.id = id, .severity = eg_doctor_infos[id].severity, .rank = 2U * id + 1};
 	va_list arguments;
 
 	va_start(arguments, format);
-	finding.what = format_text(judging, format, arguments);
+	finding.what = eg_doctor_format(judging, format, arguments);
 	va_end(arguments);
 	if (EG_ARRAY_ADD(report->findings, report->n_findings, finding) < 0) {
 		free(finding.what);
@@ -123,36 +141,18 @@ void eg_doctor_find(struct eg_doctor_judging *judging, enum eg_doctor_id id, con
 	judging->wrong = true;
 }
 
-static void set_text(struct eg_doctor_judging *judging, bool evidence, const char *format,
-		     va_list arguments)
+void eg_doctor_evidence(struct eg_doctor_judging *judging, const char *format, ...)
 {
 	struct eg_doctor_report *report = judging->report;
 	struct eg_doctor_finding *finding;
-	char **text;
+	va_list arguments;
 
 	if (judging->failed)
 		return;
 	finding = &report->findings[report->n_findings - 1];
-	text = evidence ? &finding->evidence : &finding->fix;
-	free(*text);
-	*text = format_text(judging, format, arguments);
-}
-
-void eg_doctor_evidence(struct eg_doctor_judging *judging, const char *format, ...)
-{
-	va_list arguments;
-
+	free(finding->evidence);
 	va_start(arguments, format);
-	set_text(judging, true, format, arguments);
-	va_end(arguments);
-}
-
-void eg_doctor_fix(struct eg_doctor_judging *judging, const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	set_text(judging, false, format, arguments);
+	finding->evidence = eg_doctor_format(judging, format, arguments);
 	va_end(arguments);
 }
 
@@ -181,6 +181,20 @@ bool eg_doctor_tunnel_is_wrong(const struct eg_doctor_judging *judging)
 		const struct eg_doctor_finding *finding = &judging->report->findings[i];
 
 		if (finding->id <= EG_DOCTOR_FOUND_LAN_BLOCKED &&
+		    finding->severity == EG_WGSEVERITY_ERROR)
+			return true;
+	}
+	return false;
+}
+
+bool eg_doctor_is_silenced(const struct eg_doctor_judging *judging)
+{
+	for (size_t i = 0; i < judging->report->n_findings; i++) {
+		const struct eg_doctor_finding *finding = &judging->report->findings[i];
+
+		if (finding->id <= EG_DOCTOR_FOUND_NOT_IN_TUNNEL &&
+		    finding->id != EG_DOCTOR_FOUND_LAN_ROUTE_MISSING &&
+		    finding->id != EG_DOCTOR_FOUND_OTHER_CONF &&
 		    finding->severity == EG_WGSEVERITY_ERROR)
 			return true;
 	}
@@ -222,7 +236,7 @@ void eg_doctor_end(struct eg_doctor_judging *judging, const char *format, ...)
 		judging->failed |= !check.detail;
 	} else {
 		va_start(arguments, format);
-		check.detail = format_text(judging, format, arguments);
+		check.detail = eg_doctor_format(judging, format, arguments);
 		va_end(arguments);
 	}
 	if (EG_ARRAY_ADD(report->checks, report->n_checks, check) < 0) {
@@ -238,41 +252,7 @@ const char *eg_doctor_family(__u8 family)
 	return family == EG_FAMILY_IPV6 ? "IPv6" : "IPv4";
 }
 
-char *eg_doctor_restart(const struct eg_doctor_judging *judging, char to[EG_DOCTOR_RESTART_LEN])
-{
-	const struct eg_doctor_facts *facts = judging->facts;
-	EG_AUTO_TEXT struct eg_text text = {};
-	const char *engine =
-		facts->target && strncmp(facts->target, "podman:", 7) == 0 ? "podman" : "docker";
-	char safe[256];
-	bool any = false;
-
-	if (!facts->owner) {
-		snprintf(to, EG_DOCTOR_RESTART_LEN,
-			 "restart the WireGuard container, then the containers that share its "
-			 "namespace; without containers, inside the namespace: wg-quick down %s; "
-			 "wg-quick up %s",
-			 facts->tunnel, facts->tunnel);
-		return to;
-	}
-	eg_text_printf(&text,
-		       "restart the WireGuard container, then the containers that share its "
-		       "namespace: %s restart %s",
-		       engine, eg_escape(safe, sizeof(safe), facts->owner, strlen(facts->owner)));
-	for (size_t i = 0; i < facts->n_containers; i++) {
-		const char *name = facts->containers[i].name;
-
-		if (facts->containers[i].owner_gone)
-			continue;
-		eg_text_printf(&text, "%s %s", any ? "" : " && docker restart",
-			       eg_escape(safe, sizeof(safe), name, strlen(name)));
-		any = true;
-	}
-	snprintf(to, EG_DOCTOR_RESTART_LEN, "%s", text.data ? text.data : "");
-	return to;
-}
-
-static bool has_address(const struct eg_doctor_facts *facts, __u8 family)
+bool eg_doctor_has_address(const struct eg_doctor_facts *facts, __u8 family)
 {
 	for (size_t i = 0; i < facts->n_addrs; i++) {
 		const struct eg_link_addr *addr = &facts->addrs[i];
@@ -291,7 +271,7 @@ bool eg_doctor_wants(const struct eg_doctor_facts *facts, __u8 family)
 		return family == EG_FAMILY_IPV6 ? facts->model->default6 : facts->model->default4;
 	for (size_t i = 0; facts->have_wg && i < facts->wg.n_peers; i++) {
 		if (facts->wg.peers[i].default_route)
-			return has_address(facts, family);
+			return eg_doctor_has_address(facts, family);
 	}
 	return false;
 }
@@ -318,16 +298,39 @@ struct eg_prefix eg_doctor_inside(const struct eg_prefix *prefix)
 	return address;
 }
 
-enum eg_doctor_fate eg_doctor_underlay_fate(const struct eg_doctor_facts *facts,
-					    const struct eg_prefix *dst, __u32 mark)
+struct eg_prefix eg_doctor_public(__u8 family)
 {
-	struct eg_doctor_packet packet = {
-		.dst = *dst,
-		.out = facts->underlay[0] ? facts->underlay : NULL,
-		.mark = mark,
-	};
+	struct eg_prefix address = {.family = family, .len = eg_family_bits(family)};
 
-	return eg_doctor_fate(facts->tables, &packet);
+	if (family == EG_FAMILY_IPV4)
+		memcpy(address.addr.bytes, (const __u8[]){1, 1, 1, 1}, 4);
+	else
+		memcpy(address.addr.bytes,
+		       (const __u8[]){0x26, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}, 16);
+	return address;
+}
+
+bool eg_doctor_gateway(const struct eg_doctor_facts *facts, __u8 family, union eg_addr *ret_gateway)
+{
+	for (size_t i = 0; i < facts->n_routes; i++) {
+		const struct eg_route *route = &facts->routes[i];
+
+		if (!route->has_gateway || route->prefix.family != family ||
+		    strcmp(eg_doctor_link_name(facts, route->ifindex), facts->underlay) != 0)
+			continue;
+		*ret_gateway = route->gateway;
+		return true;
+	}
+	return false;
+}
+
+struct eg_doctor_packet eg_doctor_past_tunnel(const struct eg_doctor_facts *facts,
+					      const struct eg_prefix *far)
+{
+	return (struct eg_doctor_packet){
+		.far = *far,
+		.device = facts->underlay[0] ? facts->underlay : NULL,
+	};
 }
 
 /* --- all of it -------------------------------------------------------------------------------- */
@@ -337,16 +340,42 @@ static bool comes_before(const struct eg_doctor_finding *a, const struct eg_doct
 	bool a_note = a->severity == EG_WGSEVERITY_NOTE, b_note = b->severity == EG_WGSEVERITY_NOTE;
 
 	/* a note explains nothing that is wrong */
-	return a_note != b_note ? b_note : a->id < b->id;
+	return a_note != b_note ? b_note : a->rank < b->rank;
 }
 
-/* What was found first of one kind stays first. */
-static void sort_findings(struct eg_doctor_report *report)
+static void put_before(struct eg_doctor_report *report, enum eg_doctor_id id,
+		       enum eg_doctor_id before)
 {
+	for (size_t i = 0; i < report->n_findings; i++) {
+		struct eg_doctor_finding *finding = &report->findings[i];
+
+		if (finding->id == id && finding->rank > 2U * before)
+			finding->rank = 2U * before;
+	}
+}
+
+/* What is only suspicious by itself comes late, and before what it explains. */
+static void put_in_order(struct eg_doctor_judging *judging)
+{
+	/* what a file that was not read yet may explain, besides another server */
+	static const enum eg_doctor_id by_file[] = {
+		EG_DOCTOR_FOUND_ADDRESS_MISSING, EG_DOCTOR_FOUND_LAN_ROUTE_MISSING,
+		EG_DOCTOR_FOUND_KILL_SWITCH_MISSING, EG_DOCTOR_FOUND_IPV6_MISSING};
+	struct eg_doctor_report *report = judging->report;
+
+	for (size_t i = 0; i < sizeof(by_file) / sizeof(by_file[0]); i++) {
+		if (eg_doctor_has(judging, by_file[i]))
+			put_before(report, EG_DOCTOR_FOUND_STALE_CONF, by_file[i]);
+	}
+	if (judging->other_server)
+		put_before(report, EG_DOCTOR_FOUND_STALE_CONF, EG_DOCTOR_FOUND_NO_HANDSHAKE);
+	if (judging->one_backend)
+		put_before(report, EG_DOCTOR_FOUND_BOTH_BACKENDS, EG_DOCTOR_FOUND_TUNNEL_BLOCKED);
 	for (size_t i = 1; i < report->n_findings; i++) {
 		struct eg_doctor_finding finding = report->findings[i];
 		size_t at = i;
 
+		/* what was found first of one kind stays first */
 		for (; at && comes_before(&finding, &report->findings[at - 1]); at--)
 			report->findings[at] = report->findings[at - 1];
 		report->findings[at] = finding;
@@ -364,7 +393,7 @@ int eg_doctor_judge(const struct eg_doctor_facts *facts, struct eg_doctor_report
 	judging.failed = !report->target;
 	eg_doctor_judge_containers(&judging);
 	/* a dead namespace has nothing else to tell */
-	if (!facts->stopped && !facts->owner_gone) {
+	if (!facts->stopped && !facts->owner_gone && !facts->cut_off) {
 		eg_doctor_judge_tunnel(&judging);
 		eg_doctor_judge_conf(&judging);
 		eg_doctor_judge_routes(&judging);
@@ -372,11 +401,16 @@ int eg_doctor_judge(const struct eg_doctor_facts *facts, struct eg_doctor_report
 		eg_doctor_judge_dns(&judging);
 		eg_doctor_judge_ports(&judging);
 	}
+	put_in_order(&judging);
+	for (size_t i = 0; i < report->n_findings; i++) {
+		struct eg_doctor_finding *finding = &report->findings[i];
+
+		report->counts[finding->severity]++;
+		finding->fix = eg_doctor_fix_text(finding);
+		judging.failed |= !finding->fix;
+	}
 	if (judging.failed)
 		return -ENOMEM;
-	sort_findings(report);
-	for (size_t i = 0; i < report->n_findings; i++)
-		report->counts[report->findings[i].severity]++;
 	*ret_report = report;
 	report = NULL;
 	return 0;

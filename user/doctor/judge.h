@@ -9,7 +9,9 @@
 
 /*
  * X(identifier, "id", severity, "why it matters"). Causes come before what follows from them, and
- * of causes that could explain the same, the likelier one: findings are shown in this order.
+ * of causes that could explain the same, the likelier one: findings are shown in this order, but
+ * for notes, which come last, and where one that explains others is put before them (judge.c,
+ * put_in_order).
  */
 #define EG_DOCTOR_FINDINGS(X)                                                                      \
 	X(NOT_RUNNING, "not-running", ERROR,                                                       \
@@ -26,38 +28,32 @@
 	X(TUNNEL_DOWN, "tunnel-down", ERROR,                                                       \
 	  "an interface that is down has no routes: everything takes the container's own default " \
 	  "route, in the clear, unless something holds it back")                                   \
-	X(STALE_CONF, "stale-conf", WARNING,                                                       \
-	  "the file is read once, when the container starts: what was edited since is not in "     \
-	  "force")                                                                                 \
 	X(OTHER_CONF, "other-conf", ERROR,                                                         \
 	  "what runs was not made from this file: what is edited there has no effect")             \
-	X(RP_FILTER, "rp-filter", ERROR,                                                           \
-	  "with strict reverse path filtering and without src_valid_mark, the kernel drops the "   \
-	  "answers of WireGuard's server: by its routes they ought to come out of the tunnel")     \
-	X(BOTH_BACKENDS, "both-backends", WARNING,                                                 \
-	  "iptables-legacy and iptables-nft keep their rules apart, and a packet must pass both: " \
-	  "what the one accepts the other may drop, and no listing shows it")                      \
+	X(NO_MARK, "no-mark", ERROR,                                                               \
+	  "without its mark WireGuard's own packets are routed into the tunnel again, and "        \
+	  "nothing "                                                                               \
+	  "leaves")                                                                                \
+	X(TUNNEL_BLOCKED, "tunnel-blocked", ERROR,                                                 \
+	  "what is sent into the tunnel, or comes out of it, is dropped on the way: nothing "      \
+	  "works")                                                                                 \
 	X(ENDPOINT_BLOCKED, "endpoint-blocked", ERROR,                                             \
 	  "WireGuard's own packets are dropped before they leave: no handshake, no tunnel")        \
 	X(GUARD_BLOCKS, "guard-blocks-endpoint", ERROR,                                            \
 	  "the guard knows another endpoint than the one that WireGuard uses, and drops its "      \
 	  "packets")                                                                               \
-	X(NO_MARK, "no-mark", ERROR,                                                               \
-	  "without its mark WireGuard's own packets are routed into the tunnel again, and "        \
-	  "nothing "                                                                               \
-	  "leaves")                                                                                \
 	X(ENDPOINT_UNREACHABLE, "endpoint-unreachable", ERROR,                                     \
 	  "WireGuard's own packets find no way to the server")                                     \
+	X(RP_FILTER, "rp-filter", ERROR,                                                           \
+	  "with strict reverse path filtering and without src_valid_mark, the kernel drops the "   \
+	  "answers of WireGuard's server: by its routes they ought to come out of the tunnel")     \
 	X(NO_HANDSHAKE, "no-handshake", ERROR,                                                     \
 	  "without a handshake nothing goes through the tunnel")                                   \
+	X(ADDRESS_MISSING, "address-missing", ERROR,                                               \
+	  "the server drops what comes from another address than it gave out")                     \
 	X(TUNNEL_SILENT, "tunnel-silent", ERROR,                                                   \
 	  "what is sent into the tunnel gets no answer: the server has gone, or forgotten this "   \
 	  "peer, since the last handshake")                                                        \
-	X(ADDRESS_MISSING, "address-missing", ERROR,                                               \
-	  "the server drops what comes from another address than it gave out")                     \
-	X(IPV6_MISSING, "ipv6-missing", WARNING,                                                   \
-	  "the configuration has IPv6 and the namespace does not: what prefers IPv6 waits, or "    \
-	  "wg-quick stops half-way")                                                               \
 	X(RULE_MISSING, "rule-missing", ERROR,                                                     \
 	  "wg-quick's two rules are what sends everything into the tunnel, and the LAN past it")   \
 	X(TUNNEL_ROUTE_MISSING, "tunnel-route-missing", ERROR,                                     \
@@ -87,6 +83,9 @@
 	  "a guard that does not enforce holds nothing back")                                      \
 	X(NO_GUARD, "no-guard", ERROR,                                                             \
 	  "with the tunnel down or misconfigured, nothing stops what leaves in the clear")         \
+	X(IPV6_MISSING, "ipv6-missing", WARNING,                                                   \
+	  "the configuration has IPv6 and the namespace does not: what prefers IPv6 waits, or "    \
+	  "wg-quick stops half-way")                                                               \
 	X(WEDGED_PROXY, "wedged-proxy", ERROR,                                                     \
 	  "Docker Desktop's own proxy between the host and its virtual machine accepts the "       \
 	  "connection and carries nothing; the container, its service and its routes are fine")    \
@@ -104,6 +103,12 @@
 	  "it accepts connections and says nothing to who asks for a page: it hangs, or it "       \
 	  "speaks "                                                                                \
 	  "another protocol")                                                                      \
+	X(BOTH_BACKENDS, "both-backends", WARNING,                                                 \
+	  "iptables-legacy and iptables-nft keep their rules apart, and a packet must pass both: " \
+	  "what the one accepts the other may drop, and no listing shows it")                      \
+	X(STALE_CONF, "stale-conf", WARNING,                                                       \
+	  "the file is read once, when the container starts: what was edited since is not in "     \
+	  "force")                                                                                 \
 	X(CONF_ERRORS, "conf-errors", WARNING,                                                     \
 	  "what the file has wrong shows at the next start, at the latest")
 
@@ -121,13 +126,24 @@ struct eg_doctor_info {
 };
 extern const struct eg_doctor_info eg_doctor_infos[EG_DOCTOR_ID_COUNT];
 
+/* One way to put it right: in words, and where commands do it, those for a shell of this machine's,
+ * one after the other. Each works as it stands. */
+struct eg_doctor_remedy {
+	char *what;
+	char **commands;
+	size_t n_commands;
+};
+
 /* Printable, all of it. */
 struct eg_doctor_finding {
 	enum eg_doctor_id id;
 	enum eg_wgseverity severity;
+	unsigned int rank; /* where it is shown */
 	char *what;
-	char *evidence; /* NULL: `what` says it all */
-	char *fix;
+	char *evidence;                    /* NULL: `what` says it all */
+	struct eg_doctor_remedy *remedies; /* the best first */
+	size_t n_remedies;
+	char *fix; /* all of them, in one text */
 };
 
 enum eg_doctor_state {

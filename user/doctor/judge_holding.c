@@ -3,20 +3,20 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "doctor/judge_internal.h"
+#include "doctor/remedy.h"
 #include "policy/address.h"
+#include "policy/networks.h"
 
 static bool has_rules(const struct eg_doctor_tables *tables)
 {
-	const struct eg_wgmodel *model = tables->model;
-
-	return tables->known && model &&
-	       (model->chain4.n_rules || model->chain6.n_rules || model->chain4.policy_drops ||
-		model->chain6.policy_drops);
+	return tables->known &&
+	       (eg_doctor_rules_count(&tables->four) || eg_doctor_rules_count(&tables->six) ||
+		tables->four.output_drops || tables->six.output_drops);
 }
 
 /* --- both backends ---------------------------------------------------------------------------- */
 
+/* The rules that the configuration's own iptables did not make go. */
 static void judge_backends(struct eg_doctor_judging *judging)
 {
 	const struct eg_doctor_facts *facts = judging->facts;
@@ -28,44 +28,77 @@ static void judge_backends(struct eg_doctor_judging *judging)
 	eg_doctor_find(judging, EG_DOCTOR_FOUND_BOTH_BACKENDS,
 		       "both iptables-legacy and iptables-nft have rules in OUTPUT");
 	eg_doctor_evidence(judging, "legacy: %zu for IPv4, %zu for IPv6; nft: %zu and %zu",
-			   legacy->model->chain4.n_rules, legacy->model->chain6.n_rules,
-			   nft->model->chain4.n_rules, nft->model->chain6.n_rules);
+			   eg_doctor_rules_count(&legacy->four),
+			   eg_doctor_rules_count(&legacy->six), eg_doctor_rules_count(&nft->four),
+			   eg_doctor_rules_count(&nft->six));
 	eg_doctor_fix(judging,
-		      "keep those of the iptables that the container's wg0.conf runs "
-		      "(`iptables -V` in it says which), and take the others away, inside "
-		      "the namespace: iptables-legacy -S OUTPUT, or iptables-nft -S OUTPUT, "
-		      "then -D; a restart of the container takes all of them away");
+		      "keep those of the iptables that the tunnel's configuration runs (`iptables "
+		      "-V` where it runs says which), and take the others away one by one, by -D; "
+		      "this shows both");
+	eg_doctor_run_inside(judging, "iptables-legacy -S OUTPUT");
+	eg_doctor_run_inside(judging, "iptables-nft -S OUTPUT");
+	if (facts->owner) {
+		eg_doctor_fix(judging, "take all of them away: a restart does, and then the "
+				       "configuration makes its own anew");
+		eg_doctor_run_restart(judging);
+	}
 }
 
 /* --- the LAN ---------------------------------------------------------------------------------- */
 
+static bool is_lan(const struct eg_prefix *prefix)
+{
+	for (size_t i = 0; i < EG_LAN_PREFIXES; i++) {
+		if (eg_prefix_covers(&eg_lan_prefixes[i], prefix))
+			return true;
+	}
+	return false;
+}
+
+/* A network that the configuration sends past the tunnel. */
+static bool goes_past(const struct eg_doctor_facts *facts, const struct eg_wgop *op)
+{
+	return eg_wgop_excludes(op) && op->table == EG_WGTABLE_MAIN && is_lan(&op->prefix) &&
+	       !(facts->have_endpoint &&
+		 eg_prefix_compare(&op->prefix, &facts->endpoint.address) == 0);
+}
+
+/* What the rules drop of it, told once, with a command for each network. */
 static void judge_lan(struct eg_doctor_judging *judging)
 {
 	const struct eg_doctor_facts *facts = judging->facts;
 	const struct eg_wgmodel *model = facts->model;
+	bool told = false;
 
 	for (size_t i = 0; model && i < model->hooks->n_ops; i++) {
 		const struct eg_wgop *op = &model->hooks->ops[i];
+		struct eg_doctor_packet packet;
+		struct eg_doctor_drop drop;
 		struct eg_prefix address;
-		char name[EG_ADDRESS_TEXT_LEN];
+		char name[EG_ADDRESS_TEXT_LEN], match[EG_ADDRESS_TEXT_LEN + 32];
+		char seen[EG_DOCTOR_WHY];
 
-		if (!eg_wgop_excludes(op) || op->table != EG_WGTABLE_MAIN)
+		if (!goes_past(facts, op))
 			continue;
 		address = eg_doctor_inside(&op->prefix);
-		if (eg_doctor_underlay_fate(facts, &address, 0) != EG_DOCTOR_DROPPED)
+		packet = eg_doctor_past_tunnel(facts, &address);
+		if (eg_doctor_fate(facts->tables, &packet, &drop) != EG_DOCTOR_DROPPED)
 			continue;
 		eg_prefix_format(name, &op->prefix);
-		eg_doctor_find(judging, EG_DOCTOR_FOUND_LAN_BLOCKED,
-			       "iptables drops what goes to %s", name);
-		eg_doctor_evidence(judging,
-				   "%s:%u sends it past the tunnel, and the OUTPUT chain "
-				   "does not accept it",
-				   facts->conf, op->place.line);
-		eg_doctor_fix(judging,
-			      "before the kill switch: iptables -A OUTPUT -d %s -j ACCEPT; "
-			      "`egressguard wgconf render` writes it",
-			      name);
-		return;
+		if (!told) {
+			judging->one_backend |= drop.n_backends == 1;
+			eg_doctor_find(judging, EG_DOCTOR_FOUND_LAN_BLOCKED,
+				       "iptables drops what goes to %s", name);
+			eg_doctor_evidence(judging, "%s:%u sends it past the tunnel; %s",
+					   facts->conf, op->place.line,
+					   eg_doctor_say_drop(seen, &packet, &drop));
+			eg_doctor_fix(judging,
+				      "let it through, before what drops it; so that it stays: "
+				      "`egressguard wgconf render` writes such rules");
+		}
+		told = true;
+		snprintf(match, sizeof(match), "! -o %s -d %s", facts->tunnel, name);
+		eg_doctor_run_let(judging, &packet, "-d", name, match);
 	}
 }
 
@@ -81,23 +114,12 @@ static bool chain_has_kill_switch(const struct eg_wgchain *chain)
 	return chain->policy_drops;
 }
 
-static struct eg_prefix public_address(__u8 family)
-{
-	struct eg_prefix address = {.family = family, .len = eg_family_bits(family)};
-
-	if (family == EG_FAMILY_IPV4)
-		memcpy(address.addr.bytes, (const __u8[]){1, 1, 1, 1}, 4);
-	else
-		memcpy(address.addr.bytes,
-		       (const __u8[]){0x26, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}, 16);
-	return address;
-}
-
 static enum eg_doctor_fate public_fate(const struct eg_doctor_facts *facts, __u8 family)
 {
-	struct eg_prefix address = public_address(family);
+	struct eg_prefix address = eg_doctor_public(family);
+	struct eg_doctor_packet packet = eg_doctor_past_tunnel(facts, &address);
 
-	return eg_doctor_underlay_fate(facts, &address, 0);
+	return eg_doctor_fate(facts->tables, &packet, NULL);
 }
 
 static void judge_promised(struct eg_doctor_judging *judging, __u8 family)
@@ -106,7 +128,6 @@ static void judge_promised(struct eg_doctor_judging *judging, __u8 family)
 	const struct eg_wgchain *chain =
 		family == EG_FAMILY_IPV6 ? &facts->model->chain6 : &facts->model->chain4;
 	const char *tool = family == EG_FAMILY_IPV6 ? "ip6tables" : "iptables";
-	char restart[EG_DOCTOR_RESTART_LEN];
 
 	if (!chain_has_kill_switch(chain) || public_fate(facts, family) != EG_DOCTOR_PASSES)
 		return;
@@ -116,7 +137,7 @@ static void judge_promised(struct eg_doctor_judging *judging, __u8 family)
 	eg_doctor_evidence(judging,
 			   "%s, of neither backend, drops what goes to the internet out of %s",
 			   tool, facts->underlay[0] ? facts->underlay : "the underlay");
-	eg_doctor_fix(judging, "%s", eg_doctor_restart(judging, restart));
+	eg_doctor_fix_restart(judging);
 }
 
 /* In one word for both families. */
@@ -179,10 +200,10 @@ static void judge_none(struct eg_doctor_judging *judging)
 		eg_doctor_evidence(judging, "and iptables has no kill switch that holds for IPv4 "
 					    "and IPv6");
 	}
-	eg_doctor_fix(judging,
-		      "egressguard attach --netns %s; where the kernel has no BPF: egressguard "
-		      "wgconf render --kill-switch iptables",
-		      facts->target);
+	eg_doctor_fix(judging, "attach one");
+	eg_doctor_run_attach(judging, "");
+	eg_doctor_fix_render(judging,
+			     "where the kernel has no BPF, let the file have a kill switch");
 }
 
 static void judge_guard(struct eg_doctor_judging *judging)
@@ -204,16 +225,17 @@ static void judge_guard(struct eg_doctor_judging *judging)
 			       facts->guard_name, facts->guard_state);
 		if (facts->guard_why[0])
 			eg_doctor_evidence(judging, "%s", facts->guard_why);
-		if (strcmp(facts->guard_state, "audit") == 0)
-			eg_doctor_fix(judging,
-				      "egressguard attach --netns %s --replace (without "
-				      "--audit)",
-				      facts->target);
-		else
-			eg_doctor_fix(judging,
-				      "egressguard attach --netns %s; `egressguard status "
-				      "%s` says more",
-				      facts->target, facts->guard_name);
+		if (strcmp(facts->guard_state, "audit") == 0) {
+			eg_doctor_fix(judging, "let it enforce");
+			eg_doctor_run_attach(judging, " --replace");
+		} else {
+			eg_doctor_fix(judging, "attach it anew");
+			eg_doctor_run_attach(judging, "");
+			eg_doctor_fix(judging, "see what it says of itself");
+			eg_doctor_run(judging, "egressguard status%s%s %s",
+				      facts->words.pin_dir[0] ? " --pin-dir " : "",
+				      facts->words.pin_dir, facts->words.guard);
+		}
 		break;
 	}
 	if (facts->guard == EG_DOCTOR_GUARD_NONE)

@@ -3,6 +3,8 @@
 #ifndef EG_DOCTOR_JUDGE_INTERNAL_H
 #define EG_DOCTOR_JUDGE_INTERNAL_H
 
+#include <stdarg.h>
+
 #include "doctor/judge.h"
 #include "util/text.h"
 
@@ -13,7 +15,13 @@ struct eg_doctor_judging {
 	bool wrong;
 	char doubt[512]; /* why this check cannot tell; "" */
 	bool failed;
+	bool other_server; /* the configuration names another than the one in force */
+	bool one_backend;  /* something is dropped that one of two backends lets pass */
 };
+
+/* NULL and `failed`: no memory. */
+char *eg_doctor_format(struct eg_doctor_judging *judging, const char *format, va_list arguments)
+	__attribute__((format(printf, 2, 0)));
 
 /* One check: what is found, or doubted, between the two is of this one. `format` says what was seen
  * if all is well. */
@@ -28,8 +36,6 @@ void eg_doctor_find(struct eg_doctor_judging *judging, enum eg_doctor_id id, con
 		    ...) __attribute__((format(printf, 3, 4)));
 void eg_doctor_evidence(struct eg_doctor_judging *judging, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
-void eg_doctor_fix(struct eg_doctor_judging *judging, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
 void eg_doctor_severity(struct eg_doctor_judging *judging, enum eg_wgseverity severity);
 
 bool eg_doctor_has(const struct eg_doctor_judging *judging, enum eg_doctor_id id);
@@ -37,20 +43,27 @@ bool eg_doctor_has(const struct eg_doctor_judging *judging, enum eg_doctor_id id
  * from it. */
 bool eg_doctor_tunnel_is_wrong(const struct eg_doctor_judging *judging);
 
-/* "`docker restart wireguard`, then `docker restart a b`" */
-#define EG_DOCTOR_RESTART_LEN 1024
-char *eg_doctor_restart(const struct eg_doctor_judging *judging, char to[EG_DOCTOR_RESTART_LEN]);
+/* Whether something is wrong by which nothing can come back through the tunnel. */
+bool eg_doctor_is_silenced(const struct eg_doctor_judging *judging);
 
 /* What the tunnel is to carry of a family, by its configuration, or else by its peers. */
 bool eg_doctor_wants(const struct eg_doctor_facts *facts, __u8 family);
+/* Whether the tunnel has an address of a family, link-local ones apart. */
+bool eg_doctor_has_address(const struct eg_doctor_facts *facts, __u8 family);
 /* The table of the tunnel's rules, which is its mark. */
 __u32 eg_doctor_table(const struct eg_doctor_facts *facts);
-/* What becomes of a packet that leaves by the underlay. */
-enum eg_doctor_fate eg_doctor_underlay_fate(const struct eg_doctor_facts *facts,
-					    const struct eg_prefix *dst, __u32 mark);
+/* A packet to `far` that leaves by the underlay. */
+struct eg_doctor_packet eg_doctor_past_tunnel(const struct eg_doctor_facts *facts,
+					      const struct eg_prefix *far);
+/* An address of the internet's. */
+struct eg_prefix eg_doctor_public(__u8 family);
+/* The router of the underlay, by the routes that are there. */
+bool eg_doctor_gateway(const struct eg_doctor_facts *facts, __u8 family,
+		       union eg_addr *ret_gateway);
 /* "IPv4" */
 const char *eg_doctor_family(__u8 family);
 
+void eg_doctor_judge_handshake(struct eg_doctor_judging *judging);
 void eg_doctor_judge_containers(struct eg_doctor_judging *judging);
 void eg_doctor_judge_tunnel(struct eg_doctor_judging *judging);
 void eg_doctor_judge_conf(struct eg_doctor_judging *judging);

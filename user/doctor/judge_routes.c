@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "doctor/judge_internal.h"
+#include "doctor/remedy.h"
 #include "policy/address.h"
 #include "policy/networks.h"
 
@@ -54,30 +54,36 @@ static bool tunnel_has(const struct eg_doctor_facts *facts, const struct eg_pref
 
 static void tell_no_ipv6(struct eg_doctor_judging *judging, const char *name)
 {
-	const struct eg_doctor_sysctls *sysctls = &judging->facts->sysctls;
-	char restart[EG_DOCTOR_RESTART_LEN];
+	const struct eg_doctor_facts *facts = judging->facts;
+	const struct eg_doctor_sysctls *sysctls = &facts->sysctls;
 
 	eg_doctor_find(judging, EG_DOCTOR_FOUND_IPV6_MISSING,
 		       "%s has the IPv6 address %s, and the namespace has no IPv6 on %s",
-		       judging->facts->conf, name, judging->facts->tunnel);
-	if (sysctls->no_ipv6_all == 1 || sysctls->no_ipv6_tunnel == 1) {
-		eg_doctor_evidence(judging, "net.ipv6.conf.%s.disable_ipv6 is 1",
-				   sysctls->no_ipv6_tunnel == 1 ? judging->facts->tunnel : "all");
-		eg_doctor_fix(judging,
-			      "in the compose file of the WireGuard container: sysctls: "
-			      "net.ipv6.conf.all.disable_ipv6=0; or take the IPv6 address and ::/0 "
-			      "out of the file. Then %s",
-			      eg_doctor_restart(judging, restart));
+		       facts->conf, name, facts->tunnel);
+	if (sysctls->no_ipv6_all != 1 && sysctls->no_ipv6_tunnel != 1) {
+		eg_doctor_evidence(judging, "%s has no such address", facts->tunnel);
+		eg_doctor_fix_restart(judging);
 		return;
 	}
-	eg_doctor_evidence(judging, "%s has no such address", judging->facts->tunnel);
-	eg_doctor_fix(judging, "%s", eg_doctor_restart(judging, restart));
+	eg_doctor_evidence(judging, "net.ipv6.conf.%s.disable_ipv6 is 1",
+			   sysctls->no_ipv6_tunnel == 1 ? facts->tunnel : "all");
+	if (facts->owner) {
+		eg_doctor_fix(judging,
+			      "in the compose file of the WireGuard container: sysctls: "
+			      "net.ipv6.conf.all.disable_ipv6=0; then make it anew. Or take the "
+			      "IPv6 address, and ::/0, out of the file");
+		return;
+	}
+	eg_doctor_fix(judging, "switch it on, and let the tunnel be made anew");
+	eg_doctor_run_inside(judging, "sysctl -w net.ipv6.conf.all.disable_ipv6=0 "
+				      "net.ipv6.conf.default.disable_ipv6=0");
+	eg_doctor_run_restart(judging);
 }
 
 static void judge_addresses(struct eg_doctor_judging *judging)
 {
 	const struct eg_doctor_facts *facts = judging->facts;
-	char name[EG_ADDRESS_TEXT_LEN], restart[EG_DOCTOR_RESTART_LEN];
+	char name[EG_ADDRESS_TEXT_LEN];
 
 	eg_doctor_begin(judging, "addresses");
 	if (!facts->model)
@@ -98,7 +104,13 @@ static void judge_addresses(struct eg_doctor_judging *judging)
 				   "%s gives it, and `ip address show dev %s` does not "
 				   "list it",
 				   facts->conf, facts->tunnel);
-		eg_doctor_fix(judging, "%s", eg_doctor_restart(judging, restart));
+		eg_doctor_fix(judging, "give it to it");
+		/* the network of a prefix is no address: then only the file knows */
+		if (prefix->len == eg_family_bits(prefix->family))
+			eg_doctor_run_inside(judging, "ip address add %s dev %s", name,
+					     facts->tunnel);
+		else
+			eg_doctor_run_restart(judging);
 	}
 	eg_doctor_end(judging, "%s has those of the file", facts->tunnel);
 }
@@ -131,14 +143,47 @@ static const struct eg_ip_rule *find_suppress_rule(const struct eg_doctor_facts 
 	return NULL;
 }
 
-static void fix_rule(struct eg_doctor_judging *judging, __u8 family, const char *rule)
-{
-	char restart[EG_DOCTOR_RESTART_LEN];
+/* Where wg-quick has its two; the main table's own rule comes right after. */
+#define SUPPRESS_PRIORITY 32764U
+#define TUNNEL_PRIORITY   32765U
 
-	eg_doctor_fix(judging,
-		      "%s; or, for now, inside the namespace: ip %s rule add %s. What took it away "
-		      "is often a hook of the file, or another VPN client",
-		      eg_doctor_restart(judging, restart), version(family), rule);
+static void run_suppress(struct eg_doctor_judging *judging, __u8 family, bool there)
+{
+	if (there)
+		eg_doctor_run_inside(judging, "ip %s rule del table main suppress_prefixlength 0",
+				     version(family));
+	eg_doctor_run_inside(judging,
+			     "ip %s rule add table main suppress_prefixlength 0 priority %u",
+			     version(family), SUPPRESS_PRIORITY);
+}
+
+static void run_tunnel_rule(struct eg_doctor_judging *judging, __u8 family, bool there)
+{
+	__u32 table = eg_doctor_table(judging->facts);
+
+	if (there)
+		eg_doctor_run_inside(judging, "ip %s rule del not fwmark %u table %u",
+				     version(family), table, table);
+	eg_doctor_run_inside(judging, "ip %s rule add not fwmark %u table %u priority %u",
+			     version(family), table, table, TUNNEL_PRIORITY);
+}
+
+/* What is missing is put back, and what would not stand in its order then is put where wg-quick has
+ * it: the main table without its default route first, then the tunnel's. */
+static void fix_rules(struct eg_doctor_judging *judging, __u8 family,
+		      const struct eg_ip_rule *tunnel, const struct eg_ip_rule *suppress)
+{
+	bool tunnel_stays = tunnel && tunnel->priority > SUPPRESS_PRIORITY;
+	bool suppress_stays = suppress && suppress->priority < TUNNEL_PRIORITY &&
+			      (!tunnel_stays || suppress->priority < tunnel->priority);
+
+	eg_doctor_fix(judging, "put it back where it was; what took it away is often a hook of the "
+			       "file, or another VPN client");
+	if (!suppress_stays)
+		run_suppress(judging, family, suppress);
+	if (!tunnel_stays)
+		run_tunnel_rule(judging, family, tunnel);
+	eg_doctor_fix_restart(judging);
 }
 
 static void judge_rules_of(struct eg_doctor_judging *judging, __u8 family)
@@ -147,17 +192,14 @@ static void judge_rules_of(struct eg_doctor_judging *judging, __u8 family)
 	const struct eg_ip_rule *tunnel = find_tunnel_rule(facts, family);
 	const struct eg_ip_rule *suppress = find_suppress_rule(facts, family);
 	__u32 table = eg_doctor_table(facts);
-	char text[128];
 
 	if (!tunnel) {
-		snprintf(text, sizeof(text), "not fwmark %u table %u", table, table);
 		eg_doctor_find(judging, EG_DOCTOR_FOUND_RULE_MISSING,
 			       "%s: the rule that sends everything into the tunnel is missing",
 			       eg_doctor_family(family));
-		eg_doctor_evidence(judging, "`ip %s rule` has no `%s`", version(family), text);
-		fix_rule(judging, family, text);
-	}
-	if (!suppress) {
+		eg_doctor_evidence(judging, "`ip %s rule` has no `not fwmark %u table %u`",
+				   version(family), table, table);
+	} else if (!suppress) {
 		eg_doctor_find(judging, EG_DOCTOR_FOUND_RULE_MISSING,
 			       "%s: the rule that looks for routes past the tunnel is missing",
 			       eg_doctor_family(family));
@@ -166,15 +208,16 @@ static void judge_rules_of(struct eg_doctor_judging *judging, __u8 family)
 			"`ip %s rule` has no `table main suppress_prefixlength 0`: routes "
 			"of the main table are not looked at",
 			version(family));
-		fix_rule(judging, family, "table main suppress_prefixlength 0");
-	} else if (tunnel && suppress > tunnel) {
+	} else if (suppress > tunnel) {
 		eg_doctor_find(judging, EG_DOCTOR_FOUND_RULE_MISSING,
 			       "%s: the rule that looks for routes past the tunnel comes too late",
 			       eg_doctor_family(family));
 		eg_doctor_evidence(judging, "its priority is %u, behind %u of the tunnel's",
 				   suppress->priority, tunnel->priority);
-		fix_rule(judging, family, "table main suppress_prefixlength 0");
+	} else {
+		return;
 	}
+	fix_rules(judging, family, tunnel, suppress);
 }
 
 static bool family_is_there(const struct eg_doctor_judging *judging, __u8 family)
@@ -199,10 +242,11 @@ static void judge_rules(struct eg_doctor_judging *judging)
 			eg_doctor_find(judging, EG_DOCTOR_FOUND_NO_MARK, "%s sets no mark",
 				       facts->tunnel);
 			eg_doctor_evidence(judging, "`wg show %s fwmark` says off", facts->tunnel);
-			eg_doctor_fix(judging,
-				      "inside the namespace: wg set %s fwmark %u; and look "
-				      "which hook took it away",
-				      facts->tunnel, eg_doctor_table(facts));
+			eg_doctor_fix(
+				judging,
+				"set it again; what took it away is often a hook of the file");
+			eg_doctor_run_inside(judging, "wg set %s fwmark %u", facts->tunnel,
+					     eg_doctor_table(facts));
 		}
 		for (int i = 0; i < 2; i++) {
 			if (family_is_there(judging, families[i]))
@@ -234,7 +278,7 @@ static void judge_tunnel_route(struct eg_doctor_judging *judging, const struct e
 {
 	const struct eg_doctor_facts *facts = judging->facts;
 	const struct eg_route *route = find_route(facts, prefix, table);
-	char name[EG_ADDRESS_TEXT_LEN], where[48], restart[EG_DOCTOR_RESTART_LEN], in[32] = "";
+	char name[EG_ADDRESS_TEXT_LEN], where[48], in[32] = "";
 
 	if (route && route->ifindex == tunnel_index(facts))
 		return;
@@ -250,11 +294,46 @@ static void judge_tunnel_route(struct eg_doctor_judging *judging, const struct e
 	if (route)
 		eg_doctor_evidence(judging, "there it leads to %s",
 				   eg_doctor_link_name(facts, route->ifindex));
-	eg_doctor_fix(judging,
-		      "%s; or, for now, inside the namespace: ip %s route replace %s dev "
-		      "%s%s",
-		      eg_doctor_restart(judging, restart), version(prefix->family), name,
-		      facts->tunnel, in);
+	eg_doctor_fix(judging, "put it back");
+	eg_doctor_run_inside(judging, "ip %s route replace %s dev %s%s", version(prefix->family),
+			     name, facts->tunnel, in);
+	eg_doctor_fix_restart(judging);
+}
+
+static bool has_table(const struct eg_doctor_facts *facts, const struct eg_wgop *op,
+		      __u32 *ret_table)
+{
+	switch (op->table) {
+	case EG_WGTABLE_MAIN:
+		*ret_table = EG_TABLE_MAIN;
+		return true;
+	case EG_WGTABLE_NUMBER:
+		*ret_table = op->table_number;
+		return true;
+	case EG_WGTABLE_FWMARK:
+		*ret_table = eg_doctor_table(facts);
+		return true;
+	case EG_WGTABLE_UNKNOWN:
+		break;
+	}
+	return false;
+}
+
+/* Those that hooks of the file add: the tunnel's resolver, most often. */
+static void judge_hooks_routes(struct eg_doctor_judging *judging)
+{
+	const struct eg_doctor_facts *facts = judging->facts;
+	const struct eg_wgmodel *model = facts->model;
+
+	for (size_t i = 0; model && i < model->hooks->n_ops; i++) {
+		const struct eg_wgop *op = &model->hooks->ops[i];
+		__u32 table;
+
+		if (op->kind == EG_WGOP_ROUTE && op->to_tunnel && op->has_prefix &&
+		    !op->conditional && op->act != EG_WGACT_DELETE && eg_wgkey_is_up(op->phase) &&
+		    has_table(facts, op, &table))
+			judge_tunnel_route(judging, &op->prefix, table);
+	}
 }
 
 static void judge_tunnel_routes(struct eg_doctor_judging *judging)
@@ -332,11 +411,11 @@ static void judge_gateways(struct eg_doctor_judging *judging)
 			"the kernel has `%s via %s dev %s`: its gateway was looked for in "
 			"that table, where the default route is the tunnel's",
 			name, gateway, facts->tunnel);
-		eg_doctor_fix(judging,
-			      "name the device in the file's hook: ip route replace %s via %s dev "
-			      "%s%s (`egressguard wgconf render` writes it so), then restart the "
-			      "WireGuard container, then the containers that share its namespace",
-			      name, gateway, facts->underlay[0] ? facts->underlay : "eth0", table);
+		eg_doctor_fix(judging, "for now, name the device");
+		eg_doctor_run_inside(judging, "ip %s route replace %s via %s dev %s%s",
+				     version(route->prefix.family), name, gateway,
+				     facts->underlay[0] ? facts->underlay : "eth0", table);
+		eg_doctor_fix_render(judging, "let the file's hook be written with it");
 	}
 }
 
@@ -344,7 +423,8 @@ static void tell_lan_route(struct eg_doctor_judging *judging, const struct eg_wg
 			   bool lost)
 {
 	const struct eg_doctor_facts *facts = judging->facts;
-	char name[EG_ADDRESS_TEXT_LEN], where[48], restart[EG_DOCTOR_RESTART_LEN];
+	char name[EG_ADDRESS_TEXT_LEN], where[48], router[EG_ADDRESS_TEXT_LEN], in[32] = "";
+	union eg_addr gateway;
 
 	eg_prefix_format(name, &op->prefix);
 	eg_doctor_find(judging, EG_DOCTOR_FOUND_LAN_ROUTE_MISSING, "the route for %s is not in %s",
@@ -354,10 +434,20 @@ static void tell_lan_route(struct eg_doctor_judging *judging, const struct eg_wg
 				: "another table still has one, so it works for now");
 	if (!lost)
 		eg_doctor_severity(judging, EG_WGSEVERITY_WARNING);
-	eg_doctor_fix(judging,
-		      "%s; `egressguard wgconf check` says whether the file's own line is "
-		      "right",
-		      eg_doctor_restart(judging, restart));
+	if (eg_doctor_gateway(facts, op->prefix.family, &gateway)) {
+		eg_addr_format(router, op->prefix.family, &gateway);
+		if (table != EG_TABLE_MAIN)
+			snprintf(in, sizeof(in), " table %u", table);
+		eg_doctor_fix(judging, "put it back");
+		eg_doctor_run_inside(judging, "ip %s route replace %s via %s dev %s%s metric %u",
+				     version(op->prefix.family), name, router, facts->underlay, in,
+				     EG_WGTABLE_DEFAULT);
+	}
+	eg_doctor_fix_restart(judging);
+	if (facts->words.conf[0]) {
+		eg_doctor_fix(judging, "see whether the file's own line is right");
+		eg_doctor_run(judging, "egressguard wgconf check %s", facts->words.conf);
+	}
 }
 
 /* What the hooks of the file add. */
@@ -365,18 +455,9 @@ static void judge_exclusion(struct eg_doctor_judging *judging, const struct eg_w
 {
 	const struct eg_doctor_facts *facts = judging->facts;
 	const struct eg_route *route;
-	__u32 table = EG_TABLE_MAIN;
+	__u32 table;
 
-	switch (op->table) {
-	case EG_WGTABLE_MAIN:
-		break;
-	case EG_WGTABLE_NUMBER:
-		table = op->table_number;
-		break;
-	case EG_WGTABLE_FWMARK:
-		table = eg_doctor_table(facts);
-		break;
-	case EG_WGTABLE_UNKNOWN:
+	if (!has_table(facts, op, &table)) {
 		eg_doctor_doubt(judging, "%s:%u adds a route to a table that only the shell knows",
 				facts->conf, op->place.line);
 		return;
@@ -439,11 +520,7 @@ static void judge_lan(struct eg_doctor_judging *judging)
 			       "%s has no route past the tunnel", name);
 		eg_doctor_evidence(judging, "the kernel sends what goes there to %s",
 				   facts->tunnel);
-		eg_doctor_fix(judging,
-			      "egressguard wgconf render --in-place %s writes the routes; then "
-			      "restart the WireGuard container, then the containers that share its "
-			      "namespace",
-			      model ? facts->conf : "wg0.conf");
+		eg_doctor_fix_render(judging, "let the routes be written into the file");
 	}
 }
 
@@ -452,7 +529,8 @@ static void judge_lan(struct eg_doctor_judging *judging)
 static bool is_held(const struct eg_doctor_facts *facts, const struct eg_prefix *address,
 		    bool *ret_known)
 {
-	enum eg_doctor_fate fate = eg_doctor_underlay_fate(facts, address, 0);
+	struct eg_doctor_packet packet = eg_doctor_past_tunnel(facts, address);
+	enum eg_doctor_fate fate = eg_doctor_fate(facts->tables, &packet, NULL);
 
 	*ret_known = true;
 	if (facts->guard == EG_DOCTOR_GUARD_ENFORCING || fate == EG_DOCTOR_DROPPED)
@@ -494,14 +572,18 @@ static void judge_public(struct eg_doctor_judging *judging, const struct eg_doct
 		return;
 	eg_doctor_evidence(judging, "for %s the kernel takes %s, %s", name,
 			   say_table(where, lookup->route.table), out);
-	if (facts->guard == EG_DOCTOR_GUARD_ENFORCING)
-		eg_doctor_fix(judging, "the routes first: a default route into the tunnel");
+	if (facts->guard == EG_DOCTOR_GUARD_NONE) {
+		eg_doctor_fix(judging, "at once, hold it back; then put its cause right, as said "
+				       "with what else is found");
+		eg_doctor_run_attach(judging, "");
+	} else {
+		eg_doctor_fix(judging, "put its cause right, as said with what else is found");
+	}
+	if (wanted && facts->model && !eg_doctor_wants(facts, lookup->address.family))
+		eg_doctor_fix(judging, "AllowedIPs = 0.0.0.0/0, ::/0 in the file sends it into the "
+				       "tunnel");
 	else
-		eg_doctor_fix(
-			judging,
-			"at once: egressguard attach --netns %s holds it back; and AllowedIPs "
-			"= 0.0.0.0/0, ::/0 sends it into the tunnel",
-			facts->target);
+		eg_doctor_fix_restart(judging);
 }
 
 static void judge_lookups(struct eg_doctor_judging *judging)
@@ -545,10 +627,13 @@ static void judge_reverse_path(struct eg_doctor_judging *judging)
 				   "net.ipv4.conf.%s.rp_filter = 1, "
 				   "net.ipv4.conf.all.src_valid_mark = 0",
 				   sysctls->rp_filter_all == 1 ? "all" : facts->underlay);
-		eg_doctor_fix(judging,
-			      "in the compose file of the WireGuard container: sysctls: "
-			      "net.ipv4.conf.all.src_valid_mark=1; then make it anew, then "
-			      "restart the containers that share its namespace");
+		eg_doctor_fix(judging, "%s",
+			      facts->owner
+				      ? "at once; and so that it stays, in the compose file of "
+					"the WireGuard container: sysctls: "
+					"net.ipv4.conf.all.src_valid_mark=1"
+				      : "let the mark count");
+		eg_doctor_run_inside(judging, "sysctl -w net.ipv4.conf.all.src_valid_mark=1");
 	}
 	eg_doctor_end(judging, "rp_filter %d, src_valid_mark %d", filter, valid);
 }
@@ -572,6 +657,7 @@ void eg_doctor_judge_routes(struct eg_doctor_judging *judging)
 	} else {
 		if (up) {
 			judge_tunnel_routes(judging);
+			judge_hooks_routes(judging);
 			judge_gateways(judging);
 			judge_lan(judging);
 		}

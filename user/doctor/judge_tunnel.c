@@ -1,22 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Who shares the namespace, whether the tunnel is there and carries, and whether its configuration
- * is the one in force. */
+/* Who shares the namespace, and whether the tunnel is there. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "doctor/judge_internal.h"
+#include "doctor/remedy.h"
 #include "policy/address.h"
-
-#define NS_PER_S 1000000000ULL
-/* A tunnel that is used makes a new handshake every two minutes, and a session ends after three. */
-#define HANDSHAKE_OLD_S 180
-/* An image may write the file anew as it starts. */
-#define CONF_SLACK_NS (10 * NS_PER_S)
 
 static const char *safe_name(char to[256], const char *name)
 {
 	return eg_escape(to, 256, name, strlen(name));
+}
+
+static const char *engine(const struct eg_doctor_facts *facts)
+{
+	return facts->podman ? "podman" : "docker";
 }
 
 /* --- containers ------------------------------------------------------------------------------- */
@@ -25,7 +22,7 @@ static void judge_container(struct eg_doctor_judging *judging,
 			    const struct eg_doctor_container *container)
 {
 	const struct eg_doctor_facts *facts = judging->facts;
-	char name[256], owner[256];
+	char name[256], owner[256], word[EG_DOCTOR_WORD];
 
 	safe_name(name, container->name);
 	safe_name(owner, facts->owner ? facts->owner : "the owner");
@@ -38,36 +35,75 @@ static void judge_container(struct eg_doctor_judging *judging,
 				   "it shares the network of a container that exists no more: that "
 				   "one was made anew since");
 		eg_doctor_fix(judging,
-			      "make it anew too, since `docker restart` cannot find its network: "
-			      "docker compose up -d --force-recreate %s",
-			      name);
+			      "make it anew too, as it was made before (with compose: up "
+			      "--force-recreate), since `%s restart` cannot find its network",
+			      engine(facts));
+		if (container->again)
+			eg_doctor_run(judging, "%s", container->again);
 		return;
 	}
 	eg_doctor_evidence(judging,
 			   "it shares the network of %s, and its processes are in another network "
 			   "namespace: %s was restarted after it",
 			   owner, owner);
-	eg_doctor_fix(judging, "docker restart %s", name);
+	eg_doctor_fix(judging, "restart it");
+	if (eg_doctor_word(word, container->name))
+		eg_doctor_run(judging, "%s restart %s", engine(facts), word);
+}
+
+/* A namespace that nothing leads out of. */
+static void judge_cut_off(struct eg_doctor_judging *judging)
+{
+	const struct eg_doctor_facts *facts = judging->facts;
+	char name[256];
+
+	safe_name(name, facts->owner ? facts->owner : facts->target ? facts->target : "");
+	eg_doctor_find(judging, EG_DOCTOR_FOUND_STRANDED,
+		       "%s is in a namespace without a network: it has no interface but lo", name);
+	if (facts->no_network) {
+		eg_doctor_evidence(judging, "the container was made so (network_mode: none)");
+		eg_doctor_fix(judging, "give it a network, or the one of the WireGuard container "
+				       "(network_mode: service:...), and make it anew");
+		return;
+	}
+	eg_doctor_evidence(judging, "that is what is left to those that shared a network when its "
+				    "owner was restarted or has ended");
+	eg_doctor_fix(judging, "%s, so that it joins the network that is there now",
+		      facts->words.rejoin[0] ? "restart what is in it"
+					     : "end what is in it, and start it again");
+	if (facts->words.rejoin[0])
+		eg_doctor_run(judging, "%s", facts->words.rejoin);
+}
+
+static void judge_stopped(struct eg_doctor_judging *judging, const char *owner)
+{
+	const struct eg_doctor_facts *facts = judging->facts;
+	char word[EG_DOCTOR_WORD];
+
+	eg_doctor_find(judging, EG_DOCTOR_FOUND_NOT_RUNNING, "the container %s is stopped", owner);
+	eg_doctor_fix_restart(judging);
+	eg_doctor_fix(judging, "if it does not stay up, its log says why");
+	if (facts->owner && eg_doctor_word(word, facts->owner))
+		eg_doctor_run(judging, "%s logs --tail 30 %s", engine(facts), word);
 }
 
 void eg_doctor_judge_containers(struct eg_doctor_judging *judging)
 {
 	const struct eg_doctor_facts *facts = judging->facts;
 	EG_AUTO_TEXT struct eg_text names = {};
-	char restart[EG_DOCTOR_RESTART_LEN], name[256], owner[256];
+	char name[256], owner[256];
 
 	safe_name(owner, facts->owner ? facts->owner : facts->target ? facts->target : "");
 	eg_doctor_begin(judging, "containers");
-	if (facts->stopped) {
-		eg_doctor_find(judging, EG_DOCTOR_FOUND_NOT_RUNNING, "the container %s is stopped",
-			       owner);
-		eg_doctor_fix(judging, "%s (its log says why it stopped: docker logs %s)",
-			      eg_doctor_restart(judging, restart), owner);
-	}
+	if (facts->stopped)
+		judge_stopped(judging, owner);
 	if (facts->owner_gone && facts->owner)
 		judge_container(judging, &(struct eg_doctor_container){.name = facts->owner,
+								       .again = facts->owner_again,
 								       .stranded = true,
 								       .owner_gone = true});
+	else if (facts->cut_off)
+		judge_cut_off(judging);
 	if (!facts->have_engine)
 		eg_doctor_doubt(judging, "%s",
 				facts->engine_why[0] ? facts->engine_why : "no engine was asked");
@@ -84,14 +120,122 @@ void eg_doctor_judge_containers(struct eg_doctor_judging *judging)
 		eg_doctor_end(judging, "no other container shares the namespace");
 }
 
-/* --- the interface ---------------------------------------------------------------------------- */
+/* --- the interface that is not there ---------------------------------------------------------- */
+
+/* What of the file ends wg-quick before there is a tunnel, or takes that away again. */
+static const struct eg_wgfinding *find_refusal(const struct eg_doctor_facts *facts)
+{
+	static const enum eg_wgfinding_id ids[] = {
+		EG_WGFINDING_BYTE_ORDER_MARK, EG_WGFINDING_UNKNOWN_LINE,
+		EG_WGFINDING_WRONG_SECTION,   EG_WGFINDING_WRONG_VALUE,
+		EG_WGFINDING_MISSING,         EG_WGFINDING_MULTI_LINE_HOOK,
+		EG_WGFINDING_BACKEND_MISSING, EG_WGFINDING_FILE_NAME,
+	};
+	const struct eg_wgreport *report = facts->conf_report;
+
+	/* a hook that goes on explains the line that nobody knows */
+	for (size_t i = 0; report && i < report->n_findings; i++) {
+		if (report->findings[i].id == EG_WGFINDING_MULTI_LINE_HOOK)
+			return &report->findings[i];
+	}
+	for (size_t i = 0; report && i < report->n_findings; i++) {
+		for (size_t k = 0; k < sizeof(ids) / sizeof(ids[0]); k++) {
+			if (report->findings[i].id == ids[k])
+				return &report->findings[i];
+		}
+	}
+	return NULL;
+}
+
+static bool has_ipv6_address(const struct eg_wgmodel *model)
+{
+	for (size_t i = 0; i < model->n_addresses; i++) {
+		if (model->addresses[i].prefix.family == EG_FAMILY_IPV6)
+			return true;
+	}
+	return false;
+}
+
+/* Named as the cause where it is one for sure. */
+static bool judge_refusal(struct eg_doctor_judging *judging)
+{
+	const struct eg_doctor_facts *facts = judging->facts;
+	const struct eg_wgfinding *refusal = find_refusal(facts);
+
+	if (!refusal)
+		return false;
+	if (refusal->line)
+		eg_doctor_find(judging, EG_DOCTOR_FOUND_NO_TUNNEL,
+			       "there is no %s: wg-quick stops at line %u of %s", facts->tunnel,
+			       refusal->line, facts->conf);
+	else
+		eg_doctor_find(judging, EG_DOCTOR_FOUND_NO_TUNNEL,
+			       "there is no %s: wg-quick does not take %s", facts->tunnel,
+			       facts->conf);
+	eg_doctor_evidence(judging, "%s [%s]; %s", refusal->what,
+			   eg_wgfinding_infos[refusal->id].id, eg_wgfinding_infos[refusal->id].why);
+	if (refusal->id == EG_WGFINDING_MULTI_LINE_HOOK)
+		eg_doctor_fix_render(judging, "put each hook on one line: let it be written so");
+	eg_doctor_fix(judging, "by hand: %s", refusal->fix ? refusal->fix : "put it right");
+	eg_doctor_run_restart(judging);
+	return true;
+}
+
+/* Settings of the namespace by which wg-quick fails. */
+static bool judge_settings(struct eg_doctor_judging *judging)
+{
+	const struct eg_doctor_facts *facts = judging->facts;
+	const struct eg_doctor_sysctls *sysctls = &facts->sysctls;
+	bool no_ipv6 = sysctls->no_ipv6_all == 1 || sysctls->no_ipv6_default == 1;
+
+	if (!facts->model)
+		return false;
+	if (has_ipv6_address(facts->model) && no_ipv6) {
+		eg_doctor_find(judging, EG_DOCTOR_FOUND_NO_TUNNEL,
+			       "there is no %s: wg-quick cannot give it its IPv6 address",
+			       facts->tunnel);
+		eg_doctor_evidence(judging,
+				   "%s has an IPv6 address, and IPv6 is off: "
+				   "net.ipv6.conf.%s.disable_ipv6 is 1",
+				   facts->conf, sysctls->no_ipv6_all == 1 ? "all" : "default");
+		if (facts->owner) {
+			eg_doctor_fix(
+				judging,
+				"in the compose file of the WireGuard container: sysctls: "
+				"net.ipv6.conf.all.disable_ipv6=0; then make it anew. Or take "
+				"the IPv6 address, and ::/0, out of the file");
+		} else {
+			eg_doctor_fix(judging, "switch IPv6 on, and bring the tunnel up");
+			eg_doctor_run_inside(judging, "sysctl -w net.ipv6.conf.all.disable_ipv6=0 "
+						      "net.ipv6.conf.default.disable_ipv6=0");
+			eg_doctor_run_restart(judging);
+		}
+		return true;
+	}
+	if (facts->owner && facts->model->way == EG_WGWAY_RULES && sysctls->valid_mark_all == 0) {
+		eg_doctor_find(judging, EG_DOCTOR_FOUND_NO_TUNNEL,
+			       "there is no %s: wg-quick may not set src_valid_mark",
+			       facts->tunnel);
+		eg_doctor_evidence(judging, "net.ipv4.conf.all.src_valid_mark is 0; wg-quick sets "
+					    "it, and in a container without privileges it cannot: "
+					    "then it takes the tunnel away again");
+		eg_doctor_fix(judging,
+			      "in the compose file of the WireGuard container: sysctls: "
+			      "net.ipv4.conf.all.src_valid_mark=1; then make it anew, then "
+			      "restart the containers that share its namespace");
+		return true;
+	}
+	return false;
+}
 
 static void judge_absent(struct eg_doctor_judging *judging)
 {
 	const struct eg_doctor_facts *facts = judging->facts;
 	EG_AUTO_TEXT struct eg_text others = {};
-	char restart[EG_DOCTOR_RESTART_LEN];
+	char word[EG_DOCTOR_WORD];
 
+	if (judge_refusal(judging) || judge_settings(judging))
+		return;
 	for (size_t i = 0; i < facts->n_links; i++) {
 		char safe[64];
 
@@ -100,302 +244,70 @@ static void judge_absent(struct eg_doctor_judging *judging)
 					 sizeof(facts->links[i].name)));
 	}
 	eg_doctor_find(judging, EG_DOCTOR_FOUND_NO_TUNNEL,
-		       "there is no interface %s in the namespace", facts->tunnel);
-	eg_doctor_evidence(judging, "there are %s", others.data ? others.data : "none at all");
-	eg_doctor_fix(judging,
-		      "look why wg-quick failed (`docker logs`, or its own output): a line that it "
-		      "refuses, no /dev/net/tun or no WireGuard in the kernel, or no NET_ADMIN. "
-		      "`egressguard wgconf check` reads the file. Then %s",
-		      eg_doctor_restart(judging, restart));
-}
-
-static const struct eg_wg_peer *main_peer(const struct eg_doctor_facts *facts)
-{
-	for (size_t i = 0; i < facts->wg.n_peers; i++) {
-		if (facts->wg.peers[i].default_route)
-			return &facts->wg.peers[i];
-	}
-	return facts->wg.n_peers ? &facts->wg.peers[0] : NULL;
-}
-
-static void say_endpoint(char to[EG_ADDRESS_TEXT_LEN], const struct eg_wg_peer *peer)
-{
-	if (peer->endpoint.family)
-		eg_endpoint_format(to, &peer->endpoint);
-	else
-		snprintf(to, EG_ADDRESS_TEXT_LEN, "no endpoint");
-}
-
-/* What may keep WireGuard's packets from leaving, or its answers from coming in. */
-static void judge_way_out(struct eg_doctor_judging *judging, const struct eg_wg_peer *peer)
-{
-	const struct eg_doctor_facts *facts = judging->facts;
-	const struct eg_endpoint *endpoint = &peer->endpoint;
-	struct eg_prefix address = {
-		.addr = endpoint->addr,
-		.family = endpoint->family,
-		.len = eg_family_bits(endpoint->family),
-	};
-	char name[EG_ADDRESS_TEXT_LEN];
-
-	if (!endpoint->family)
-		return;
-	eg_endpoint_format(name, endpoint);
-	if (eg_doctor_underlay_fate(facts, &address, facts->wg.fwmark) == EG_DOCTOR_DROPPED) {
-		eg_doctor_find(judging, EG_DOCTOR_FOUND_ENDPOINT_BLOCKED,
-			       "iptables drops WireGuard's own packets to %s", name);
-		eg_doctor_evidence(judging,
-				   "the OUTPUT chain drops what goes there out of %s "
-				   "with the mark %u",
-				   facts->underlay, facts->wg.fwmark);
-		eg_doctor_fix(judging, "let them through: in the kill switch, -m mark ! --mark "
-				       "$(wg show %%i fwmark); `egressguard wgconf render` writes "
-				       "one that does");
-	}
-	if (facts->guard == EG_DOCTOR_GUARD_ENFORCING && facts->guard_endpoint_known &&
-	    !facts->guard_lets_endpoint) {
-		eg_doctor_find(judging, EG_DOCTOR_FOUND_GUARD_BLOCKS,
-			       "the guard does not know the endpoint %s", name);
+		       "there is no tunnel: no interface %s, nor another of WireGuard's",
+		       facts->tunnel);
+	eg_doctor_evidence(
+		judging, "the namespace has: %s%s", others.data ? others.data : "nothing",
+		facts->model ? "; nothing was found in the file that would stop wg-quick" : "");
+	eg_doctor_fix_restart(judging);
+	if (facts->owner && eg_doctor_word(word, facts->owner)) {
 		eg_doctor_fix(judging,
-			      "if it is the provider's: egressguard attach --netns %s --replace "
-			      "--endpoint %s",
-			      facts->target, name);
-	}
-	if (facts->have_endpoint && facts->endpoint.result < 0) {
-		eg_doctor_find(judging, EG_DOCTOR_FOUND_ENDPOINT_UNREACHABLE,
-			       "there is no route to the endpoint %s", name);
-		eg_doctor_evidence(judging, "the kernel says: %s",
-				   strerror(-facts->endpoint.result));
-		eg_doctor_fix(judging, "the container needs its default route: `ip route` inside "
-				       "shows it; what took it away is often a hook of wg0.conf");
-	}
-}
-
-static bool is_old(const struct eg_doctor_facts *facts, const struct eg_wg_peer *peer)
-{
-	__u64 now = facts->now_realtime_ns / NS_PER_S;
-
-	return !peer->last_handshake_s || now > peer->last_handshake_s + HANDSHAKE_OLD_S;
-}
-
-static void judge_handshake(struct eg_doctor_judging *judging)
-{
-	const struct eg_doctor_facts *facts = judging->facts;
-	const struct eg_wg_peer *peer = main_peer(facts);
-	__u64 now = facts->now_realtime_ns / NS_PER_S;
-	char endpoint[EG_ADDRESS_TEXT_LEN], age[64] = "never";
-
-	eg_doctor_begin(judging, "handshake");
-	if (!facts->have_wg || !peer) {
-		if (facts->have_wg) {
-			eg_doctor_find(judging, EG_DOCTOR_FOUND_NO_HANDSHAKE, "%s has no peer",
-				       facts->tunnel);
-			eg_doctor_fix(judging, "the file needs a section [Peer] with PublicKey, "
-					       "AllowedIPs and Endpoint");
-		} else {
-			eg_doctor_doubt(judging, "%s", facts->wg_why);
-		}
-		eg_doctor_end(judging, "-");
-		return;
-	}
-	say_endpoint(endpoint, peer);
-	if (peer->last_handshake_s)
-		snprintf(age, sizeof(age), "%llu s ago",
-			 (unsigned long long)(now - peer->last_handshake_s));
-	if (is_old(facts, peer) && (facts->provoked || !peer->last_handshake_s)) {
-		judge_way_out(judging, peer);
-		eg_doctor_find(judging, EG_DOCTOR_FOUND_NO_HANDSHAKE,
-			       "the server (%s) does not answer WireGuard's handshake", endpoint);
-		eg_doctor_evidence(judging, "last handshake: %s; %llu bytes sent, %llu received%s",
-				   age, (unsigned long long)peer->tx_bytes,
-				   (unsigned long long)peer->rx_bytes,
-				   facts->provoked ? "; a packet was sent into the tunnel now, and "
-						     "none followed"
-						   : "");
+			      "if it does not come: wg-quick said why (a line that it refuses, no "
+			      "/dev/net/tun and no WireGuard in the kernel, no NET_ADMIN)");
+		eg_doctor_run(judging, "%s logs --tail 30 %s", engine(facts), word);
+	} else {
 		eg_doctor_fix(judging,
-			      "is the server up, and its address and port right? Is the PublicKey "
-			      "the server's, and does the server know yours (a key that was "
-			      "revoked, or is in use elsewhere, gets no answer either)? Does the "
-			      "line let UDP out to it?");
-	} else if (facts->asked && facts->sent && !facts->received) {
-		eg_doctor_find(judging, EG_DOCTOR_FOUND_TUNNEL_SILENT,
-			       "nothing comes back through %s", facts->tunnel);
-		eg_doctor_evidence(
-			judging,
-			"of questions to the resolver %llu bytes were sent to %s now, and "
-			"none received; the last handshake was %s",
-			(unsigned long long)facts->sent, endpoint, age);
-		eg_doctor_fix(judging, "is the server up, and does it still know this peer's key? "
-				       "Another device with the same key takes the tunnel away");
-	} else if (is_old(facts, peer)) {
-		eg_doctor_doubt(judging,
-				"the last handshake was %s, and none could be provoked%s%s", age,
-				facts->wg_why[0] ? ": " : "", facts->wg_why);
+			      "if it does not come: read what wg-quick says (a line that it "
+			      "refuses, no /dev/net/tun and no WireGuard in the kernel, no "
+			      "privileges)");
 	}
-	eg_doctor_end(judging, "%s with %s; %llu bytes sent, %llu received", age, endpoint,
-		      (unsigned long long)peer->tx_bytes, (unsigned long long)peer->rx_bytes);
 }
 
-void eg_doctor_judge_tunnel(struct eg_doctor_judging *judging)
+/* --- the interface ---------------------------------------------------------------------------- */
+
+static void judge_interface(struct eg_doctor_judging *judging, const struct eg_link *link)
 {
 	const struct eg_doctor_facts *facts = judging->facts;
-	const struct eg_link *link = facts->tunnel_link;
-	char restart[EG_DOCTOR_RESTART_LEN];
 
-	eg_doctor_begin(judging, "tunnel");
-	if (!link) {
-		judge_absent(judging);
-	} else if (facts->kind == EG_TUNNEL_NOT) {
+	if (facts->kind == EG_TUNNEL_NOT) {
 		eg_doctor_find(judging, EG_DOCTOR_FOUND_NOT_WIREGUARD,
 			       "the interface %s is no WireGuard tunnel", facts->tunnel);
 		eg_doctor_evidence(judging, "it is %s%s", link->kind[0] ? "of kind " : "a device",
 				   link->kind);
-		eg_doctor_fix(judging, "take it away and %s", eg_doctor_restart(judging, restart));
+		eg_doctor_fix(judging, "take it away, and bring the tunnel up");
+		eg_doctor_run_inside(judging, "ip link delete %s", facts->tunnel);
+		if (facts->owner)
+			eg_doctor_run_restart(judging);
+		else if (facts->words.quick[0] && facts->words.conf_there[0])
+			eg_doctor_run(judging, "%s wg-quick up %s", facts->words.quick,
+				      facts->words.conf_there);
 	} else if (!(link->flags & IFF_UP)) {
 		eg_doctor_find(judging, EG_DOCTOR_FOUND_TUNNEL_DOWN, "the interface %s is down",
 			       facts->tunnel);
-		eg_doctor_fix(judging,
-			      "%s (`ip link set %s up` alone does not bring its routes back)",
-			      eg_doctor_restart(judging, restart), facts->tunnel);
+		eg_doctor_evidence(judging, "its routes went with it: to set it up alone does not "
+					    "bring them back");
+		eg_doctor_fix_restart(judging);
 	} else if (facts->kind == EG_TUNNEL_TUN) {
 		eg_doctor_doubt(judging,
 				"%s is a tun, and whoever runs it does not answer as "
 				"WireGuard does",
 				facts->tunnel);
 	}
+}
+
+void eg_doctor_judge_tunnel(struct eg_doctor_judging *judging)
+{
+	const struct eg_doctor_facts *facts = judging->facts;
+	const struct eg_link *link = facts->tunnel_link;
+
+	eg_doctor_begin(judging, "tunnel");
+	if (link)
+		judge_interface(judging, link);
+	else
+		judge_absent(judging);
 	eg_doctor_end(judging, "%s is up (%s)", facts->tunnel,
 		      facts->kind == EG_TUNNEL_KERNEL ? "WireGuard in the kernel"
 						      : "userspace WireGuard");
 	if (link && facts->kind != EG_TUNNEL_NOT && (link->flags & IFF_UP))
-		judge_handshake(judging);
-}
-
-/* --- its configuration ------------------------------------------------------------------------ */
-
-static int value_of(char c)
-{
-	static const char digits[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	const char *at = c ? strchr(digits, c) : NULL;
-
-	return at ? (int)(at - digits) : -1;
-}
-
-/* 43 digits and '='. */
-static bool decode_key(const struct eg_token *text, __u8 key[32])
-{
-	unsigned int bits = 0, n_bits = 0;
-	size_t n = 0;
-
-	if (text->len != 44 || text->text[43] != '=')
-		return false;
-	for (size_t i = 0; i < 43; i++) {
-		int value = value_of(text->text[i]);
-
-		if (value < 0)
-			return false;
-		bits = bits << 6 | (unsigned int)value;
-		n_bits += 6;
-		if (n_bits >= 8 && n < 32) {
-			n_bits -= 8;
-			key[n++] = (__u8)(bits >> n_bits);
-		}
-	}
-	return n == 32;
-}
-
-static bool has_peer(const struct eg_wg_device *wg, const __u8 key[32])
-{
-	for (size_t i = 0; i < wg->n_peers; i++) {
-		if (memcmp(wg->peers[i].public_key, key, 32) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* Public keys: they may be shown, and are told by their line all the same. */
-static unsigned int line_of_strange_peer(const struct eg_doctor_facts *facts)
-{
-	for (size_t i = 0; facts->have_wg && i < facts->conf_file->n_lines; i++) {
-		const struct eg_wgline *line = &facts->conf_file->lines[i];
-		__u8 key[32];
-
-		if (line->kind == EG_WGLINE_SETTING && line->section == EG_WGSECTION_PEER &&
-		    line->key == EG_WGKEY_PUBLIC_KEY && decode_key(&line->value, key) &&
-		    !has_peer(&facts->wg, key))
-			return line->number;
-	}
-	return 0;
-}
-
-static void judge_age(struct eg_doctor_judging *judging, unsigned int line)
-{
-	const struct eg_doctor_facts *facts = judging->facts;
-	char restart[EG_DOCTOR_RESTART_LEN];
-	__u64 later = facts->conf_changed_realtime_ns - facts->started_realtime_ns;
-
-	if (!facts->started_realtime_ns || !facts->conf_changed_realtime_ns) {
-		if (!line)
-			eg_doctor_doubt(judging,
-					"when %s is not known, so it may be newer than "
-					"what is in force",
-					facts->started_realtime_ns ? "the file was changed"
-								   : "the container started");
-		return;
-	}
-	if (facts->conf_changed_realtime_ns <= facts->started_realtime_ns + CONF_SLACK_NS)
-		return;
-	eg_doctor_find(judging, EG_DOCTOR_FOUND_STALE_CONF,
-		       "%s was changed after the container had started", facts->conf);
-	if (line)
-		eg_doctor_evidence(
-			judging, "%llu s after it; and the peer of line %u is not one that %s has",
-			(unsigned long long)(later / NS_PER_S), line, facts->tunnel);
-	else
-		eg_doctor_evidence(judging, "%llu s after it",
-				   (unsigned long long)(later / NS_PER_S));
-	eg_doctor_fix(judging, "%s", eg_doctor_restart(judging, restart));
-}
-
-void eg_doctor_judge_conf(struct eg_doctor_judging *judging)
-{
-	const struct eg_doctor_facts *facts = judging->facts;
-	unsigned int line;
-
-	eg_doctor_begin(judging, "wg0.conf");
-	if (!facts->model) {
-		eg_doctor_doubt(judging, "%s", facts->conf_why[0] ? facts->conf_why : "not found");
-		eg_doctor_end(judging, "-");
-		return;
-	}
-	line = line_of_strange_peer(facts);
-	judge_age(judging, line);
-	if (line && !judging->wrong) {
-		eg_doctor_find(judging, EG_DOCTOR_FOUND_OTHER_CONF, "%s has a peer that %s has not",
-			       facts->conf, facts->tunnel);
-		eg_doctor_evidence(judging, "%s:%u", facts->conf, line);
-		eg_doctor_fix(judging, "if the tunnel was made from another file, name it by "
-				       "--conf; else restart the WireGuard container, then the "
-				       "containers that share its namespace");
-	}
-	if (facts->conf_report && facts->conf_report->counts[EG_WGSEVERITY_ERROR]) {
-		unsigned int n = facts->conf_report->counts[EG_WGSEVERITY_ERROR];
-
-		eg_doctor_find(judging, EG_DOCTOR_FOUND_CONF_ERRORS, "%s has %u error%s",
-			       facts->conf, n, n == 1 ? "" : "s");
-		for (size_t i = 0; i < facts->conf_report->n_findings; i++) {
-			const struct eg_wgfinding *one = &facts->conf_report->findings[i];
-
-			if (eg_wgfinding_infos[one->id].severity != EG_WGSEVERITY_ERROR)
-				continue;
-			eg_doctor_evidence(judging, "the first: line %u, %s [%s]", one->line,
-					   one->what, eg_wgfinding_infos[one->id].id);
-			break;
-		}
-		eg_doctor_fix(judging,
-			      "egressguard wgconf check %s; egressguard wgconf render "
-			      "--in-place %s puts most of it right",
-			      facts->conf, facts->conf);
-	}
-	eg_doctor_end(judging, "%s is what was read at the start", facts->conf);
+		eg_doctor_judge_handshake(judging);
 }

@@ -254,6 +254,13 @@ int eg_link_addr_parse(const struct nlmsghdr *message, struct eg_link_addr *ret_
 	{
 		int type = mnl_attr_get_type(attr);
 
+		if (type == IFA_CACHEINFO &&
+		    mnl_attr_get_payload_len(attr) >= sizeof(struct ifa_cacheinfo)) {
+			const struct ifa_cacheinfo *info = mnl_attr_get_payload(attr);
+
+			addr.made_cs = info->cstamp;
+			addr.made_known = true;
+		}
 		/* On a point-to-point interface IFA_ADDRESS is the other side's. */
 		if (type != IFA_LOCAL && (type != IFA_ADDRESS || local))
 			continue;

@@ -45,6 +45,9 @@ struct eg_link_addr {
 	union eg_addr addr;
 	__u8 family;
 	__u8 prefix_len;
+	bool made_known;
+	__u32 made_cs; /* when it was given: hundredths of a second of CLOCK_MONOTONIC, modulo 2^32
+			*/
 };
 int eg_addrs_get(const struct eg_netns *netns, struct eg_link_addr **ret_addrs, size_t *ret_n);
 

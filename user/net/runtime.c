@@ -39,6 +39,9 @@ void eg_container_free(struct eg_container *container)
 		free(*dns);
 	free(container->dns);
 	free(container->restart_policy);
+	free(container->compose_project);
+	free(container->compose_service);
+	free(container->compose_files);
 	free(container->published);
 	*container = (struct eg_container){0};
 }

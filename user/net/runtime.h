@@ -41,6 +41,9 @@ struct eg_container {
 	size_t n_subnets;
 	char **dns; /* HostConfig.Dns, NULL-terminated; may be NULL */
 	char *restart_policy;
+	/* what compose made it of, NULL where it did not */
+	char *compose_project, *compose_service;
+	char *compose_files;            /* separated by commas */
 	struct eg_published *published; /* what of it makes no sense is left out */
 	size_t n_published;
 };

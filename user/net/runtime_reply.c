@@ -343,6 +343,15 @@ static int take_state(const json_t *root, struct eg_container *container, struct
 	return 0;
 }
 
+/* Labels are anybody's: what is no text is left out. */
+static char *copy_label(const json_t *root, const char *name)
+{
+	const json_t *labels = json_object_get(json_object_get(root, "Config"), "Labels");
+	const char *text = json_string_value(json_object_get(labels, name));
+
+	return text && *text ? strdup(text) : NULL;
+}
+
 static int take_container(const json_t *root, struct eg_container *container,
 			  struct eg_error *error)
 {
@@ -361,6 +370,9 @@ static int take_container(const json_t *root, struct eg_container *container,
 		result = take_networks(root, container, error);
 	if (!result)
 		result = take_published(root, container, error);
+	container->compose_project = copy_label(root, "com.docker.compose.project");
+	container->compose_service = copy_label(root, "com.docker.compose.service");
+	container->compose_files = copy_label(root, "com.docker.compose.project.config_files");
 	return result;
 }
 

@@ -667,17 +667,41 @@ static int json_verification(const struct eg_verify_view *verify, FILE *to)
 	return dump(object, to);
 }
 
+static json_t *remedy_of(const struct eg_doctor_remedy *remedy)
+{
+	json_t *object = json_object(), *commands = json_array();
+
+	for (size_t i = 0; i < remedy->n_commands; i++) {
+		if (json_array_append_new(commands, json_string(remedy->commands[i])) < 0) {
+			json_decref(object);
+			json_decref(commands);
+			return NULL;
+		}
+	}
+	set(&object, "what", string_of(remedy->what));
+	set(&object, "commands", commands);
+	return object;
+}
+
 static json_t *doctor_finding_of(const struct eg_doctor_finding *finding)
 {
 	const struct eg_doctor_info *info = &eg_doctor_infos[finding->id];
-	json_t *object = json_object();
+	json_t *object = json_object(), *remedies = json_array();
 
+	for (size_t i = 0; i < finding->n_remedies; i++) {
+		if (json_array_append_new(remedies, remedy_of(&finding->remedies[i])) < 0) {
+			json_decref(object);
+			json_decref(remedies);
+			return NULL;
+		}
+	}
 	set(&object, "id", json_string(info->id));
 	set(&object, "severity", json_string(eg_wgseverity_names[finding->severity]));
 	set(&object, "what", string_of(finding->what));
 	set(&object, "evidence", string_of(finding->evidence));
 	set(&object, "why", string_of(info->why));
 	set(&object, "fix", string_of(finding->fix));
+	set(&object, "remedies", remedies);
 	return object;
 }
 

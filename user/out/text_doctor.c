@@ -59,6 +59,17 @@ static void put_part(struct eg_text *line, const char *name, const char *text, s
 	eg_put(line, "\n");
 }
 
+/* A command is never broken: it is there to be pasted. */
+static void put_remedy(struct eg_text *line, const struct eg_doctor_remedy *remedy, bool first,
+		       size_t width)
+{
+	eg_text_printf(line, "   %-*s", INDENT - 3, first ? "fix" : "or");
+	put_wrapped(line, remedy->what, INDENT, INDENT, width);
+	eg_put(line, remedy->n_commands ? ":\n" : "\n");
+	for (size_t i = 0; i < remedy->n_commands; i++)
+		eg_text_printf(line, "%*s%s\n", INDENT + 4, "", remedy->commands[i]);
+}
+
 static void put_finding(struct eg_text *line, size_t number,
 			const struct eg_doctor_finding *finding, size_t width, bool colored)
 {
@@ -72,7 +83,8 @@ static void put_finding(struct eg_text *line, size_t number,
 	eg_text_printf(line, " [%s]\n", info->id);
 	put_part(line, "seen", finding->evidence, width);
 	put_part(line, "why", info->why, width);
-	put_part(line, "fix", finding->fix, width);
+	for (size_t i = 0; i < finding->n_remedies; i++)
+		put_remedy(line, &finding->remedies[i], i == 0, width);
 	eg_put(line, "\n");
 }
 
