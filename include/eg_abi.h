@@ -424,6 +424,7 @@ enum eg_meta_flag {
 	EG_META_NO_SOCKET = 1 << 3, /* the layer `socket` could not be had when it was made */
 	EG_META_CGROUP = 1 << 4,    /* the target is a cgroup: the layer `cgroup`, and none at
 				       interfaces */
+	EG_META_STARTED = 1 << 6,   /* made by the start of a container (user/start.h) */
 };
 
 /* --- sockets -------------------------------------------------------------------------------- */

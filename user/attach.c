@@ -367,6 +367,8 @@ static void fill_meta(const struct attach *attach, struct eg_meta *meta)
 		meta->flags |= EG_META_ACCEPT_DEVICE_ONLY;
 	if (attach->request->host)
 		meta->flags |= EG_META_HOST;
+	if (attach->request->starting)
+		meta->flags |= EG_META_STARTED;
 	snprintf(meta->name, sizeof(meta->name), "%s", attach->result->name);
 	snprintf(meta->target, sizeof(meta->target), "%s", target->text);
 	if (target->kind == EG_TARGET_CONTAINER) {

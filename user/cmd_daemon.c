@@ -10,6 +10,7 @@
 #include <sys/signalfd.h>
 #include <time.h>
 
+#include "adopt.h"
 #include "capabilities.h"
 #include "cmd.h"
 #include "config_dir.h"
@@ -54,6 +55,7 @@ struct daemon {
 	const char *config_dir;
 	const char *pin_dir; /* NULL: the usual place */
 	int epoll_fd, signal_fd, mounts_fd;
+	int pins_fd; /* tells of guards, -1: nobody does */
 	struct eg_ward **wards;
 	size_t n;
 	struct engine {
@@ -124,6 +126,15 @@ static void drop_finished(struct daemon *daemon)
 			daemon->wards[kept++] = daemon->wards[i];
 	}
 	daemon->n = kept;
+}
+
+/* One that has no file: kept up, and no policy put in the place of its own. */
+static void adopt(void *argument, const char *name)
+{
+	struct eg_ward *ward = get_ward(argument, name);
+
+	if (ward && !eg_ward_policy(ward))
+		eg_ward_touch(ward);
 }
 
 /* --- container engines ------------------------------------------------------------------------ */
@@ -325,6 +336,7 @@ static int wait_for(struct daemon *daemon, int fd, __u32 events, void *data)
 
 static int start_waiting(struct daemon *daemon)
 {
+	struct eg_error why = {};
 	sigset_t signals;
 	int result;
 
@@ -335,10 +347,17 @@ static int start_waiting(struct daemon *daemon)
 	sigprocmask(SIG_BLOCK, &signals, NULL);
 	daemon->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	daemon->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (eg_adopt_watch(daemon->pin_dir, &daemon->pins_fd, &why) < 0)
+		eg_journal("daemon", EG_JOURNAL_WARNING, NULL,
+			   "%s: guards that the start of a container makes are not followed, but "
+			   "for those that have a file",
+			   why.message);
 	daemon->mounts_fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
 	if (daemon->epoll_fd < 0 || daemon->signal_fd < 0 || daemon->mounts_fd < 0)
 		return -errno;
 	result = wait_for(daemon, daemon->signal_fd, EPOLLIN, &daemon->signal_fd);
+	if (result == 0 && daemon->pins_fd >= 0)
+		result = wait_for(daemon, daemon->pins_fd, EPOLLIN, &daemon->pins_fd);
 	/* A name in /run/netns is a mount: that it appears or goes is told by this. */
 	return result < 0 ? result
 			  : wait_for(daemon, daemon->mounts_fd, EPOLLPRI | EPOLLET,
@@ -390,6 +409,8 @@ static void wait(struct daemon *daemon, int at_most_ms)
 
 		if (data == &daemon->signal_fd)
 			take_signals(daemon);
+		else if (data == &daemon->pins_fd)
+			eg_adopt_new(daemon->pin_dir, daemon->pins_fd, adopt, daemon);
 		else if (data == &daemon->mounts_fd)
 			daemon->files_ns = later(now_ns(), daemon->looked_ns + MOUNTS_SPACE_NS);
 		else if (engine)
@@ -492,6 +513,7 @@ static int run(struct daemon *daemon, struct eg_error *error)
 	result = read_files(daemon, error);
 	if (result < 0)
 		return result;
+	eg_adopt_all(daemon->pin_dir, adopt, daemon);
 	start_work(daemon);
 	eg_journal("daemon", EG_JOURNAL_INFO, NULL, "ready");
 	eg_notify("READY=1");
@@ -521,13 +543,17 @@ static void daemon_end(struct daemon *daemon)
 	eg_cleanup_close(&daemon->epoll_fd);
 	eg_cleanup_close(&daemon->signal_fd);
 	eg_cleanup_close(&daemon->mounts_fd);
+	eg_cleanup_close(&daemon->pins_fd);
 }
 
 int cmd_daemon(int argc, char **argv)
 {
 	struct eg_options options = {.help = &help, .argc = argc, .argv = argv};
-	struct daemon daemon = {
-		.config_dir = EG_CONFIG_DIR, .epoll_fd = -1, .signal_fd = -1, .mounts_fd = -1};
+	struct daemon daemon = {.config_dir = EG_CONFIG_DIR,
+				.epoll_fd = -1,
+				.signal_fd = -1,
+				.mounts_fd = -1,
+				.pins_fd = -1};
 	struct eg_error error = {};
 	const char *value = NULL;
 	int id = 0, next;

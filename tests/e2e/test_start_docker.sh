@@ -123,6 +123,23 @@ check_equal 'has the guard that is there' "$(guard_places | grep -c -v '^_')" 1
 
 docker rm --force sharer app >/dev/null
 
+# --- guards without a file of their own ---------------------------------------------------------------
+template_guard() {
+	echo "any-$(docker_id "$1" | cut -c 1-12)"
+}
+holds() { # GUARD
+	eg status "$1" --json | jq -e '.guards[0] | .state == "enforcing" and
+		(.layers[] | select(.name == "netns") | .state == "attached")'
+}
+check 'by a template, while the daemon runs' stay other --runtime environment --env EGRESSGUARD_POLICY=any
+check 'the daemon follows it' wait_until 30 holds "$(template_guard other)"
+docker restart --time 0 other >/dev/null
+check 'restarted: again' wait_until 30 holds "$(template_guard other)"
+stop daemon TERM
+check 'the daemon starts again' daemon_up
+check 'and follows what was there' wait_until 30 holds "$(template_guard other)"
+docker rm --force other >/dev/null
+
 # --- what stops a container -----------------------------------------------------------------------------------
 not_started 'no such policy' "there is no policy 'nobody'" one --runtime gone
 not_started 'no policy' 'names no policy' one --runtime environment

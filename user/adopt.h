@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Guards that the daemon has no file for and keeps up all the same: those that the start of a
+ * container has made (start.h). It is told of new ones by their pins. */
+#ifndef EG_ADOPT_H
+#define EG_ADOPT_H
+
+#include "util/error.h"
+
+typedef void (*eg_adopt_found)(void *argument, const char *name);
+
+/* Readable when guards have come; owned by the caller. */
+int eg_adopt_watch(const char *pin_dir, int *ret_fd, struct eg_error *error);
+
+/* Calls `found` for each that is there. What cannot be read is none. */
+void eg_adopt_all(const char *pin_dir, eg_adopt_found found, void *argument);
+
+/* The same for those that `fd` tells of. */
+void eg_adopt_new(const char *pin_dir, int fd, eg_adopt_found found, void *argument);
+
+#endif /* EG_ADOPT_H */
