@@ -56,19 +56,6 @@ static bool is_private(const struct eg_prefix *prefix)
 	       (prefix->addr.bytes[0] == 100 && (prefix->addr.bytes[1] & 0xc0) == 64);
 }
 
-static bool is_endpoint(const struct eg_wgmodel *model, const struct eg_prefix *prefix)
-{
-	for (size_t i = 0; i < model->n_endpoints; i++) {
-		const struct eg_endpoint *endpoint = &model->endpoints[i].endpoint;
-
-		if (!endpoint->host && endpoint->family == prefix->family &&
-		    eg_prefix_contains(prefix, endpoint->family, &endpoint->addr) &&
-		    prefix->len == eg_family_bits(prefix->family))
-			return true;
-	}
-	return false;
-}
-
 /* --- before it -------------------------------------------------------------------------------- */
 
 /* So wide that it is most of the internet. */
@@ -97,7 +84,7 @@ static const struct eg_prefix *public_destination(const struct eg_wgmodel *model
 	if (!accepts(rule) || rule->out_tunnel || rule->out_lo || rule->mark || rule->dst_not)
 		return NULL;
 	for (size_t i = 0; i < rule->n_dst; i++) {
-		if (!is_private(&rule->dst[i]) && !is_endpoint(model, &rule->dst[i]))
+		if (!is_private(&rule->dst[i]) && !eg_wgmodel_is_endpoint(model, &rule->dst[i]))
 			return &rule->dst[i];
 	}
 	return NULL;

@@ -252,6 +252,19 @@ bool eg_wgmodel_tunnels(const struct eg_wgmodel *model, const struct eg_prefix *
 	return false;
 }
 
+bool eg_wgmodel_is_endpoint(const struct eg_wgmodel *model, const struct eg_prefix *prefix)
+{
+	for (size_t i = 0; i < model->n_endpoints; i++) {
+		const struct eg_endpoint *endpoint = &model->endpoints[i].endpoint;
+
+		if (!endpoint->host && endpoint->family == prefix->family &&
+		    eg_prefix_contains(prefix, endpoint->family, &endpoint->addr) &&
+		    prefix->len == eg_family_bits(prefix->family))
+			return true;
+	}
+	return false;
+}
+
 bool eg_wgop_excludes(const struct eg_wgop *op)
 {
 	return op->kind == EG_WGOP_ROUTE && op->act != EG_WGACT_DELETE &&

@@ -68,6 +68,9 @@ static inline void eg_wgmodel_freep(struct eg_wgmodel **model)
 /* Whether AllowedIPs cover the whole of a prefix. */
 bool eg_wgmodel_tunnels(const struct eg_wgmodel *model, const struct eg_prefix *prefix);
 
+/* Whether it is the one address of an endpoint. */
+bool eg_wgmodel_is_endpoint(const struct eg_wgmodel *model, const struct eg_prefix *prefix);
+
 /* Whether a hook adds a route for part of the internet or the LAN past the tunnel, for good. */
 bool eg_wgop_excludes(const struct eg_wgop *op);
 /* Whether it is a rule that sends a prefix to the main table: past the tunnel's own rules, where it
