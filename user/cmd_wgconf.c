@@ -134,6 +134,26 @@ static bool has_program(int root_fd, const char *name)
 	return false;
 }
 
+/* Of a process's root, its network namespace's. Without addresses, not even loopback's, IPv6 is off
+ * there; without that file the kernel has none. */
+static void find_ipv6(const char *root, struct source *source)
+{
+	EG_AUTO_CLOSE int fd = -1;
+	char path[64], byte, rest;
+	int pid;
+
+	if (sscanf(root, "/proc/%d/roo%c", &pid, &rest) != 2 || rest != 't')
+		return;
+	snprintf(path, sizeof(path), "/proc/%d/net/if_inet6", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		source->facts.ipv6_off = read(fd, &byte, 1) == 0;
+	} else if (errno == ENOENT) {
+		snprintf(path, sizeof(path), "/proc/%d/net/dev", pid);
+		source->facts.ipv6_off = access(path, F_OK) == 0;
+	}
+}
+
 static int find_programs(const char *root, struct source *source, struct eg_error *error)
 {
 	EG_AUTO_CLOSE int fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -144,6 +164,7 @@ static int find_programs(const char *root, struct source *source, struct eg_erro
 				    eg_escape(safe, sizeof(safe), root, strlen(root)),
 				    strerror(errno));
 	source->facts.have_programs = true;
+	find_ipv6(root, source);
 	source->facts.iptables = has_program(fd, "iptables");
 	source->facts.ip6tables = has_program(fd, "ip6tables");
 	source->facts.nft = has_program(fd, "nft");
@@ -180,6 +201,8 @@ static int read_source(const struct request *request, struct source *source, str
 			return result;
 	}
 	result = eg_wgfile_parse(source->text, source->len, &source->file, &why);
+	if (result < 0 && !why.line)
+		return eg_error_set(error, why.exit, -result, "%s: %s", source->safe, why.message);
 	if (result < 0)
 		return eg_error_set(error, why.exit, -result, "%s:%u:%u: %s", source->safe,
 				    why.line, why.column, why.message);
@@ -360,6 +383,20 @@ static int note_dns(const struct source *source)
 	return result;
 }
 
+/* What of the traffic is left as it was: nothing that render decides. */
+static void note_left(const struct eg_wgreport *report)
+{
+	for (size_t i = 0; i < report->n_findings; i++) {
+		const struct eg_wgfinding *finding = &report->findings[i];
+
+		if (finding->id == EG_WGFINDING_TABLE_UNUSED ||
+		    finding->id == EG_WGFINDING_PARTIAL_TUNNEL ||
+		    finding->id == EG_WGFINDING_CANNOT_TELL)
+			eg_log_note("wgconf", "%s: %s. %s", eg_wgfinding_infos[finding->id].id,
+				    finding->what, finding->fix);
+	}
+}
+
 static int render(const struct request *request, const struct source *source,
 		  struct eg_error *error)
 {
@@ -378,6 +415,7 @@ static int render(const struct request *request, const struct source *source,
 		return refuse(request, source, report, error);
 	if (note_dns(source) < 0)
 		return eg_error_set(error, EG_EXIT_FAILED, ENOMEM, "out of memory");
+	note_left(report);
 	if (request->in_place && source->text && strlen(text) == source->len &&
 	    memcmp(text, source->text, source->len) == 0) {
 		eg_log_note("wgconf", "%s is as it should be: nothing to write", source->safe);

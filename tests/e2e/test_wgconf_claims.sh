@@ -77,6 +77,12 @@ conf $'PostUp = true; \\\n  ip route show'
 claim multi-line-hook 'a backslash ends the line' up_fails 'Line unrecognized'
 conf $'PostUp = echo "a\nMTU = 1420'
 claim multi-line-hook 'a quote is left open' up_fails 'unexpected EOF'
+conf $'PostUp = true;\n    ip route show'
+claim multi-line-hook 'the next line is indented' up_fails 'Line unrecognized'
+conf 'PostUp = true ; ; true'
+claim hook-syntax 'two semicolons' up_fails 'syntax error'
+conf 'PostUp = true &&'
+claim hook-syntax 'nothing behind the last' up_fails 'syntax error'
 conf "PostUp = echo \"a #b\""
 claim hash-in-hook 'the quote is cut' up_fails 'unexpected EOF'
 conf $'PostUp = test "$(echo x#y)" = x#y' '' '' 
@@ -118,6 +124,20 @@ conf 'PreDown = iptables -D OUTPUT -o wg9 -j ACCEPT'
 claim never-added 'a rule is taken away that is not there' down_stops iptables
 conf $'PostUp = GW=172.18.0.1; ip route add 10.0.0.0/8 via $GW\nPreDown = ip route del 10.0.0.0/8 via $GW'
 claim variable-lost 'PreDown uses what PostUp has set' down_stops 'not complete\|rror'
+conf $'PostUp = ip route replace 10.0.0.0/8 via 172.18.0.1 dev eth0\nPreDown = ip route del 10.0.0.0/8 dev lo'
+claim never-added 'another device' down_stops 'No such process'
+comes_down() {
+	quick up && quick down && wait_until 10 is_tidy && ! ip -n wireguard rule | grep -q '^100:'
+}
+conf $'PostUp = ip rule add to 100.64.0.0/10 lookup main priority 100; ip route replace 10.64.0.1 dev %i\nPreDown = ip rule del pref 100; ip route del 10.64.0.1 dev %i'
+check_status 'never-added: not found of a rule that is named by its priority' 1 finds never-added
+check 'never-added: so it is: it comes down' comes_down
+clear_up >/dev/null 2>&1
+for rule in '! -d 10.0.0.0/8,192.168.0.0/16 -j DROP' '-i eth0 -j DROP' '-d fd00::/8 -j DROP' '--mark 1 -j DROP' '--dport 25 -j DROP' \
+	'--dst-type LOCAL -j DROP' '--ctstate NEW -j DROP'; do
+	conf "PostUp = iptables -A OUTPUT $rule"
+	claim rule-refused "$rule" up_fails iptables
+done
 twice() {
 	quick up && quick down && quick up && [ "$(in_ns wireguard iptables -S OUTPUT | grep -c 'wg9')" = 2 ]
 }
@@ -157,6 +177,10 @@ conf "$number"$'\nPostUp = ip route replace 192.168.0.0/16 via 172.18.0.1'
 claim lan-wrong-table 'no rule suppresses the prefix length' lan_is_lost
 conf "$number"$'; ip rule add table main suppress_prefixlength 0\nPostUp = ip route replace 192.168.0.0/16 via 172.18.0.1'
 claim lan-one-table 'a rule of its own does' lan_is_there
+conf $'Table = 200\nFwMark = 51820\nPostUp = ip rule add table main suppress_prefixlength 0; ip rule add not fwmark 51820 table 200\nPostUp = ip route replace 192.168.0.0/16 via 172.18.0.1'
+claim lan-wrong-table 'the rule that suppresses is asked too late' lan_is_lost
+conf $'Table = 200\nFwMark = 51820\nPostUp = ip rule add table main suppress_prefixlength 0 priority 100; ip rule add not fwmark 51820 table 200 pref 200\nPostUp = ip route replace 192.168.0.0/16 via 172.18.0.1'
+claim lan-one-table 'it is asked before by its priority' lan_is_there
 conf "PostUp = ip route replace 192.168.0.0/16 via 172.18.0.1 table 51820" '0.0.0.0/1, 128.0.0.0/1'
 claim lan-wrong-table 'there is no default route' lan_is_lost
 
@@ -165,6 +189,8 @@ nobody_asks() {
 }
 conf 'Table = 200'
 claim table-unused 'no rule looks there' nobody_asks
+conf 'Table = off'
+claim table-off 'no hook routes' nobody_asks
 
 no_handshake() {
 	quick up && probe wireguard udp 203.0.113.7:443 --timeout 500 >/dev/null
@@ -191,6 +217,19 @@ claim kill-switch-early 'the accept comes behind' early
 conf $'PostUp = ip route replace 192.168.0.0/16 via 172.18.0.1\nPostUp = iptables -I OUTPUT ! -o %i -m mark ! --mark $(wg show %i fwmark) -m addrtype ! --dst-type LOCAL -j REJECT'
 claim lan-not-accepted 'there is no accept' early
 
+tunnel_is_dead() {
+	quick up && ! probe wireguard tcp 203.0.113.7:443 --timeout 500 | grep -q '^answer:'
+}
+for rule in '! -o eth0 -j DROP' '-o %i -j DROP' '-o wg+ -j REJECT' '! -o lo -j DROP'; do
+	conf "PostUp = iptables -A OUTPUT $rule"
+	claim kill-switch-blocks-tunnel "$rule" tunnel_is_dead
+done
+loopback_is_dead() {
+	quick up && ! in_ns wireguard ping -c 1 -W 1 127.0.0.1 >/dev/null
+}
+conf "PostUp = iptables -A OUTPUT ! -o %i -m mark ! --mark \$(wg show %i fwmark) -j REJECT"
+claim loopback-blocked 'nothing accepts it' loopback_is_dead
+
 ipv6_leaves() {
 	quick up || return
 	capture_start six internet host0
@@ -200,3 +239,40 @@ ipv6_leaves() {
 }
 conf "PostUp = iptables -A OUTPUT ! -o %i -m mark ! --mark \$(wg show %i fwmark) -j REJECT"
 claim ipv6-bypass 'AllowedIPs are IPv4 alone' ipv6_leaves
+
+# --- IPv6 that is off ----------------------------------------------------------------------------
+
+# IPv6 that is off fails wg-quick before any hook has run.
+with_ipv6() { # HOOK
+	conf "Address = fd13::2/128"$'\n'"$1"
+}
+before_any_hook() {
+	rm -f "$BED/hook-ran"
+	up_fails 'ermission denied\|IPv6 is disabled' && [ ! -e "$BED/hook-ran" ]
+}
+ipv6_off_again() {
+	in_ns wireguard sysctl -q -w net.ipv6.conf.all.disable_ipv6=0 net.ipv6.conf.default.disable_ipv6=0
+}
+with_ipv6 "PreUp = sysctl -q -w net.ipv6.conf.all.disable_ipv6=1"$'\n'"PostUp = touch $BED/hook-ran"
+claim ipv6-off 'PreUp switches it off' before_any_hook
+ipv6_off_again
+with_ipv6 "PreUp = echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6"$'\n'"PostUp = touch $BED/hook-ran"
+claim ipv6-off 'PreUp writes it' before_any_hook
+ipv6_off_again
+with_ipv6 "PostUp = touch $BED/hook-ran"
+in_ns wireguard sysctl -q -w net.ipv6.conf.all.disable_ipv6=1
+start_in wireguard inside sleep 60
+finds_by_root() {
+	{ "$EG" wgconf check --root "/proc/$1/root" --json "$BED/wg0.conf" || true; } | jq -e 'any(.findings[]; .id == "ipv6-off")' >/dev/null
+}
+check 'ipv6-off: found by --root of a process' wait_until 10 finds_by_root "${BED_PIDS[inside]}"
+stop inside
+check 'ipv6-off: so it is: off already' before_any_hook
+clear_up >/dev/null 2>&1
+ipv6_off_again
+start_in wireguard inside sleep 60
+is_in() {
+	[ "$(readlink "/proc/$1/ns/net")" = "$(in_ns wireguard readlink /proc/self/ns/net)" ]
+}
+check 'IPv6 is on again' wait_until 10 is_in "${BED_PIDS[inside]}"
+check_status 'ipv6-off: not found where it is on' 1 finds_by_root "${BED_PIDS[inside]}"

@@ -39,8 +39,9 @@ own() {
 render() { # FILE [OPTION]...: into wg0.conf
 	local file=$1
 	shift
-	own "$file" >"$BED/source.conf"
-	(umask 077 && "$EG" wgconf render "$@" "$BED/source.conf" >"$BED/wg0.conf")
+	mkdir -p "$BED/source" # the interface is called as the file is
+	own "$file" >"$BED/source/wg0.conf"
+	(umask 077 && "$EG" wgconf render "$@" "$BED/source/wg0.conf" >"$BED/wg0.conf")
 }
 
 bed_up

@@ -3,7 +3,7 @@
  * The check of wg0.conf. golden/wgconf/check has a pair for each finding: ID.conf has it,
  * ID-ok.conf is the same put right and has it not. golden/wgconf/shape has whole files in the
  * shapes that people publish. What the check says of each is in the .out beside it. A first line `#
- * test: WORDS` tells what is known besides: mode=0644, programs=nft, name=wg0.conf.
+ * test: WORDS` tells what is known besides: mode=0644, programs=nft, name=wg0.conf, ipv6=off.
  */
 #include <stdarg.h>
 #include <setjmp.h>
@@ -64,6 +64,7 @@ static void read_facts(const char *text, struct eg_wgfacts *facts)
 			 name + 5);
 		facts->name = file_name;
 	}
+	facts->ipv6_off = strncmp(text, "# test: ipv6=off", 16) == 0;
 	if (mode && mode < end) {
 		facts->have_mode = true;
 		facts->mode = (unsigned int)strtoul(mode + 5, NULL, 8);

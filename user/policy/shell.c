@@ -19,6 +19,7 @@ static void drop_command(struct eg_shell_parser *parser)
 	for (size_t i = 0; i < parser->command.n_words; i++)
 		free(parser->command.words[i].text);
 	free(parser->command.words);
+	free(parser->command.writes);
 	parser->command = (struct eg_shell_command){};
 }
 
@@ -54,6 +55,13 @@ static struct eg_shell_span *this_span(struct eg_shell_parser *parser)
 	return shell->n_spans ? &shell->spans[shell->n_spans - 1] : NULL;
 }
 
+/* What was read is a command, or ends with one. */
+static void complete(struct eg_shell_parser *parser)
+{
+	parser->ready = true;
+	parser->dangling = false;
+}
+
 static void end_command(struct eg_shell_parser *parser)
 {
 	struct eg_shell *shell = parser->shell;
@@ -61,6 +69,7 @@ static void end_command(struct eg_shell_parser *parser)
 
 	if (!parser->in_command)
 		return;
+	complete(parser);
 	span = this_span(parser);
 	if (span)
 		span->to = parser->at;
@@ -142,6 +151,7 @@ static bool take_assignment(struct eg_shell_parser *parser)
 static void take_redirection(struct eg_shell_parser *parser)
 {
 	struct eg_shell_reading word;
+	bool writes = eg_shell_peek(parser, 0) != '<';
 	bool document = eg_shell_peek(parser, 0) == '<' && eg_shell_peek(parser, 1) == '<' &&
 			eg_shell_peek(parser, 2) != '<';
 
@@ -157,8 +167,10 @@ static void take_redirection(struct eg_shell_parser *parser)
 		eg_text_free(&inner.text);
 		return;
 	}
-	while (eg_shell_peek(parser, 0) && strchr("<>&|", eg_shell_peek(parser, 0)))
+	while (eg_shell_peek(parser, 0) && strchr("<>&|", eg_shell_peek(parser, 0))) {
+		writes &= eg_shell_peek(parser, 0) != '>' || eg_shell_peek(parser, 1) != '&';
 		parser->at++;
+	}
 	while (eg_shell_is_space(eg_shell_peek(parser, 0)))
 		parser->at++;
 	if (document)
@@ -169,6 +181,9 @@ static void take_redirection(struct eg_shell_parser *parser)
 	}
 	if (eg_shell_read_word(parser, &word) && word.text.failed)
 		parser->failed = true;
+	if (writes && word.text.data && !parser->command.writes)
+		parser->command.writes =
+			eg_shell_keep(parser, word.text.data, strlen(word.text.data));
 	eg_text_free(&word.text);
 }
 
@@ -235,6 +250,8 @@ static void run_body(struct eg_shell_parser *parser, const struct eg_shell_name 
 	eg_shell_set(parser, name->name, strlen(name->name), word ? word->text : NULL, !sure);
 	parser->conditions += !sure;
 	eg_shell_parse_list(parser, "done");
+	if (!parser->ended)
+		eg_shell_broken(parser, "a 'for' without its 'done'", body);
 	parser->conditions -= !sure;
 }
 
@@ -267,8 +284,7 @@ static void take_for(struct eg_shell_parser *parser)
 	skip_blanks(parser, false);
 	if (!name.name || !len || eg_shell_peek(parser, 0) != 'i' ||
 	    eg_shell_peek(parser, 1) != 'n' || parser->depth >= EG_SHELL_DEPTH_MAX) {
-		eg_shell_opaque(parser, "a 'for'");
-		parser->at = parser->len;
+		eg_shell_lose(parser, "a 'for'");
 		free(name.name);
 		return;
 	}
@@ -291,31 +307,38 @@ static void take_for(struct eg_shell_parser *parser)
 	drop_command(parser);
 	free(name.name);
 	parser->in_command = false;
+	complete(parser);
 }
 
 /* Words of the shell's own where a command may begin. True if the word was one. */
 static bool take_reserved(struct eg_shell_parser *parser, const struct eg_shell_reading *word)
 {
 	static const char *const opens[] = {"if", "while", "until", "select", NULL};
-	static const char *const goes_on[] = {"then", "else", "elif", "do", "{",
-					      "}",    "!",    "time", NULL};
+	static const char *const goes_on[] = {"then", "else", "elif", "do", "{", "!", "time", NULL};
+	static const char *const inner[] = {"then", "else", "elif", "do", NULL};
 	static const char *const closes[] = {"fi", "done", "esac", NULL};
 
-	if (parser->command.n_words > 0 || parser->assigned)
+	if (parser->in_command)
 		return false;
 	if (is(word, "for")) {
 		take_for(parser);
 	} else if (is_any(word, opens)) {
 		eg_shell_opaque(parser, "an 'if' or a loop");
 		parser->conditions++;
+		parser->ready = false;
 	} else if (is_any(word, closes)) {
 		if (parser->conditions)
 			parser->conditions--;
 		else
 			eg_shell_opaque(parser, "the end of an 'if' or a loop that never began");
+		complete(parser);
+	} else if (is(word, "}")) {
+		if (!parser->braces)
+			eg_shell_broken(parser, "a '}' that nothing opened", parser->at - 1);
+		parser->braces -= parser->braces > 0;
+		complete(parser);
 	} else if (is(word, "case") || is(word, "function")) {
-		eg_shell_opaque(parser, "a 'case' or a function");
-		parser->at = parser->len;
+		eg_shell_lose(parser, "a 'case' or a function");
 	} else if (is(word, "[[")) {
 		struct eg_shell_reading test = {.any = true};
 
@@ -323,10 +346,45 @@ static bool take_reserved(struct eg_shell_parser *parser, const struct eg_shell_
 		eg_text_add(&test.text, "[[", 2);
 		eg_shell_end_word(parser, &test);
 		return true;
+	} else if (is_any(word, goes_on)) {
+		if (is_any(word, inner) && !parser->conditions)
+			eg_shell_broken(parser, "a 'then', 'else' or 'do' that belongs to nothing",
+					word->offset);
+		parser->braces += is(word, "{");
+		parser->ready = is(word, "!") || is(word, "time"); /* of nothing, too */
 	} else {
-		return is_any(word, goes_on);
+		return false;
 	}
 	return true;
+}
+
+/* What bash says "syntax error near unexpected token" of: nothing of the line runs then. */
+static void check_operator(struct eg_shell_parser *parser, char c, char next)
+{
+	size_t at = parser->at;
+
+	if (c == '\n')
+		return;
+	if (c == '(') {
+		if (parser->command.n_words > 0)
+			eg_shell_broken(parser, "a '(' within a command", at);
+		parser->open++;
+		parser->ready = false;
+		return;
+	}
+	if (c == ')' && !parser->open)
+		eg_shell_broken(parser, "a ')' that nothing opened", at);
+	else if (c == ';' && next == ';')
+		eg_shell_broken(parser, "a ';;' outside of 'case'", at);
+	else if (!parser->ready && !parser->in_command && (c != ')' || parser->dangling))
+		eg_shell_broken(parser,
+				c == ')'   ? "a ')' with no command before it"
+				: c == ';' ? "a ';' with no command before it"
+				: c == '&' ? "a '&' with no command before it"
+					   : "a '|' with no command before it",
+				at);
+	if (c == ')')
+		parser->open -= parser->open > 0;
 }
 
 /* An operator between commands. */
@@ -338,7 +396,12 @@ static void take_operator(struct eg_shell_parser *parser)
 		take_redirection(parser);
 		return;
 	}
+	check_operator(parser, c, next);
 	end_command(parser);
+	if (c != '\n' && c != '(')
+		parser->ready = c == ')';
+	parser->dangling = c == '|' || (c == '&' && next == '&');
+	parser->operator_at = parser->at;
 	if (c == '&' && next == '&') {
 		parser->join = EG_SHELL_AND;
 	} else if (c == '|') {
@@ -368,7 +431,7 @@ static bool take_word(struct eg_shell_parser *parser, const char *until)
 	start_command(parser);
 	if (take_assignment(parser))
 		return false;
-	first = parser->command.n_words == 0 && !parser->assigned;
+	first = !parser->in_command;
 	if (!eg_shell_read_word(parser, &word)) {
 		if (parser->at < parser->len && parser->command.n_words == 0 && !word.dynamic &&
 		    !strchr("\n;&|<>() \t\r", eg_shell_peek(parser, 0)))
@@ -381,8 +444,7 @@ static bool take_word(struct eg_shell_parser *parser, const char *until)
 		return true;
 	}
 	if (first && eg_shell_peek(parser, 0) == '(' && word.plain) {
-		eg_shell_opaque(parser, "a function");
-		parser->at = parser->len;
+		eg_shell_lose(parser, "a function");
 	} else if (!(first && take_reserved(parser, &word)) && !is_descriptor(parser, &word)) {
 		eg_shell_end_word(parser, &word);
 	}
@@ -395,6 +457,8 @@ void eg_shell_parse_list(struct eg_shell_parser *parser, const char *until)
 {
 	parser->new_list = true;
 	parser->join = EG_SHELL_THEN;
+	parser->ready = false;
+	parser->ended = false;
 	while (parser->at < parser->len && !parser->failed) {
 		char c = eg_shell_peek(parser, 0);
 
@@ -407,6 +471,7 @@ void eg_shell_parse_list(struct eg_shell_parser *parser, const char *until)
 		} else if (strchr("\n;&|()", c)) {
 			take_operator(parser);
 		} else if (take_word(parser, until)) {
+			parser->ended = true;
 			break;
 		}
 	}
@@ -426,6 +491,18 @@ static void free_variables(struct eg_shell_parser *parser)
 	free(parser->variables);
 }
 
+/* What is still open where the line ends. */
+static void check_end(struct eg_shell_parser *parser)
+{
+	if (parser->dangling)
+		eg_shell_broken(parser, "nothing behind the last '&&', '||' or '|'",
+				parser->operator_at);
+	if (parser->conditions)
+		eg_shell_broken(parser, "an 'if' or a loop without its end", 0);
+	if (parser->open || parser->braces)
+		eg_shell_broken(parser, "a bracket that is not closed", 0);
+}
+
 int eg_shell_read(const char *text, size_t len, const struct eg_shell_variable *known,
 		  struct eg_shell **ret_shell)
 {
@@ -438,6 +515,8 @@ int eg_shell_read(const char *text, size_t len, const struct eg_shell_variable *
 		eg_shell_set(&parser, known->name, strlen(known->name), known->value,
 			     !known->value);
 	eg_shell_parse_list(&parser, NULL);
+	check_end(&parser);
+	shell->lost = parser.lost;
 	drop_command(&parser);
 	free_variables(&parser);
 	if (parser.failed)
@@ -461,6 +540,7 @@ void eg_shell_free(struct eg_shell *shell)
 		for (size_t word = 0; word < shell->commands[i].n_words; word++)
 			free(shell->commands[i].words[word].text);
 		free(shell->commands[i].words);
+		free(shell->commands[i].writes);
 	}
 	free(shell->commands);
 	free_names(shell->unset, shell->n_unset);

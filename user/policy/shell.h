@@ -30,6 +30,7 @@ struct eg_shell_command {
 	enum eg_shell_join join;
 	size_t list;      /* commands joined by && || | have the same */
 	bool conditional; /* inside `if`, `while`, a function: may run, or not */
+	char *writes;     /* the file that its output goes to, NULL */
 };
 
 /* A variable that nothing before has set, or one that was set. */
@@ -57,6 +58,9 @@ struct eg_shell {
 	size_t opaque_offset;
 	const char *unclosed; /* "a quote", …: the line ends within it */
 	size_t unclosed_offset;
+	const char *broken; /* what the shell refuses the whole line for, NULL: nothing */
+	size_t broken_offset;
+	bool lost; /* not all of the line was read */
 };
 
 /* A variable that is known from elsewhere. */

@@ -29,7 +29,13 @@ struct eg_shell_parser {
 	bool new_list;
 	unsigned int conditions; /* `if`s and the like around */
 	unsigned int depth;
-	bool quiet; /* inside a substitution: only the use of variables counts */
+	unsigned int open, braces; /* `(`s and `{`s around */
+	size_t operator_at;        /* the operator before, for what is refused */
+	bool ready;                /* an operator may stand here: there is a command before it */
+	bool dangling;             /* behind `&&`, `||` or `|`: there must be another command */
+	bool ended;                /* the word that was to end the list was there */
+	bool lost;                 /* the rest of the line was not read */
+	bool quiet;                /* inside a substitution: only the use of variables counts */
 	bool failed;
 };
 
@@ -56,6 +62,10 @@ static inline char eg_shell_peek(const struct eg_shell_parser *parser, size_t ah
 char *eg_shell_keep(struct eg_shell_parser *parser, const char *text, size_t len);
 /* Notes, once, what cannot be followed. */
 void eg_shell_opaque(struct eg_shell_parser *parser, const char *what);
+/* Notes, once, what the shell refuses the line for. */
+void eg_shell_broken(struct eg_shell_parser *parser, const char *what, size_t offset);
+/* Gives up on the rest of the line. */
+void eg_shell_lose(struct eg_shell_parser *parser, const char *what);
 /* The line ends within something that began at `from`. */
 void eg_shell_unclosed(struct eg_shell_parser *parser, const char *what, size_t from);
 /* How long the name of a variable is that stands at `text`; 0: none does. */

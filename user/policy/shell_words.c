@@ -29,9 +29,25 @@ void eg_shell_opaque(struct eg_shell_parser *parser, const char *what)
 	parser->shell->opaque_offset = parser->at < parser->len ? parser->at : parser->len;
 }
 
+void eg_shell_broken(struct eg_shell_parser *parser, const char *what, size_t offset)
+{
+	if (parser->shell->broken || parser->quiet || parser->lost)
+		return;
+	parser->shell->broken = what;
+	parser->shell->broken_offset = offset;
+}
+
+void eg_shell_lose(struct eg_shell_parser *parser, const char *what)
+{
+	eg_shell_opaque(parser, what);
+	parser->at = parser->len;
+	parser->lost = true;
+}
+
 void eg_shell_unclosed(struct eg_shell_parser *parser, const char *what, size_t from)
 {
 	parser->at = parser->len;
+	parser->lost = true;
 	if (parser->shell->unclosed || parser->quiet)
 		return;
 	parser->shell->unclosed = what;
@@ -248,6 +264,7 @@ static void look_inside(struct eg_shell_parser *parser, size_t from, size_t to)
 		for (size_t i = 0; i < command->n_words; i++)
 			free(command->words[i].text);
 		free(command->words);
+		free(command->writes);
 	}
 	shell->n_spans = n_spans;
 	/* it may have moved, and grown: what is set in there is not taken back, which only makes
@@ -255,6 +272,7 @@ static void look_inside(struct eg_shell_parser *parser, size_t from, size_t to)
 	parser->variables = inner.variables;
 	parser->n_variables = inner.n_variables;
 	parser->failed |= inner.failed;
+	parser->lost |= inner.lost; /* where it ends is not sure */
 }
 
 /* `$(…)`, with parser->at behind the `(`. */

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "policy/address.h"
 #include "policy/array.h"
 
 #define JUMPS_MAX 4
@@ -21,152 +20,6 @@ struct reader {
 static bool same(const char *a, const char *b)
 {
 	return strcmp(a, b) == 0;
-}
-
-/* --- one rule --------------------------------------------------------------------------------- */
-
-static void take_out(const struct reader *reader, struct eg_wgrule *rule, const char *name,
-		     bool not )
-{
-	bool tunnel = same(name, "%i") || (reader->ifname && same(name, reader->ifname));
-
-	if (tunnel && not )
-		rule->out_not_tunnel = true;
-	else if (tunnel)
-		rule->out_tunnel = true;
-	else if (same(name, "lo") && !not )
-		rule->out_lo = true;
-	else if (!same(name, "lo"))
-		rule->out_other = name;
-}
-
-/* -d A,B,C */
-static void take_destination(struct reader *reader, struct eg_wgrule *rule, const char *text,
-			     bool not )
-{
-	rule->dst_not = not ;
-	while (*text) {
-		size_t len = strcspn(text, ",");
-		char one[EG_ADDRESS_TEXT_LEN] = "";
-		struct eg_prefix prefix;
-		union eg_addr host;
-
-		if (len < sizeof(one))
-			memcpy(one, text, len);
-		if (eg_prefix_parse_host(one, &prefix, &host, NULL) < 0)
-			rule->dst_unknown = true;
-		else if (EG_ARRAY_ADD(rule->dst, rule->n_dst, prefix) < 0)
-			reader->failed = true;
-		text += len + (text[len] == ',');
-	}
-}
-
-static void take_target(struct eg_wgrule *rule, const char *target)
-{
-	if (same(target, "ACCEPT"))
-		rule->verdict = EG_WGVERDICT_ACCEPT;
-	else if (same(target, "DROP") || same(target, "REJECT"))
-		rule->verdict = EG_WGVERDICT_DROP;
-	else if (same(target, "RETURN"))
-		rule->verdict = EG_WGVERDICT_RETURN;
-	else if (same(target, "LOG") || same(target, "NFLOG") || same(target, "MARK") ||
-		 same(target, "CONNMARK"))
-		rule->verdict = EG_WGVERDICT_OTHER;
-	else
-		rule->verdict = EG_WGVERDICT_UNKNOWN;
-}
-
-/* What a match says; false: it is none of those that we know. */
-static bool take_match(struct reader *reader, struct eg_wgrule *rule, const char *option,
-		       const char *value, bool not )
-{
-	if (same(option, "-o") || same(option, "--out-interface")) {
-		take_out(reader, rule, value, not );
-	} else if (same(option, "-d") || same(option, "--dst") || same(option, "--destination")) {
-		take_destination(reader, rule, value, not );
-	} else if (same(option, "--mark")) {
-		if (not )
-			rule->not_mark = value;
-		else
-			rule->mark = value;
-	} else if (same(option, "--dst-type")) {
-		rule->not_local |= not &&same(value, "LOCAL");
-		rule->local |= !not &&same(value, "LOCAL");
-		rule->narrow |= !same(value, "LOCAL");
-	} else if (same(option, "--state") || same(option, "--ctstate")) {
-		rule->established = true;
-	} else {
-		return false;
-	}
-	return true;
-}
-
-static bool says_nothing(const char *option)
-{
-	return same(option, "-m") || same(option, "--match") || same(option, "--comment") ||
-	       same(option, "--reject-with") || same(option, "--log-prefix") ||
-	       same(option, "--log-level") || same(option, "-t") || same(option, "--table");
-}
-
-/* Returns the chain that it jumps to where that is one of the hooks' own, or NULL. */
-static const char *read_rule(struct reader *reader, const struct eg_wgop *op,
-			     struct eg_wgrule *rule)
-{
-	const struct eg_shell_command *command = eg_wgop_command(reader->hooks, op);
-	const char *jump = NULL;
-	bool not = false;
-
-	rule->op = op;
-	rule->verdict = EG_WGVERDICT_OTHER;
-	for (size_t i = op->first_word; i < command->n_words; i++) {
-		const char *word = command->words[i].text;
-		const char *value = i + 1 < command->n_words ? command->words[i + 1].text : "";
-
-		if (same(word, "!")) {
-			not = true;
-			continue;
-		}
-		if (same(value, "!") && i + 2 < command->n_words) { /* as it was written once */
-			not = true;
-			value = command->words[++i + 1].text;
-		}
-		if (same(word, "-j") || same(word, "--jump") || same(word, "-g")) {
-			take_target(rule, value);
-			jump = rule->verdict == EG_WGVERDICT_UNKNOWN ? value : NULL;
-			i++;
-		} else if (take_match(reader, rule, word, value, not ) || says_nothing(word)) {
-			i++;
-		} else if (!same(word, "-w") && !same(word, "--wait")) {
-			rule->narrow = true;
-		}
-		not = false;
-	}
-	return jump;
-}
-
-bool eg_wgrule_is_kill_switch(const struct eg_wgrule *rule)
-{
-	return rule->verdict == EG_WGVERDICT_DROP && !rule->op->conditional && !rule->narrow &&
-	       !rule->out_tunnel && !rule->out_lo && !rule->mark && !rule->established &&
-	       !rule->local && (rule->n_dst == 0 || rule->dst_not) && !rule->dst_unknown &&
-	       !rule->out_other;
-}
-
-bool eg_wgrule_is_named_kill_switch(const struct eg_wgrule *rule)
-{
-	return rule->verdict == EG_WGVERDICT_DROP && rule->out_other && !rule->narrow &&
-	       !rule->mark && !rule->established && !rule->local && !rule->dst_unknown &&
-	       (rule->n_dst == 0 || rule->dst_not);
-}
-
-int eg_wgrule_read(const struct eg_wghooks *hooks, const struct eg_wgop *op, const char *ifname,
-		   struct eg_wgrule *ret_rule)
-{
-	struct reader reader = {.hooks = hooks, .ifname = ifname};
-
-	*ret_rule = (struct eg_wgrule){};
-	read_rule(&reader, op, ret_rule);
-	return reader.failed ? -ENOMEM : 0;
 }
 
 /* --- the chain -------------------------------------------------------------------------------- */
@@ -288,14 +141,14 @@ static void read_chain(struct reader *reader, const char *name, unsigned int jum
 		}
 	}
 	for (size_t i = 0; i < list.n && !reader->failed; i++) {
-		struct eg_wgrule rule = {};
-		const char *jump = read_rule(reader, list.ops[i].op, &rule);
+		struct eg_wgrule rule;
+		const char *jump;
 
+		reader->failed |= eg_wgrule_read(reader->hooks, list.ops[i].op, reader->ifname,
+						 &rule, &jump) < 0;
 		rule.inside = inside;
-		if (jump && jumps < JUMPS_MAX && is_made(reader, jump) && !rule.narrow &&
-		    !rule.n_dst && !rule.dst_unknown && !rule.mark && !rule.not_mark &&
-		    !rule.out_tunnel && !rule.out_not_tunnel && !rule.established &&
-		    !rule.out_other && !rule.out_lo) {
+		if (jump && jumps < JUMPS_MAX && is_made(reader, jump) &&
+		    eg_wgrule_is_plain(&rule)) {
 			free(rule.dst);
 			read_chain(reader, jump, jumps + 1);
 		} else if (EG_ARRAY_ADD(reader->chain->rules, reader->chain->n_rules, rule) < 0) {

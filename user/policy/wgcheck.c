@@ -169,6 +169,8 @@ char *eg_wgcommand_format(const struct eg_wgchecker *checker, const struct eg_wg
 
 	for (size_t i = 0; i < command->n_words && text.len < EG_WGCOMMAND_LEN; i++)
 		eg_text_printf(&text, "%s%s", i ? " " : "", command->words[i].text);
+	if (op->kind == EG_WGOP_NO_IPV6 && command->writes)
+		eg_text_printf(&text, " >%s", command->writes);
 	return eg_escape(to, EG_WGCOMMAND_LEN, text.data ? text.data : "", text.len);
 }
 

@@ -34,6 +34,14 @@ extern const char *const eg_wgseverity_names[3];
 	  "refuses the file, or the shell refuses half a command")                                 \
 	X(HASH_IN_HOOK, "hash-in-hook", ERROR,                                                     \
 	  "wg-quick cuts each line at the first '#', within quotes too: what follows never runs")  \
+	X(HOOK_SYNTAX, "hook-syntax", ERROR,                                                       \
+	  "the shell refuses the whole line and runs nothing of it, and wg-quick takes the "       \
+	  "tunnel "                                                                                \
+	  "away again")                                                                            \
+	X(IPV6_OFF, "ipv6-off", ERROR,                                                             \
+	  "wg-quick fails at the first IPv6 address or route, before any PostUp has run: there "   \
+	  "is no "                                                                                 \
+	  "tunnel and no kill switch, and everything leaves in the clear")                         \
 	X(SAVE_CONFIG, "save-config", WARNING,                                                     \
 	  "at `wg-quick down` the file is written anew from what the interface has: comments, "    \
 	  "and edits made while it was up, are lost")                                              \
@@ -51,6 +59,10 @@ extern const char *const eg_wgseverity_names[3];
 	X(TABLE_UNUSED, "table-unused", WARNING,                                                   \
 	  "with Table = a number, wg-quick adds routes there and no rule that looks there: "       \
 	  "everything leaves by the default route, in the clear")                                  \
+	X(TABLE_OFF, "table-off", ERROR,                                                           \
+	  "with Table = off, wg-quick adds no route and no rule: nothing takes the tunnel, and "   \
+	  "what "                                                                                  \
+	  "no kill switch drops leaves in the clear")                                              \
 	X(NOT_REMOVED, "not-removed", WARNING,                                                     \
 	  "it stays after `wg-quick down`: the next `up` finds it, fails or adds it twice")        \
 	X(NEVER_ADDED, "never-added", ERROR,                                                       \
@@ -62,6 +74,10 @@ extern const char *const eg_wgseverity_names[3];
 	  "a packet must pass both, and no listing shows both: what blocks it is hard to find")    \
 	X(BACKEND_MISSING, "backend-missing", ERROR,                                               \
 	  "the command is not there: the hook fails, and `wg-quick up` takes the tunnel away "     \
+	  "again")                                                                                 \
+	X(RULE_REFUSED, "rule-refused", ERROR,                                                     \
+	  "iptables does not take the rule: the hook fails, and `wg-quick up` takes the tunnel "   \
+	  "away "                                                                                  \
 	  "again")                                                                                 \
 	X(VARIABLE_LOST, "variable-lost", ERROR,                                                   \
 	  "each hook runs in a shell of its own: what one sets, no other has")                     \
@@ -92,6 +108,9 @@ extern const char *const eg_wgseverity_names[3];
 	  "nothing works")                                                                         \
 	X(LAN_NOT_ACCEPTED, "lan-not-accepted", ERROR,                                             \
 	  "the route is there, and the kill switch drops what takes it: the LAN gets no answer")   \
+	X(LOOPBACK_BLOCKED, "loopback-blocked", WARNING,                                           \
+	  "what applications say to each other, and ask Docker's resolver 127.0.0.11, is dropped " \
+	  "too")                                                                                   \
 	X(ACCEPTS_ESTABLISHED, "accepts-established", WARNING,                                     \
 	  "connections from before the kill switch go on in the clear")                            \
 	X(ACCEPTS_PUBLIC, "accepts-public", WARNING, "this leaves in the clear, on purpose?")      \

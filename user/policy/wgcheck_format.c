@@ -76,8 +76,50 @@ static void check_section(struct eg_wgchecker *checker, const struct eg_wgline *
 	}
 }
 
+static bool is_rest(const struct eg_wgline *line)
+{
+	return line->kind == EG_WGLINE_OTHER ||
+	       (line->kind == EG_WGLINE_SETTING && line->key == EG_WGKEY_NONE);
+}
+
+static bool is_indented(const struct eg_wgline *line)
+{
+	return line->raw_len > 0 && (line->raw[0] == ' ' || line->raw[0] == '\t');
+}
+
+/* The hook that an indented line was meant to go on with: right above it, or above others like it.
+ */
+static const struct eg_wgline *find_hook(const struct eg_wgfile *file, const struct eg_wgline *line)
+{
+	while (line > file->lines && is_rest(line) && is_indented(line))
+		line--;
+	while (line > file->lines && line->kind == EG_WGLINE_CONTINUED)
+		line--;
+	return line->kind == EG_WGLINE_SETTING && eg_wgkey_is_hook(line->key) ? line : NULL;
+}
+
+static bool check_rest(struct eg_wgchecker *checker, const struct eg_wgline *line)
+{
+	const struct eg_wgline *hook = find_hook(checker->file, line);
+
+	if (!is_rest(line) || !hook)
+		return false;
+	eg_wgfind(checker, EG_WGFINDING_MULTI_LINE_HOOK,
+		  eg_wgat(line, (unsigned int)strspn(line->raw, " \t") + 1),
+		  "this line seems to go on with %s of line %u, and wg-quick reads each line by "
+		  "itself",
+		  eg_wgkey_name(hook->key), hook->number);
+	eg_wgfix(checker,
+		 "join it to that line, with ';' or '&&' between two commands; or begin "
+		 "it with '%s ='",
+		 eg_wgkey_name(hook->key));
+	return true;
+}
+
 static void check_line(struct eg_wgchecker *checker, const struct eg_wgline *line)
 {
+	if (check_rest(checker, line))
+		return;
 	switch (line->kind) {
 	case EG_WGLINE_EMPTY:
 	case EG_WGLINE_CONTINUED: /* told at the hook that it belongs to */

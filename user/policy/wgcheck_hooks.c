@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* PreUp, PostUp, PreDown, PostDown: what is run, and what is taken back. */
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,6 +44,13 @@ static void check_lines(struct eg_wgchecker *checker, const struct eg_wghook *ho
 		eg_wgfind(checker, EG_WGFINDING_HASH_IN_HOOK, eg_wgat(line, line->hash_column),
 			  "the '#' within a word cuts the command in two");
 		eg_wgfix(checker, "write it without a '#'; before a comment put a blank");
+	}
+	if (shell->broken && !shell->unclosed) {
+		eg_wgfind(checker, EG_WGFINDING_HOOK_SYNTAX,
+			  eg_wghook_place(hook, shell->broken_offset), "%s has %s", hook_name(hook),
+			  shell->broken);
+		eg_wgfix(checker, "put one ';' or '&&' between two commands; `bash -n -c 'LINE'` "
+				  "tells whether the shell takes it");
 	}
 }
 
@@ -182,8 +190,61 @@ static bool is_added(const struct eg_wgop *op)
 		return false;
 	if (op->kind == EG_WGOP_TABLES)
 		return op->verb == 'A' || op->verb == 'I' || op->verb == 'N';
-	/* the kernel takes away routes over an interface together with it */
-	return op->kind == EG_WGOP_RULE || (op->kind == EG_WGOP_ROUTE && !op->to_tunnel);
+	return op->kind == EG_WGOP_RULE || op->kind == EG_WGOP_ROUTE;
+}
+
+/* By what tells a route from another: whether a removal that names it so finds what was added. What
+ * only the shell knows may be either. */
+static bool is_known(const char *word)
+{
+	return word && !strchr(word, '$');
+}
+
+static bool may_find_route(const struct eg_wgop *removed, const struct eg_wgop *added)
+{
+	const char *metric = added->metric                     ? added->metric
+			     : added->family == EG_FAMILY_IPV6 ? "1024"
+							       : "0";
+
+	if (added->unknown_way || removed->unknown_way)
+		return true;
+	if (is_known(removed->dev) && is_known(added->dev) && strcmp(removed->dev, added->dev) != 0)
+		return false;
+	if (is_known(removed->via) &&
+	    (!added->via || (is_known(added->via) && strcmp(removed->via, added->via) != 0)))
+		return false;
+	return !is_known(removed->metric) || !is_known(metric) ||
+	       strtoul(removed->metric, NULL, 0) == strtoul(metric, NULL, 0);
+}
+
+/* `ip rule del` takes the first rule that has all that it names. */
+static bool finds_rule(const struct eg_wgop *removed, const struct eg_wgop *added)
+{
+	const char *word = removed->spec;
+	size_t len;
+
+	for (; *word; word += len + (word[len] == ' ')) {
+		const char *at = added->spec;
+
+		len = strcspn(word, " ");
+		for (; *at; at += strcspn(at, " "), at += *at == ' ') {
+			if (strcspn(at, " ") == len && strncmp(at, word, len) == 0)
+				break;
+		}
+		if (!*at)
+			return false;
+	}
+	return true;
+}
+
+static bool takes_back(const struct eg_wgop *removed, const struct eg_wgop *added)
+{
+	if (removed->kind != added->kind)
+		return false;
+	if (removed->kind == EG_WGOP_RULE)
+		return finds_rule(removed, added);
+	return strcmp(removed->spec, added->spec) == 0 &&
+	       (removed->kind != EG_WGOP_ROUTE || may_find_route(removed, added));
 }
 
 static bool is_removed(const struct eg_wgop *op)
@@ -227,6 +288,16 @@ struct pairs {
 	bool unsure;
 };
 
+/* `iptables -D OUTPUT 1`: whichever that is. */
+static bool is_by_number(const struct eg_wghooks *hooks, const struct eg_wgop *op)
+{
+	const struct eg_shell_command *command = eg_wgop_command(hooks, op);
+
+	return op->kind == EG_WGOP_TABLES && op->verb == 'D' &&
+	       op->first_word + 1 == command->n_words &&
+	       isdigit((unsigned char)command->words[op->first_word].text[0]);
+}
+
 static void pair_up(struct eg_wgchecker *checker, struct pairs *pairs)
 {
 	const struct eg_wghooks *hooks = pairs->hooks;
@@ -234,15 +305,14 @@ static void pair_up(struct eg_wgchecker *checker, struct pairs *pairs)
 	for (size_t i = 0; i < hooks->n_ops; i++) {
 		const struct eg_wgop *op = &hooks->ops[i];
 
-		pairs->unsure |= op->conditional && op->spec;
+		pairs->unsure |= (op->conditional && op->spec) || is_by_number(hooks, op);
 		/* taken away again by the same, or flushed */
 		for (size_t k = 0; k < hooks->n_ops && is_added(op) && !pairs->used[i]; k++) {
 			const struct eg_wgop *other = &hooks->ops[k];
 
 			if (flushes(other, op) && !eg_wgkey_is_up(other->phase))
 				pairs->used[i] = true;
-			if (pairs->used[k] || !is_removed(other) || other->kind != op->kind ||
-			    strcmp(other->spec, op->spec) != 0)
+			if (pairs->used[k] || !is_removed(other) || !takes_back(other, op))
 				continue;
 			pairs->used[i] = pairs->used[k] = true;
 			check_backend(checker, op, other);
@@ -306,7 +376,8 @@ static void check_pairs(struct eg_wgchecker *checker)
 		if (pairs.used[i] || op->conditional)
 			continue;
 		eg_wgcommand_format(checker, op, command);
-		if (is_added(op)) {
+		/* the kernel takes away routes over an interface together with it */
+		if (is_added(op) && !(op->kind == EG_WGOP_ROUTE && op->to_tunnel)) {
 			eg_wgfind(checker, EG_WGFINDING_NOT_REMOVED, op->place,
 				  "'%s' is not taken back by PreDown or PostDown", command);
 			fix_not_removed(checker, op, command);
@@ -318,6 +389,74 @@ static void check_pairs(struct eg_wgchecker *checker)
 		}
 	}
 	free(pairs.used);
+}
+
+/* --- rules that are none ---------------------------------------------------------------------- */
+
+static void check_refused(struct eg_wgchecker *checker)
+{
+	const struct eg_wghooks *hooks = checker->model->hooks;
+	char command[EG_WGCOMMAND_LEN];
+
+	for (size_t i = 0; i < hooks->n_ops; i++) {
+		const struct eg_wgop *op = &hooks->ops[i];
+		struct eg_wgrule rule;
+
+		if (op->kind != EG_WGOP_TABLES || (op->verb != 'A' && op->verb != 'I') ||
+		    op->conditional || op->tolerant)
+			continue;
+		if (eg_wgrule_read(hooks, op, checker->facts->ifname, &rule, NULL) < 0)
+			checker->failed = true;
+		if (rule.refused) {
+			eg_wgfind(checker, EG_WGFINDING_RULE_REFUSED, op->place, "'%s': %s",
+				  eg_wgcommand_format(checker, op, command), rule.refused);
+			eg_wgfix(checker, "write what is meant in another way: several rules in "
+					  "the place of one, say");
+		}
+		free(rule.dst);
+	}
+}
+
+/* --- IPv6 that is switched off ---------------------------------------------------------------- */
+
+static const struct eg_wgop *find_ipv6_off(const struct eg_wghooks *hooks)
+{
+	for (size_t i = 0; i < hooks->n_ops; i++) {
+		const struct eg_wgop *op = &hooks->ops[i];
+
+		/* wg-quick makes the interface after PreUp, so `default` is about it */
+		if (op->kind == EG_WGOP_NO_IPV6 && op->phase == EG_WGKEY_PRE_UP &&
+		    (strcmp(op->dev, "all") == 0 || strcmp(op->dev, "default") == 0))
+			return op;
+	}
+	return NULL;
+}
+
+static void check_ipv6_off(struct eg_wgchecker *checker)
+{
+	const struct eg_wgmodel *model = checker->model;
+	const struct eg_wgop *op = find_ipv6_off(model->hooks);
+	bool address = eg_wgmodel_has_address(model, EG_FAMILY_IPV6);
+	const char *what = address ? "Address" : "AllowedIPs";
+	char command[EG_WGCOMMAND_LEN];
+
+	if ((!op && !checker->facts->ipv6_off) ||
+	    (!address && !eg_wgmodel_has_allowed(model, EG_FAMILY_IPV6)))
+		return;
+	if (!op)
+		eg_wgfind(checker, EG_WGFINDING_IPV6_OFF, EG_WGNOWHERE,
+			  "IPv6 is off where this file is used, and %s has IPv6", what);
+	else if (op->conditional || op->tolerant)
+		eg_wgfind(checker, EG_WGFINDING_CANNOT_TELL, op->place,
+			  "where '%s' succeeds, wg-quick fails at the IPv6 in %s, before any "
+			  "PostUp: whether it does cannot be told",
+			  eg_wgcommand_format(checker, op, command), what);
+	else
+		eg_wgfind(checker, EG_WGFINDING_IPV6_OFF, op->place,
+			  "'%s' switches IPv6 off, and %s has IPv6",
+			  eg_wgcommand_format(checker, op, command), what);
+	eg_wgfix(checker, "take IPv6 out of Address and AllowedIPs; or leave it on (in a compose "
+			  "file: no `sysctls:` with disable_ipv6), and let ip6tables hold it back");
 }
 
 /* --- which tools ------------------------------------------------------------------------------ */
@@ -386,6 +525,8 @@ void eg_wgcheck_hooks(struct eg_wgchecker *checker)
 	}
 	check_route_ops(checker);
 	check_pairs(checker);
+	check_refused(checker);
+	check_ipv6_off(checker);
 	check_mixed(checker);
 	check_missing_tools(checker);
 }

@@ -40,9 +40,14 @@ void eg_wgfix(struct eg_wgchecker *checker, const char *format, ...)
 char *eg_wgcommand_format(const struct eg_wgchecker *checker, const struct eg_wgop *op,
 			  char to[EG_WGCOMMAND_LEN]);
 
-void eg_wgcheck_format(struct eg_wgchecker *checker);      /* lines and values */
-void eg_wgcheck_hooks(struct eg_wgchecker *checker);       /* what is run when */
-void eg_wgcheck_routes(struct eg_wgchecker *checker);      /* what takes the tunnel */
+void eg_wgcheck_format(struct eg_wgchecker *checker); /* lines and values */
+void eg_wgcheck_hooks(struct eg_wgchecker *checker);  /* what is run when */
+void eg_wgcheck_routes(struct eg_wgchecker *checker); /* what takes the tunnel */
+/* What must get through the chains of one IP version: the LAN where no kill switch comes `early`,
+ * WireGuard's own packets, the tunnel, loopback. */
+void eg_wgcheck_passes(struct eg_wgchecker *checker, __u8 family, bool early);
+/* No address of the internet: private, link-local, multicast. */
+bool eg_wgcheck_is_private(const struct eg_prefix *prefix);
 void eg_wgcheck_kill_switch(struct eg_wgchecker *checker); /* and what is held back */
 
 #endif /* EG_WGCHECK_INTERNAL_H */

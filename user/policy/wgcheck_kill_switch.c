@@ -6,6 +6,7 @@
 #include "policy/address.h"
 #include "policy/networks.h"
 #include "policy/wgcheck_internal.h"
+#include "policy/wgwalk.h"
 #include "util/text.h"
 
 /* One family's. */
@@ -46,7 +47,7 @@ static bool accepts(const struct eg_wgrule *rule)
 	return rule->verdict == EG_WGVERDICT_ACCEPT || rule->verdict == EG_WGVERDICT_RETURN;
 }
 
-static bool is_private(const struct eg_prefix *prefix)
+bool eg_wgcheck_is_private(const struct eg_prefix *prefix)
 {
 	if (prefix->family == EG_FAMILY_IPV6)
 		return (prefix->addr.bytes[0] & 0xfe) == 0xfc || prefix->addr.bytes[0] >= 0xfe;
@@ -74,20 +75,33 @@ static bool is_wide(const struct eg_wgrule *rule)
 static bool is_open(const struct eg_wgrule *rule)
 {
 	return accepts(rule) && !rule->out_tunnel && !rule->out_lo && !rule->local && !rule->mark &&
-	       !rule->established && !rule->dst_unknown &&
+	       !rule->established && !rule->dst_unknown && !rule->unclear && !rule->never &&
+	       !rule->no_unicast && !rule->out_other_not &&
 	       (rule->n_dst == 0 || rule->dst_not || is_wide(rule));
 }
 
 static const struct eg_prefix *public_destination(const struct eg_wgmodel *model,
 						  const struct eg_wgrule *rule)
 {
-	if (!accepts(rule) || rule->out_tunnel || rule->out_lo || rule->mark || rule->dst_not)
+	if (!accepts(rule) || rule->out_tunnel || rule->out_lo || rule->mark || rule->dst_not ||
+	    rule->never)
 		return NULL;
 	for (size_t i = 0; i < rule->n_dst; i++) {
-		if (!is_private(&rule->dst[i]) && !eg_wgmodel_is_endpoint(model, &rule->dst[i]))
+		if (!eg_wgcheck_is_private(&rule->dst[i]) &&
+		    !eg_wgmodel_is_endpoint(model, &rule->dst[i]))
 			return &rule->dst[i];
 	}
 	return NULL;
+}
+
+/* It accepts what nothing here tells: by a match that is not known, or by whatever interface has
+ * another name. */
+static bool is_doubtful(const struct eg_wgrule *rule)
+{
+	return (accepts(rule) && !rule->never && !rule->out_tunnel && !rule->out_lo &&
+		!rule->mark && (rule->n_dst == 0 || rule->dst_not) &&
+		(rule->unclear || rule->out_other_not)) ||
+	       rule->verdict == EG_WGVERDICT_UNKNOWN;
 }
 
 static void check_accept(struct eg_wgchecker *checker, const struct chain *chain,
@@ -108,12 +122,15 @@ static void check_accept(struct eg_wgchecker *checker, const struct chain *chain
 		eg_wgfind(checker, EG_WGFINDING_ACCEPTS_ESTABLISHED, rule->op->place,
 			  "'%s' accepts by the state of a connection", command);
 		eg_wgfix(checker, "accept by destination: -d and the LAN's networks");
-	} else if (rule->verdict == EG_WGVERDICT_UNKNOWN) {
+	} else if (is_doubtful(rule)) {
 		eg_wgfind(checker, EG_WGFINDING_CANNOT_TELL, rule->op->place,
 			  "what '%s' accepts before the kill switch (line %u) cannot be told",
 			  command, chain->last->op->place.line);
-		eg_wgfix(checker, "make the chain in this file with -N, and jump to it without "
-				  "conditions");
+		eg_wgfix(checker, rule->verdict == EG_WGVERDICT_UNKNOWN
+					  ? "make the chain in this file with -N, and jump to it "
+					    "without conditions"
+					  : "accept by what is meant: -o %%i, -o lo, or -d and a "
+					    "private network");
 	} else if (public) {
 		eg_wgfind(checker, EG_WGFINDING_ACCEPTS_PUBLIC, rule->op->place,
 			  "'%s' accepts packets to %s on any interface", command,
@@ -137,7 +154,8 @@ static bool any_covers(const struct eg_wgrule *rule, const struct eg_prefix *pre
 static bool spares(const struct eg_wgrule *last, const struct eg_wgrule *rule)
 {
 	if ((rule->out_tunnel && last->out_not_tunnel) || (rule->mark && last->not_mark) ||
-	    ((rule->out_lo || rule->local) && last->not_local))
+	    ((rule->out_lo || rule->local) && last->not_local) ||
+	    (rule->out_lo && last->out_not_lo))
 		return true;
 	if (!last->dst_not || rule->n_dst == 0)
 		return false;
@@ -170,51 +188,7 @@ static bool check_early(struct eg_wgchecker *checker, const struct chain *chain)
 	return false;
 }
 
-/* --- what must get through -------------------------------------------------------------------- */
-
-static bool accepts_lan(const struct chain *chain, const struct eg_prefix *prefix)
-{
-	if (chain->last->dst_not && any_covers(chain->last, prefix))
-		return true;
-	for (size_t i = 0; i < chain->at && i < chain->chain->n_rules; i++) {
-		const struct eg_wgrule *rule = &chain->chain->rules[i];
-
-		if (accepts(rule) && (rule->dst_unknown || rule->established || is_open(rule) ||
-				      (!rule->dst_not && any_covers(rule, prefix))))
-			return true;
-	}
-	return false;
-}
-
-static void check_lan_accepted(struct eg_wgchecker *checker, const struct chain *chain)
-{
-	const struct eg_wgmodel *model = checker->model;
-	bool sure = false;
-
-	for (size_t i = 0; i < model->hooks->n_ops; i++) {
-		const struct eg_wgop *op = &model->hooks->ops[i];
-		char name[EG_ADDRESS_TEXT_LEN];
-
-		if ((!eg_wgop_excludes(op) && !(eg_wgop_rule_excludes(model, op, &sure) && sure)) ||
-		    op->prefix.family != chain->family || op->table != EG_WGTABLE_MAIN ||
-		    !is_private(&op->prefix) || accepts_lan(chain, &op->prefix))
-			continue;
-		eg_prefix_format(name, &op->prefix);
-		eg_wgfind(checker, EG_WGFINDING_LAN_NOT_ACCEPTED, op->place,
-			  "%s has a route past the tunnel, and the kill switch (line %u) drops it",
-			  name, chain->last->op->place.line);
-		if (chain->last->op->verb == 'I')
-			eg_wgfix(checker,
-				 "after line %u, in a line of its own: PostUp = %s -I %s -d "
-				 "%s -j ACCEPT (-I puts it before the kill switch); and "
-				 "-D in PreDown",
-				 chain->last->op->place.line, tool(chain), chain->last->op->chain,
-				 name);
-		else
-			eg_wgfix(checker, "before the kill switch: %s -A %s -d %s -j ACCEPT",
-				 tool(chain), chain->last->op->chain, name);
-	}
-}
+/* --- its mark --------------------------------------------------------------------------------- */
 
 /* The mark that the kill switch, or a rule before it, relies on. */
 static const char *find_mark(const struct chain *chain, const struct eg_wgop **ret_op)
@@ -271,61 +245,6 @@ static void check_mark(struct eg_wgchecker *checker, const struct chain *chain)
 	}
 }
 
-static bool lets_endpoint(const struct chain *chain, const struct eg_endpoint *endpoint)
-{
-	struct eg_prefix address = {
-		.addr = endpoint->addr,
-		.family = endpoint->family,
-		.len = eg_family_bits(endpoint->family),
-	};
-
-	if (chain->last->not_mark || (chain->last->dst_not && any_covers(chain->last, &address)))
-		return true;
-	for (size_t i = 0; i < chain->at && i < chain->chain->n_rules; i++) {
-		const struct eg_wgrule *rule = &chain->chain->rules[i];
-
-		if (accepts(rule) && !rule->out_tunnel && !rule->out_lo &&
-		    (rule->mark || rule->dst_unknown || (rule->narrow && rule->n_dst == 0) ||
-		     is_open(rule) || (!rule->dst_not && any_covers(rule, &address))))
-			return true;
-	}
-	return false;
-}
-
-/* WireGuard's own packets. */
-static void check_endpoint_passes(struct eg_wgchecker *checker, const struct chain *chain)
-{
-	const struct eg_wgmodel *model = checker->model;
-
-	for (size_t i = 0; i < model->n_endpoints; i++) {
-		const struct eg_endpoint *endpoint = &model->endpoints[i].endpoint;
-
-		if (endpoint->host || endpoint->family != chain->family ||
-		    lets_endpoint(chain, endpoint))
-			continue;
-		eg_wgfind(checker, EG_WGFINDING_KILL_SWITCH_BLOCKS, chain->last->op->place,
-			  "no rule before the kill switch accepts WireGuard's own packets");
-		eg_wgfix(checker, "in it: -m mark ! --mark $(wg show %%i fwmark)");
-		break;
-	}
-}
-
-static void check_blocks(struct eg_wgchecker *checker, const struct chain *chain)
-{
-	const struct eg_wgop *op = chain->last->op;
-	bool tunnel = chain->last->out_not_tunnel;
-
-	for (size_t i = 0; i < chain->at && i < chain->chain->n_rules; i++)
-		tunnel |= accepts(&chain->chain->rules[i]) &&
-			  (chain->chain->rules[i].out_tunnel || is_open(&chain->chain->rules[i]));
-	if (!tunnel && checker->model->n_allowed) {
-		eg_wgfind(checker, EG_WGFINDING_KILL_SWITCH_BLOCKS, op->place,
-			  "no rule before the kill switch accepts what goes into the tunnel");
-		eg_wgfix(checker, "before it: %s -A OUTPUT -o %%i -j ACCEPT", tool(chain));
-	}
-	check_endpoint_passes(checker, chain);
-}
-
 /* `-o eth0 -j DROP`: as good as the list of interfaces is whole, which no file tells. */
 static const struct eg_wgrule *find_named(const struct eg_wgchain *chain)
 {
@@ -340,44 +259,93 @@ static const struct eg_wgrule *find_named(const struct eg_wgchain *chain)
 
 /* --- whether there is one --------------------------------------------------------------------- */
 
-static bool may_be_one(const struct eg_wgmodel *model)
+/* By what this reader does not follow. */
+static bool may_be_elsewhere(const struct eg_wgmodel *model)
 {
 	for (size_t i = 0; i < model->hooks->n_ops; i++) {
 		const struct eg_wgop *op = &model->hooks->ops[i];
 
-		if (op->kind == EG_WGOP_NFT && op->drops && op->act != EG_WGACT_DELETE &&
-		    eg_wgkey_is_up(op->phase))
+		if (!eg_wgkey_is_up(op->phase) || op->act == EG_WGACT_DELETE)
+			continue;
+		if ((op->kind == EG_WGOP_NFT && op->drops) || op->kind == EG_WGOP_UNKNOWN)
 			return true;
 	}
-	return model->chain4.unsure || find_named(&model->chain4);
+	for (size_t i = 0; i < model->hooks->n_hooks; i++) {
+		const struct eg_wghook *hook = &model->hooks->hooks[i];
+
+		if (hook->shell->lost && eg_wgkey_is_up(hook->line->key))
+			return true;
+	}
+	return false;
+}
+
+/* `iptables -t mangle -A POSTROUTING ! -o wg0 -j DROP`: not looked into. */
+static bool drops_in_other_table(const struct eg_wgmodel *model, const struct eg_wgop *op)
+{
+	struct eg_wgrule rule;
+	bool drops;
+
+	if (op->kind != EG_WGOP_TABLES || !eg_wgkey_is_up(op->phase) || !op->chain ||
+	    (op->verb != 'A' && op->verb != 'I') || strcmp(op->table_name, "filter") == 0 ||
+	    eg_wgrule_read(model->hooks, op, NULL, &rule, NULL) < 0)
+		return false;
+	drops = rule.verdict == EG_WGVERDICT_DROP;
+	free(rule.dst);
+	return drops;
+}
+
+static bool may_be_one(const struct eg_wgmodel *model, const struct chain *chain)
+{
+	const struct eg_wgpacket public = {};
+
+	for (size_t i = 0; i < model->hooks->n_ops; i++) {
+		const struct eg_wgop *op = &model->hooks->ops[i];
+
+		if (op->family == chain->family && drops_in_other_table(model, op))
+			return true;
+	}
+	return chain->chain->unsure || find_named(chain->chain) ||
+	       eg_wgwalk_chain(chain->chain, &public).end == EG_WGEND_UNSURE;
+}
+
+static void tell_ipv6_bypass(struct eg_wgchecker *checker)
+{
+	const struct eg_wgmodel *model = checker->model;
+
+	eg_wgfind(checker, EG_WGFINDING_IPV6_BYPASS,
+		  model->n_allowed ? model->allowed[0].place : EG_WGNOWHERE,
+		  "AllowedIPs do not take IPv6, and no ip6tables rule holds it back");
+	eg_wgfix(checker,
+		 "`egressguard wgconf render --in-place %s` writes the rules; by hand: %s"
+		 "PostUp = ip6tables -I OUTPUT ! -o %%i ! -d fe80::/10 -m mark ! --mark "
+		 "$(wg show %%i fwmark) -m addrtype ! --dst-type LOCAL -j REJECT, and -D in "
+		 "PreDown",
+		 eg_wgname(checker),
+		 eg_wgmodel_has_mark(model) ? "" : "FwMark = 51820 in [Interface]; and ");
 }
 
 static void check_ipv6(struct eg_wgchecker *checker, const struct chain *chain4,
 		       const struct chain *chain6)
 {
 	const struct eg_wgmodel *model = checker->model;
+	const struct eg_wgrule *rule = chain4->last ? chain4->last : find_named(chain4->chain);
+	const struct eg_wgop *op = rule ? rule->op : chain4->chain->unsure;
 
 	if (chain6->last || model->no_ipv6 || model->guard_only)
 		return;
-	if (model->chain6.unsure || find_named(&model->chain6) ||
-	    (!chain4->last && may_be_one(model))) {
+	if (may_be_one(model, chain6) || model->less_ipv6 ||
+	    (!chain4->last && may_be_elsewhere(model))) {
 		eg_wgfind(checker, EG_WGFINDING_CANNOT_TELL, EG_WGNOWHERE,
 			  "whether IPv6 has a kill switch cannot be told");
 		eg_wgfix(checker, "write it as plain ip6tables commands");
-	} else if (!model->full6) {
-		eg_wgfind(checker, EG_WGFINDING_IPV6_BYPASS,
-			  model->n_allowed ? model->allowed[0].place : EG_WGNOWHERE,
-			  "AllowedIPs do not take IPv6, and no ip6tables rule holds it back");
-		eg_wgfix(checker,
-			 "`egressguard wgconf render --in-place %s` writes the rules; by hand: %s"
-			 "PostUp = ip6tables -I OUTPUT ! -o %%i ! -d fe80::/10 -m mark ! --mark "
-			 "$(wg show %%i fwmark) -m addrtype ! --dst-type LOCAL -j REJECT, and -D "
-			 "in PreDown",
-			 eg_wgname(checker),
-			 eg_wgmodel_has_mark(model) ? "" : "FwMark = 51820 in [Interface]; and ");
-	} else if (chain4->last) {
-		eg_wgfind(checker, EG_WGFINDING_KILL_SWITCH_IPV4_ONLY, chain4->last->op->place,
-			  "the kill switch is one for IPv4 alone");
+		return;
+	}
+	if (!model->full6)
+		tell_ipv6_bypass(checker);
+	if (op) {
+		eg_wgfind(checker, EG_WGFINDING_KILL_SWITCH_IPV4_ONLY, op->place,
+			  "%s one for IPv4 alone",
+			  rule ? "the kill switch is" : "what may be a kill switch is");
 		eg_wgfix(checker, "the same once more with ip6tables, here and in PreDown");
 	}
 }
@@ -393,7 +361,7 @@ static void check_present(struct eg_wgchecker *checker, const struct chain *chai
 			checker, EG_WGFINDING_GUARD_ENFORCES, EG_WGNOWHERE,
 			"the file was rendered for a guard: it leaves enforcement to egressguard");
 		eg_wgfix(checker, "`egressguard status` tells whether a guard is in force");
-	} else if (may_be_one(model)) {
+	} else if (may_be_one(model, chain4) || may_be_elsewhere(model)) {
 		eg_wgfind(checker, EG_WGFINDING_CANNOT_TELL, EG_WGNOWHERE,
 			  "whether there is a kill switch cannot be told: none is among the "
 			  "commands that could be followed");
@@ -432,17 +400,19 @@ static void check_sure(struct eg_wgchecker *checker, const struct chain *chain)
 	}
 }
 
-static void check_chain(struct eg_wgchecker *checker, const struct chain *chain)
+/* Returns whether it comes too early. */
+static bool check_chain(struct eg_wgchecker *checker, const struct chain *chain)
 {
+	bool early;
+
 	if (!chain->last)
-		return;
+		return false;
 	check_sure(checker, chain);
 	for (size_t i = 0; i < chain->at && i < chain->chain->n_rules; i++)
 		check_accept(checker, chain, &chain->chain->rules[i]);
-	if (!check_early(checker, chain))
-		check_lan_accepted(checker, chain);
+	early = check_early(checker, chain);
 	check_mark(checker, chain);
-	check_blocks(checker, chain);
+	return early;
 }
 
 /* --- chains that hand back -------------------------------------------------------------------- */
@@ -471,27 +441,6 @@ static bool copy_rules(struct eg_wgchecker *checker, const struct eg_wgchain *fr
 	return true;
 }
 
-/* The interface by which a container leaves. */
-static bool is_underlay(const char *name)
-{
-	return strcmp(name, "eth0") == 0 || strcmp(name, "eth+") == 0 || strcmp(name, "e+") == 0;
-}
-
-/* `-o eth0 -j DROP` is taken for no kill switch, and WireGuard's own packets meet it all the same.
- */
-static void check_named(struct eg_wgchecker *checker, const struct chain *rest)
-{
-	const struct eg_wgrule *named = find_named(rest->chain);
-	struct chain chain = *rest;
-
-	if (!named || !is_underlay(named->out_other))
-		return;
-	chain.last = named;
-	chain.at = (size_t)(named - rest->chain->rules);
-	if (!rest->last || rest->at >= chain.at)
-		check_endpoint_passes(checker, &chain);
-}
-
 /* What a chain hands back meets the rules behind the jump to it: a second kill switch there drops
  * what the first lets pass. */
 static void check_rest(struct eg_wgchecker *checker, const struct chain *chain)
@@ -502,12 +451,8 @@ static void check_rest(struct eg_wgchecker *checker, const struct chain *chain)
 	if (!copy_rules(checker, chain->chain, 0, true, &rules))
 		return;
 	find_kill_switch(&rest);
-	if (rest.last && chain->last && chain->last->inside) {
-		check_lan_accepted(checker, &rest);
+	if (rest.last && chain->last && chain->last->inside)
 		check_mark(checker, &rest);
-		check_blocks(checker, &rest);
-	}
-	check_named(checker, &rest);
 	free(rules.rules);
 }
 
@@ -515,14 +460,16 @@ static void check_family(struct eg_wgchecker *checker, const struct chain *chain
 {
 	struct eg_wgchain rules;
 	struct chain plain = {.family = chain->family, .chain = &rules};
+	bool early;
 
 	if (!copy_rules(checker, chain->chain, chain->last ? chain->last->inside : 0, false,
 			&rules))
 		return;
 	find_kill_switch(&plain);
-	check_chain(checker, &plain);
+	early = check_chain(checker, &plain);
 	free(rules.rules);
 	check_rest(checker, chain);
+	eg_wgcheck_passes(checker, chain->family, early);
 }
 
 void eg_wgcheck_kill_switch(struct eg_wgchecker *checker)

@@ -48,18 +48,10 @@ static struct exclusion find_exclusion(const struct eg_wgmodel *model,
 	return found;
 }
 
+/* The rule that makes a route of the main table enough, asked before the tunnel's. */
 static bool has_suppress_rule(const struct eg_wgmodel *model)
 {
-	if (model->way == EG_WGWAY_RULES)
-		return true;
-	for (size_t i = 0; i < model->hooks->n_ops; i++) {
-		const struct eg_wgop *op = &model->hooks->ops[i];
-
-		if (op->kind == EG_WGOP_RULE && eg_wgkey_is_up(op->phase) && op->suppresses &&
-		    op->act != EG_WGACT_DELETE)
-			return true;
-	}
-	return false;
+	return model->order4.suppress < model->order4.tunnel;
 }
 
 static void tell_not_excluded(struct eg_wgchecker *checker, const char *name,
@@ -75,7 +67,17 @@ static void tell_not_excluded(struct eg_wgchecker *checker, const char *name,
 		eg_wgfind(checker, EG_WGFINDING_LAN_NOT_EXCLUDED, found->op->place,
 			  "the one route for %s goes into the tunnel after all: it has no device",
 			  name);
-		eg_wgfix(checker, "name the device too: via ... dev eth0 table ...");
+		eg_wgfix(checker, "name the device too, the one of the default route: via ... "
+				  "dev DEVICE table ...");
+		return;
+	}
+	if (found->op && checker->model->order4.suppress_op) {
+		eg_wgfind(checker, EG_WGFINDING_LAN_WRONG_TABLE, found->op->place,
+			  "the route for %s is in the main table, and the rule that looks there "
+			  "(line %u) is asked after the one that looks into the tunnel's",
+			  name, checker->model->order4.suppress_op->place.line);
+		eg_wgfix(checker, "add that rule after the tunnel's: without a priority the last "
+				  "one added is the first one asked");
 		return;
 	}
 	if (found->op) {
@@ -103,6 +105,9 @@ static void check_network(struct eg_wgchecker *checker, const struct eg_prefix *
 	const struct eg_wgmodel *model = checker->model;
 	struct exclusion found = find_exclusion(model, network);
 	bool suppress = has_suppress_rule(model);
+	/* a default route for IPv6 alone makes rules for IPv6 alone */
+	bool main =
+		model->way == EG_WGWAY_MAIN || (model->way == EG_WGWAY_RULES && !model->default4);
 	char name[EG_ADDRESS_TEXT_LEN];
 	bool enough;
 
@@ -110,7 +115,7 @@ static void check_network(struct eg_wgchecker *checker, const struct eg_prefix *
 		return;
 	/* a narrower subnet of the file's own is what it is about */
 	eg_prefix_format(name, found.op ? &found.op->prefix : network);
-	if (model->way == EG_WGWAY_MAIN)
+	if (main)
 		enough = found.main;
 	else if (suppress)
 		enough = found.main || found.policy;
@@ -118,14 +123,54 @@ static void check_network(struct eg_wgchecker *checker, const struct eg_prefix *
 		enough = found.policy;
 	if (!enough) {
 		tell_not_excluded(checker, name, &found);
-	} else if (found.main != found.policy && model->way != EG_WGWAY_MAIN) {
+	} else if (found.main != found.policy && !main) {
 		eg_wgfind(checker, EG_WGFINDING_LAN_ONE_TABLE, found.op->place,
 			  "the route for %s is in %s alone", name,
 			  found.main ? "the main table" : "the tunnel's table");
 		eg_wgfix(checker,
-			 found.main ? "add it with `dev eth0 table $(wg show %%i fwmark)` as well"
+			 found.main ? "add it with its device and `table $(wg show %%i fwmark)` "
+				      "as well"
 				    : "add it without 'table' as well");
 	}
+}
+
+/* A route for more than the LAN that goes into the tunnel, or may. */
+static bool may_take_tunnel(const struct eg_wgop *op)
+{
+	return op->kind == EG_WGOP_ROUTE && op->act != EG_WGACT_DELETE &&
+	       (op->to_tunnel || op->unknown_way || (op->dev && strchr(op->dev, '$'))) &&
+	       !(op->has_prefix && eg_wgcheck_is_private(&op->prefix));
+}
+
+/* Whether a hook routes into the tunnel, or does what is not followed here. */
+static bool may_route(const struct eg_wgmodel *model)
+{
+	for (size_t i = 0; i < model->hooks->n_ops; i++) {
+		const struct eg_wgop *op = &model->hooks->ops[i];
+
+		if (eg_wgkey_is_up(op->phase) &&
+		    (op->kind == EG_WGOP_UNKNOWN || may_take_tunnel(op)))
+			return true;
+	}
+	for (size_t i = 0; i < model->hooks->n_hooks; i++) {
+		if (eg_wgkey_is_up(model->hooks->hooks[i].line->key) &&
+		    model->hooks->hooks[i].shell->lost)
+			return true;
+	}
+	return false;
+}
+
+static struct eg_wgplace table_place(const struct eg_wgmodel *model)
+{
+	struct eg_wgplace place = {};
+
+	for (size_t i = 0; i < model->file->n_lines; i++) {
+		const struct eg_wgline *line = &model->file->lines[i];
+
+		if (line->kind == EG_WGLINE_SETTING && line->key == EG_WGKEY_TABLE)
+			place = eg_wgat(line, line->name.column);
+	}
+	return place;
 }
 
 /* Only what the tunnel would take needs a way past it. */
@@ -133,6 +178,12 @@ static void check_lan(struct eg_wgchecker *checker)
 {
 	const struct eg_wgmodel *model = checker->model;
 
+	if (model->way == EG_WGWAY_OFF && !may_route(model)) {
+		eg_wgfind(checker, EG_WGFINDING_TABLE_OFF, table_place(model),
+			  "Table = off, and no hook routes anything into the tunnel");
+		eg_wgfix(checker, "leave Table out: wg-quick then makes the routes and the rules");
+		return;
+	}
 	if (model->way == EG_WGWAY_OFF) {
 		eg_wgfind(checker, EG_WGFINDING_CANNOT_TELL, EG_WGNOWHERE,
 			  "with Table = off, what takes the tunnel is for the hooks alone to say");
@@ -191,7 +242,8 @@ static void check_gateway(struct eg_wgchecker *checker)
 		eg_wgfind(checker, EG_WGFINDING_GATEWAY_IN_TUNNEL, op->place,
 			  "'%s' names a gateway and no device, in the table of the tunnel",
 			  eg_wgcommand_format(checker, op, command));
-		eg_wgfix(checker, "name the device too: via ... dev eth0 table ...");
+		eg_wgfix(checker, "name the device too, the one of the default route: via ... "
+				  "dev DEVICE table ...");
 	}
 }
 
@@ -208,7 +260,7 @@ static void check_table_used(struct eg_wgchecker *checker)
 		    (eg_wgop_in_policy_table(model, op) || op->table == EG_WGTABLE_UNKNOWN))
 			return;
 	}
-	eg_wgfind(checker, EG_WGFINDING_TABLE_UNUSED, EG_WGNOWHERE,
+	eg_wgfind(checker, EG_WGFINDING_TABLE_UNUSED, table_place(model),
 		  "Table = %u, and no hook adds an `ip rule` that looks there", model->table);
 	eg_wgfix(checker, "leave Table out: wg-quick then makes the rules itself");
 }

@@ -86,17 +86,32 @@ static bool is_tunnel(const struct reader *reader, const char *word)
 static const char *normal(const struct reader *reader, const char *word)
 {
 	static const char *const pairs[][2] = {
-		{"--append", "-A"},        {"--insert", "-I"},
-		{"--delete", "-D"},        {"--jump", "-j"},
-		{"--out-interface", "-o"}, {"--in-interface", "-i"},
-		{"--destination", "-d"},   {"--dst", "-d"},
-		{"--source", "-s"},        {"--src", "-s"},
-		{"--protocol", "-p"},      {"--proto", "-p"},
-		{"--match", "-m"},         {"--table", "-t"},
-		{"--goto", "-g"},          {"--flush", "-F"},
-		{"--policy", "-P"},        {"--new-chain", "-N"},
-		{"--new", "-N"},           {"--delete-chain", "-X"},
-		{"--check", "-C"},         {"--destination-port", "--dport"},
+		{"--append", "-A"},
+		{"--insert", "-I"},
+		{"--delete", "-D"},
+		{"--jump", "-j"},
+		{"--out-interface", "-o"},
+		{"--in-interface", "-i"},
+		{"--destination", "-d"},
+		{"--dst", "-d"},
+		{"--source", "-s"},
+		{"--src", "-s"},
+		{"--protocol", "-p"},
+		{"--proto", "-p"},
+		{"--match", "-m"},
+		{"--table", "-t"},
+		{"--goto", "-g"},
+		{"--flush", "-F"},
+		{"--policy", "-P"},
+		{"--new-chain", "-N"},
+		{"--new", "-N"},
+		{"--delete-chain", "-X"},
+		{"--check", "-C"},
+		{"--destination-port", "--dport"},
+		{"lookup", "table"},
+		{"pref", "priority"},
+		{"preference", "priority"},
+		{"order", "priority"},
 	};
 
 	if (is_tunnel(reader, word))
@@ -189,8 +204,12 @@ static void read_route(struct reader *reader, const struct eg_shell_command *com
 
 		if (next && same(word->text, "via")) {
 			op->has_via = true;
-			if (same(next->text, "inet6") || same(next->text, "inet"))
+			if ((same(next->text, "inet6") || same(next->text, "inet")) &&
+			    i + 2 < command->n_words) {
 				next++;
+				i++;
+			}
+			op->via = next->text;
 			if (looks_like_address(next)) {
 				op->gateway = next->text;
 				op->gateway_place = eg_wghook_place(hook, next->offset);
@@ -199,6 +218,10 @@ static void read_route(struct reader *reader, const struct eg_shell_command *com
 		} else if (next && same(word->text, "dev")) {
 			op->to_tunnel = is_tunnel(reader, next->text);
 			op->has_dev = true;
+			op->dev = op->to_tunnel ? "%i" : next->text;
+			i++;
+		} else if (next && same(word->text, "metric")) {
+			op->metric = next->text;
 			i++;
 		} else if (next && (same(word->text, "table") || same(word->text, "t"))) {
 			take_table(op, next);
@@ -210,20 +233,16 @@ static void read_route(struct reader *reader, const struct eg_shell_command *com
 			take_prefix(op, word);
 		} else if (word->dynamic) { /* `$via`, with the gateway and, we take it, its device
 					     */
-			op->has_dev = true;
+			op->has_dev = op->unknown_way = true;
 		}
 	}
 }
-
-/* wg-quick's own two rules come right before that of the main table, 32766. */
-#define PRIORITY_FIRST_OF_WG_QUICK 32764
 
 /* `to PREFIX lookup TABLE priority N` */
 static void read_rule(const struct eg_shell_command *command, size_t from, struct eg_wgop *op)
 {
 	static const char *const priorities[] = {"priority", "pref", "preference", "order", NULL};
 
-	op->late = op->phase == EG_WGKEY_PRE_UP; /* wg-quick puts its own before it */
 	for (size_t i = from; i < command->n_words; i++) {
 		const char *word = word_at(command, i);
 		bool more = i + 1 < command->n_words;
@@ -233,8 +252,8 @@ static void read_rule(const struct eg_shell_command *command, size_t from, struc
 		} else if (more && (same(word, "table") || same(word, "lookup"))) {
 			take_table(op, &command->words[++i]);
 		} else if (more && one_of(word, priorities)) {
-			op->late = strtoul(word_at(command, ++i), NULL, 0) >=
-				   PRIORITY_FIRST_OF_WG_QUICK;
+			op->has_priority = true;
+			op->priority = strtoul(word_at(command, ++i), NULL, 0);
 		} else if (more && begins("suppress_prefixlength", word)) {
 			op->suppresses = true;
 			i++;
@@ -347,6 +366,7 @@ static bool is_tables(const char *name)
 static void read_tables(struct reader *reader, const struct eg_shell_command *command, size_t at,
 			struct eg_wgop *op)
 {
+	static const char *const plain[] = {"-v", "--verbose", "-n", "--numeric", "-4", "-6", NULL};
 	EG_AUTO_TEXT struct eg_text spec = {};
 
 	op->kind = EG_WGOP_TABLES;
@@ -358,6 +378,10 @@ static void read_tables(struct reader *reader, const struct eg_shell_command *co
 
 		if (same(word, "-t")) {
 			op->table_name = word_at(command, ++at);
+		} else if (strncmp(word, "--table=", strlen("--table=")) == 0) {
+			op->table_name = word + strlen("--table=");
+		} else if (one_of(word, plain)) {
+			continue;
 		} else if (same(word, "-w") || same(word, "--wait")) {
 			at += isdigit((unsigned char)*word_at(command, at + 1)) != 0;
 		} else if (word[0] == '-' && word[1] && strchr("AIDNXFPCRLSZ", word[1]) &&
@@ -392,12 +416,15 @@ static void read_tables(struct reader *reader, const struct eg_shell_command *co
 
 static bool is_harmless(const char *name)
 {
-	static const char *const names[] = {"test",  "[",          "[[",         "true",   ":",
-					    "false", "echo",       "printf",     "sleep",  "grep",
-					    "awk",   "sed",        "cut",        "head",   "tail",
-					    "cat",   "tr",         "logger",     "ping",   "exit",
-					    "read",  "resolvectl", "resolvconf", "getent", "set",
-					    "wg",    "modprobe",   "unset",      "wait",   NULL};
+	static const char *const names[] = {
+		"test",       "[",          "[[",       "true",   ":",     "false",    "echo",
+		"printf",     "sleep",      "grep",     "awk",    "sed",   "cut",      "head",
+		"tail",       "cat",        "tr",       "logger", "ping",  "exit",     "read",
+		"resolvectl", "resolvconf", "getent",   "set",    "wg",    "modprobe", "unset",
+		"wait",       "tee",        "curl",     "wget",   "touch", "mkdir",    "date",
+		"env",        "hostname",   "nslookup", "dig",    "id",    "ls",       "rm",
+		"chmod",      "chown",      "ps",       "pgrep",  "nc",    "uptime",   "tc",
+		NULL};
 
 	return one_of(name, names);
 }
@@ -417,16 +444,64 @@ static void read_wg(struct reader *reader, const struct eg_shell_command *comman
 	}
 }
 
-static void read_sysctl(const struct eg_shell_command *command, size_t at, struct eg_wgop *op)
+/* `net.ipv6.conf.all.disable_ipv6`, with dots or slashes: the interface in it, or NULL. */
+static char *find_ipv6_switch(struct reader *reader, const char *name)
+{
+	static const char begin[] = "net/ipv6/conf/", end[] = "/disable_ipv6";
+	char text[128];
+	char *stop;
+
+	snprintf(text, sizeof(text), "%s", name);
+	for (char *c = text; *c; c++)
+		*c = *c == '.' ? '/' : *c;
+	stop = strstr(text, end);
+	if (strncmp(text, begin, strlen(begin)) != 0 || !stop || stop[strlen(end)] ||
+	    stop < text + strlen(begin))
+		return NULL;
+	*stop = '\0';
+	stop = strdup(is_tunnel(reader, text + strlen(begin)) ? "%i" : text + strlen(begin));
+	reader->failed |= !stop;
+	return stop;
+}
+
+static void take_no_ipv6(struct eg_wgop *op, char *interface)
+{
+	if (!interface)
+		return;
+	op->kind = EG_WGOP_NO_IPV6;
+	op->spec = interface;
+	op->dev = interface;
+}
+
+/* `sysctl -w NAME=1`, `sysctl -w 'NAME = 1'` */
+static void read_sysctl(struct reader *reader, const struct eg_shell_command *command, size_t at,
+			struct eg_wgop *op)
 {
 	op->kind = EG_WGOP_HARMLESS;
-	for (size_t i = at; i < command->n_words; i++) {
+	for (size_t i = at; i < command->n_words && op->kind == EG_WGOP_HARMLESS; i++) {
+		char name[128];
 		const char *word = word_at(command, i);
+		const char *value = word + strcspn(word, "=");
 
-		if (same(word, "net.ipv6.conf.all.disable_ipv6=1") ||
-		    same(word, "net/ipv6/conf/all/disable_ipv6=1"))
-			op->kind = EG_WGOP_NO_IPV6;
+		snprintf(name, sizeof(name), "%.*s", (int)strcspn(word, " ="), word);
+		value += strspn(value, "= \t");
+		if (*value == '1')
+			take_no_ipv6(op, find_ipv6_switch(reader, name));
 	}
+}
+
+/* `echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6`, and by way of `tee`. */
+static void read_writes(struct reader *reader, const struct eg_shell_command *command,
+			struct eg_wgop *op)
+{
+	static const char sys[] = "/proc/sys/";
+	const char *to = command->writes ? command->writes : word_at(command, 1);
+	bool zero = false;
+
+	for (size_t i = 1; i < command->n_words && command->writes; i++)
+		zero |= same(word_at(command, i), "0");
+	if (!zero && strncmp(to, sys, strlen(sys)) == 0)
+		take_no_ipv6(op, find_ipv6_switch(reader, to + strlen(sys)));
 }
 
 static void read_nft(const struct eg_shell_command *command, size_t at, struct eg_wgop *op)
@@ -553,11 +628,13 @@ static void read_command(struct reader *reader, size_t hook_at, size_t i)
 	} else if (same(name, "nft")) {
 		read_nft(command, at, &op);
 	} else if (same(name, "sysctl")) {
-		read_sysctl(command, at, &op);
+		read_sysctl(reader, command, at, &op);
 	} else if (same(name, "wg")) {
 		read_wg(reader, command, at, &op);
 	} else {
 		op.kind = is_harmless(name) ? EG_WGOP_HARMLESS : EG_WGOP_UNKNOWN;
+		if (op.kind == EG_WGOP_HARMLESS)
+			read_writes(reader, command, &op);
 	}
 	read_joins(hook->shell, i, &op);
 	if (EG_ARRAY_ADD(reader->hooks->ops, reader->hooks->n_ops, op) < 0) {

@@ -17,12 +17,12 @@ enum eg_wgact {
 };
 
 enum eg_wgop_kind {
-	EG_WGOP_ROUTE,  /* ip route */
-	EG_WGOP_RULE,   /* ip rule */
-	EG_WGOP_TABLES, /* iptables, ip6tables */
-	EG_WGOP_NFT,    /* not looked into */
-	EG_WGOP_NO_IPV6,
-	EG_WGOP_FWMARK, /* wg set … fwmark */
+	EG_WGOP_ROUTE,   /* ip route */
+	EG_WGOP_RULE,    /* ip rule */
+	EG_WGOP_TABLES,  /* iptables, ip6tables */
+	EG_WGOP_NFT,     /* not looked into */
+	EG_WGOP_NO_IPV6, /* switches IPv6 off, on the interface `dev` */
+	EG_WGOP_FWMARK,  /* wg set … fwmark */
 	EG_WGOP_HARMLESS,
 	EG_WGOP_UNKNOWN, /* another program */
 };
@@ -54,10 +54,14 @@ struct eg_wgop {
 	bool has_prefix, is_default, unknown_prefix;
 	bool to_tunnel; /* dev %i */
 	bool has_via, has_dev;
+	bool unknown_way;               /* by words that only the shell knows */
+	const char *dev, *via, *metric; /* as they stand, NULL */
 	/* rules */
 	bool suppresses; /* suppress_prefixlength */
 	bool narrow;     /* more than where to */
-	bool late;       /* asked after those of wg-quick */
+	bool has_priority;
+	unsigned long priority; /* where has_priority */
+	unsigned int asked;     /* how many rules are asked before it, once the tunnel is up */
 	/* nft */
 	bool drops; /* has a verdict that may be a kill switch */
 	/* iptables */

@@ -125,6 +125,25 @@ static bool has_default(const struct eg_wgmodel *model, __u8 family)
 	return false;
 }
 
+static bool has_family(const struct eg_wgprefix *list, size_t n, __u8 family)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (list[i].prefix.family == family)
+			return true;
+	}
+	return false;
+}
+
+bool eg_wgmodel_has_address(const struct eg_wgmodel *model, __u8 family)
+{
+	return has_family(model->addresses, model->n_addresses, family);
+}
+
+bool eg_wgmodel_has_allowed(const struct eg_wgmodel *model, __u8 family)
+{
+	return has_family(model->allowed, model->n_allowed, family);
+}
+
 static bool tunnels_address(const struct eg_wgmodel *model, __u8 family, __u8 first, __u8 second)
 {
 	struct eg_prefix address = {.family = family, .len = eg_family_bits(family)};
@@ -164,14 +183,21 @@ static bool takes_all6(const struct eg_wgmodel *model)
 	return true;
 }
 
-static void find_ops(struct eg_wgmodel *model)
+static void find_ipv6(struct eg_wgmodel *model)
 {
+	model->no_ipv6 = model->facts && model->facts->ipv6_off;
 	for (size_t i = 0; i < model->hooks->n_ops; i++) {
 		const struct eg_wgop *op = &model->hooks->ops[i];
 
-		if (op->kind == EG_WGOP_NO_IPV6 && eg_wgkey_is_up(op->phase) && !op->conditional &&
-		    !op->tolerant) /* /proc/sys is read-only in most containers */
+		if (op->kind != EG_WGOP_NO_IPV6 || !eg_wgkey_is_up(op->phase) ||
+		    strcmp(op->dev, "%i") == 0 || strcmp(op->dev, "default") == 0)
+			continue; /* the interfaces to leave by are there already */
+		if (op->tolerant) /* /proc/sys is read-only in most containers */
+			continue;
+		if (strcmp(op->dev, "all") == 0 && !op->conditional)
 			model->no_ipv6 = true;
+		else if (!model->less_ipv6)
+			model->less_ipv6 = op;
 	}
 }
 
@@ -219,8 +245,13 @@ int eg_wgmodel_read(const struct eg_wgfile *file, const struct eg_wgfacts *facts
 		model->way = EG_WGWAY_MAIN;
 	if (model->way == EG_WGWAY_RULES)
 		model->table = model->fwmark;
-	find_ops(model);
+	find_ipv6(model);
 	find_marker(model);
+	result = eg_wgmodel_order(model, EG_FAMILY_IPV4, &model->order4);
+	if (result == 0)
+		result = eg_wgmodel_order(model, EG_FAMILY_IPV6, &model->order6);
+	if (result < 0)
+		return result;
 	*ret_model = EG_TAKE(model);
 	return 0;
 }
@@ -276,7 +307,9 @@ bool eg_wgop_rule_excludes(const struct eg_wgmodel *model, const struct eg_wgop 
 	if (op->kind != EG_WGOP_RULE || op->act == EG_WGACT_DELETE || !eg_wgkey_is_up(op->phase) ||
 	    !op->has_prefix || op->table != EG_WGTABLE_MAIN || op->suppresses)
 		return false;
-	*ret_sure = model->way == EG_WGWAY_RULES && !op->conditional && !op->narrow && !op->late;
+	*ret_sure = model->way == EG_WGWAY_RULES && !op->conditional && !op->narrow &&
+		    op->asked < (op->family == EG_FAMILY_IPV6 ? model->order6.tunnel
+							      : model->order4.tunnel);
 	return model->way == EG_WGWAY_RULES || model->way == EG_WGWAY_NUMBER;
 }
 

@@ -15,6 +15,7 @@ struct eg_wgfacts {
 	unsigned int dir_mode; /* its directory's */
 	bool have_programs;    /* the next three are known */
 	bool iptables, ip6tables, nft;
+	bool ipv6_off; /* where the file is used: known to be */
 };
 
 struct eg_wgprefix {
@@ -37,6 +38,16 @@ enum eg_wgway {
 
 #define EG_WGTABLE_DEFAULT 51820
 
+/* Of one IP version's rules, how many are asked before the first that looks into the tunnel's
+ * table, and before the first that looks for narrower routes in another (`suppress_prefixlength`).
+ */
+#define EG_WGASKED_NEVER 0xffffffffU
+
+struct eg_wgorder {
+	unsigned int tunnel, suppress;
+	const struct eg_wgop *suppress_op; /* NULL: wg-quick's own, or none */
+};
+
 struct eg_wgmodel {
 	const struct eg_wgfile *file;
 	const struct eg_wgfacts *facts;
@@ -49,8 +60,10 @@ struct eg_wgmodel {
 	__u32 fwmark;            /* FwMark =, 0: not set */
 	bool full4, full6;       /* AllowedIPs take everything */
 	bool default4, default6; /* by a /0 */
-	bool no_ipv6;            /* a hook switches IPv6 off */
-	bool guard_only;         /* rendered for the guard alone: no kill switch of its own */
+	bool no_ipv6;            /* IPv6 is switched off, by a hook or before */
+	const struct eg_wgop *less_ipv6; /* it is, but for one interface, or perhaps; NULL */
+	struct eg_wgorder order4, order6;
+	bool guard_only; /* rendered for the guard alone: no kill switch of its own */
 	struct eg_wghooks *hooks;
 	struct eg_wgchain chain4, chain6;
 };
@@ -64,6 +77,13 @@ static inline void eg_wgmodel_freep(struct eg_wgmodel **model)
 	eg_wgmodel_free(*model);
 }
 #define EG_AUTO_WGMODEL __attribute__((cleanup(eg_wgmodel_freep)))
+
+/* The order of one IP version's rules; sets `asked` of the hooks' own. 0 or -ENOMEM. */
+int eg_wgmodel_order(struct eg_wgmodel *model, __u8 family, struct eg_wgorder *ret_order);
+
+/* Whether an Address, or AllowedIPs, are of that IP version. */
+bool eg_wgmodel_has_address(const struct eg_wgmodel *model, __u8 family);
+bool eg_wgmodel_has_allowed(const struct eg_wgmodel *model, __u8 family);
 
 /* Whether AllowedIPs cover the whole of a prefix. */
 bool eg_wgmodel_tunnels(const struct eg_wgmodel *model, const struct eg_prefix *prefix);

@@ -58,7 +58,7 @@ static bool is_kill_switch_rule(const struct eg_wgmodel *model, const struct eg_
 		return false;
 	if (op->verb == 'P' || op->verb == 'F' || has_word(model, op, "ACCEPT"))
 		return true;
-	if (eg_wgrule_read(model->hooks, &plain, model->facts->ifname, &rule) == 0)
+	if (eg_wgrule_read(model->hooks, &plain, model->facts->ifname, &rule, NULL) == 0)
 		is_one = eg_wgrule_is_kill_switch(&rule) || eg_wgrule_is_named_kill_switch(&rule);
 	free(rule.dst);
 	return is_one;
