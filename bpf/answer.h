@@ -42,6 +42,8 @@ struct eg_icmp_error {
 } EG_WIRE;
 
 /* As much of the packet as its sender's socket is found by. */
+#define EG_ANSWER_PORTS 8
+
 struct eg_answer4 {
 	struct eg_ipv4 ip;
 	union {
@@ -49,7 +51,7 @@ struct eg_answer4 {
 		struct {
 			struct eg_icmp_error error;
 			struct eg_ipv4 about;
-			__u8 ports[8];
+			__u8 ports[EG_ANSWER_PORTS];
 		};
 	};
 };
@@ -62,7 +64,7 @@ struct eg_answer6 {
 		struct {
 			struct eg_icmp_error error;
 			struct eg_ipv6 about;
-			__u8 ports[8];
+			__u8 ports[EG_ANSWER_PORTS];
 		};
 	};
 };
@@ -223,10 +225,18 @@ EG_INLINE int eg_is_one_host4(__be32 addr_be)
 	return first != 0 && first != 127 && first < 224;
 }
 
+EG_INLINE int eg_answer_stays4(struct __sk_buff *skb, const struct eg_ipv4 *to)
+{
+	struct bpf_fib_lookup fib = {.family = EG_AF_INET};
+
+	fib.ipv4_src = to->dst_be;
+	fib.ipv4_dst = to->src_be;
+	return eg_answer_stays(skb, &fib);
+}
+
 EG_GLOBAL int eg_skb_answer4(struct __sk_buff *skb, __u32 offset)
 {
 	struct eg_answer4 answer = {};
-	struct bpf_fib_lookup fib = {.family = EG_AF_INET};
 	struct eg_asked asked;
 	struct eg_ipv4 ip;
 	__be32 pseudo;
@@ -239,9 +249,7 @@ EG_GLOBAL int eg_skb_answer4(struct __sk_buff *skb, __u32 offset)
 	if (!asked.reset && bpf_skb_load_bytes(skb, offset, &answer.about,
 					       sizeof(answer.about) + sizeof(answer.ports)))
 		return TC_ACT_SHOT;
-	fib.ipv4_src = ip.dst_be;
-	fib.ipv4_dst = ip.src_be;
-	if (!eg_answer_stays(skb, &fib) || !eg_answer_is_due())
+	if (!eg_answer_stays4(skb, &ip) || !eg_answer_is_due())
 		return TC_ACT_SHOT;
 
 	answer.ip = (struct eg_ipv4){
@@ -280,10 +288,19 @@ EG_INLINE int eg_is_one_host6(const __be32 addr_be[4])
 	       (addr_be[0] || addr_be[1] || addr_be[2] || (EG_FROM_BE32(addr_be[3]) & ~1U));
 }
 
-EG_GLOBAL int eg_skb_answer6(struct __sk_buff *skb, __u32 offset)
+EG_INLINE int eg_answer_stays6(struct __sk_buff *skb, const struct eg_ipv6 *to)
 {
 	struct bpf_fib_lookup fib = {.family = EG_AF_INET6};
-	struct eg_answer6 answer = {};
+
+	__builtin_memcpy(fib.ipv6_src, to->dst_be, sizeof(to->dst_be));
+	__builtin_memcpy(fib.ipv6_dst, to->src_be, sizeof(to->src_be));
+	return eg_answer_stays(skb, &fib);
+}
+
+EG_GLOBAL int eg_skb_answer6(struct __sk_buff *skb, __u32 offset)
+{
+	const __u32 about_len = sizeof(struct eg_ipv6) + EG_ANSWER_PORTS;
+	struct eg_answer6 answer;
 	struct eg_asked asked;
 	struct eg_ipv6 ip;
 	__be32 pseudo[2];
@@ -293,14 +310,16 @@ EG_GLOBAL int eg_skb_answer6(struct __sk_buff *skb, __u32 offset)
 	    eg_answer_ask(skb, offset + sizeof(ip), ip.next_header, EG_PROTO_ICMPV6, EG_ICMPV6_ECHO,
 			  &asked))
 		return TC_ACT_SHOT;
-	if (!asked.reset && bpf_skb_load_bytes(skb, offset, &answer.about,
-					       sizeof(answer.about) + sizeof(answer.ports)))
+	if (!asked.reset && skb->len < offset + about_len)
 		return TC_ACT_SHOT;
-	__builtin_memcpy(fib.ipv6_src, ip.dst_be, sizeof(ip.dst_be));
-	__builtin_memcpy(fib.ipv6_dst, ip.src_be, sizeof(ip.src_be));
-	if (!eg_answer_stays(skb, &fib) || !eg_answer_is_due())
+	if (!eg_answer_stays6(skb, &ip) || !eg_answer_is_due())
 		return TC_ACT_SHOT;
 
+	/* Not before, so that it can lie where the look-up's question lay: there is little room on
+	 * the stack. */
+	__builtin_memset(&answer, 0, sizeof(answer));
+	if (!asked.reset && bpf_skb_load_bytes(skb, offset, &answer.about, about_len))
+		return TC_ACT_SHOT;
 	answer.ip.version_class_flow_be = EG_BE32(6U << 28);
 	answer.ip.hop_limit = EG_ANSWER_TTL;
 	__builtin_memcpy(answer.ip.src_be, ip.dst_be, sizeof(ip.dst_be));

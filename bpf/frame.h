@@ -103,6 +103,11 @@ static inline const void *eg_frame_at(const struct eg_frame *frame, __u32 offset
 	return at;
 }
 
+EG_INLINE const void *eg_frame_peek(const struct eg_frame *frame, const __u32 len)
+{
+	return eg_frame_direct(frame, 0, len);
+}
+
 static inline int eg_frame_copy(const struct eg_frame *frame, __u32 offset, const __u32 len,
 				void *to)
 {
@@ -120,7 +125,8 @@ EG_GLOBAL int eg_skb_ipv4_options(struct __sk_buff *skb, __u32 offset, __u32 len
 {
 	struct eg_frame frame = {.skb = skb, .owned = 1};
 
-	if (len > EG_IPV4_OPTS_MAX || eg_skb_own(skb, offset + len) < 0)
+	/* Not by eg_skb_own(): the fewer calls, the more stack they may have together. */
+	if (len > EG_IPV4_OPTS_MAX || bpf_skb_pull_data(skb, offset + len) < 0)
 		return EG_REASON_MALFORMED;
 	return eg_parse_ipv4_options(&frame, offset, len);
 }
@@ -213,9 +219,7 @@ EG_INLINE __u64 eg_skb_read(struct __sk_buff *context)
 	if (bpf_core_field_exists(skb->tc_skip_classify) &&
 	    BPF_CORE_READ_BITFIELD(skb, tc_skip_classify))
 		found |= EG_SKIPS_INGRESS;
-	/* What comes after is the same for all values. */
-	return (__u64)eg_forget((__u32)(found >> 32), context->len) << 32 |
-	       eg_forget((__u32)found, context->len);
+	return found;
 }
 
 /*
@@ -259,6 +263,14 @@ EG_INLINE __u64 eg_skb_inspect(struct __sk_buff *context)
 {
 	return eg_skb_is_readable() ? eg_skb_read(context) : eg_skb_copy_and_read(context);
 }
+
+/* The verifier knows of what was found on which way it was; what comes after is the same for all.
+ */
+EG_INLINE __u64 eg_skb_forget(const struct __sk_buff *context, __u64 found)
+{
+	return (__u64)eg_forget((__u32)(found >> 32), context->len) << 32 |
+	       eg_forget((__u32)found, context->len);
+}
 #else
 /* Without the kernel's BTF nobody knows where ip_summed is: uncovered, and reported as such
  * (EG_META_NO_CHECKSUM_TEST). */
@@ -266,6 +278,12 @@ EG_INLINE __u64 eg_skb_inspect(struct __sk_buff *skb)
 {
 	(void)skb;
 	return 0;
+}
+
+EG_INLINE __u64 eg_skb_forget(const struct __sk_buff *skb, __u64 found)
+{
+	(void)skb;
+	return found;
 }
 #endif
 

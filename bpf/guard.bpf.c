@@ -12,6 +12,7 @@
 #include "frame.h"
 
 #include "answer.h"
+#include "plain.h"
 #include "socket.h"
 
 /*
@@ -57,26 +58,54 @@ EG_INLINE int eg_frame_blocked(const struct eg_frame *frame, __u32 outcome, __u3
 
 #include "lo.h"
 
-EG_INLINE int eg_guard_frame(struct __sk_buff *skb, enum eg_layer layer, __u8 link_header)
+EG_INLINE int eg_judge_any(const struct eg_frame *frame, const struct eg_tables *tables)
 {
 	struct eg_packet pkt = {};
+	enum eg_reason reason = eg_judge(frame, tables->config, tables, &pkt);
+
+	if (EG_UNLIKELY(frame->checksum & EG_SKIPS_INGRESS) &&
+	    eg_reason_verdict(reason) == EG_VERDICT_ALLOW)
+		reason = EG_REASON_MALFORMED;
+	return (int)reason;
+}
+
+/* All that was learned of the frame on the many ways that lead from one to the other, and then on,
+ * the verifier is to forget. */
+EG_INLINE int eg_judge_ethernet(struct eg_frame *frame, const struct eg_tables *tables)
+{
+	struct __sk_buff *skb = frame->skb;
+	struct eg_packet pkt = {};
+	int reason = EG_NOT_PLAIN;
+
+	if (!EG_UNLIKELY(frame->checksum & EG_SKIPS_INGRESS))
+		reason = eg_judge_plain(frame, tables->config, tables, &pkt);
+	if (reason == EG_NOT_PLAIN) {
+		asm volatile("" : "+r"(skb) : : "memory");
+		*frame = eg_frame_open(skb, 1, eg_skb_forget(skb, frame->checksum));
+		reason = eg_judge_any(frame, tables);
+	}
+	frame->length = eg_forget(frame->length, tables->slot);
+	frame->gso_size = eg_forget(frame->gso_size, tables->slot);
+	return reason;
+}
+
+EG_INLINE int eg_guard_frame(struct __sk_buff *skb, enum eg_layer layer, __u8 link_header)
+{
 	struct eg_tables tables;
 	struct eg_frame frame;
-	enum eg_reason reason;
-	int verdict;
+	int reason, verdict;
+	__u64 found;
 
 	if (eg_tables_open(&tables))
 		return EG_HOOK_DROP;
-	frame = eg_frame_open(skb, link_header, eg_skb_inspect(skb));
-	reason = eg_judge(&frame, tables.config, &tables, &pkt);
-	if (EG_UNLIKELY(frame.checksum & EG_SKIPS_INGRESS) &&
-	    eg_reason_verdict(reason) == EG_VERDICT_ALLOW)
-		reason = EG_REASON_MALFORMED;
-	reason = eg_forget(reason, tables.slot);
-	verdict = eg_record(&frame, &tables, layer, reason);
+	found = eg_skb_inspect(skb);
+	frame = eg_frame_open(skb, link_header, link_header ? found : eg_skb_forget(skb, found));
+	reason = link_header ? eg_judge_ethernet(&frame, &tables) : eg_judge_any(&frame, &tables);
+	reason = (int)eg_forget((__u32)reason, tables.slot);
+	verdict = eg_record(&frame, &tables, layer, (enum eg_reason)reason);
 	if (layer == EG_LAYER_DEVICE && EG_UNLIKELY(verdict == EG_HOOK_DROP) &&
 	    (tables.config->flags & EG_CONFIG_REJECT))
-		return eg_skb_answer(skb, link_header, reason);
+		return eg_skb_answer(skb, link_header, (__u32)reason);
 	return verdict;
 }
 

@@ -97,6 +97,27 @@ EG_GLOBAL __u64 eg_ask_addr4(__u32 slot, __u32 addr_be)
 	return eg_value_pack(bpf_map_lookup_elem(&addr4, &key.prefix_len));
 }
 
+/* The cell of the last node, for an address that begins with these eight bytes. What is no cell of
+ * any image (a node at the last byte) says to ask. */
+EG_INLINE __u32 eg_front6_find(const struct eg_front6 *front, __be32 first_be, __be32 second_be)
+{
+	const __u64 bytes = (__u64)EG_FROM_BE32(first_be) << 32 | EG_FROM_BE32(second_be);
+	__u32 cell = EG_FRONT6_NODE;
+
+	EG_UNROLL
+	for (int i = 0; i < EG_FRONT6_DEPTH; i++) {
+		__u32 at = (cell & (EG_FRONT6_NODES - 1)) * EG_FRONT6_CELLS +
+			   (bytes >> (56 - 8 * i) & (EG_FRONT6_CELLS - 1));
+
+		/* As at front4, below. */
+		asm volatile("" : "+r"(at));
+		cell = front->cells[at & (EG_FRONT6_NODES * EG_FRONT6_CELLS - 1)];
+		if (!(cell & EG_FRONT6_NODE))
+			return cell;
+	}
+	return EG_ADDR_ASK;
+}
+
 EG_GLOBAL __u64 eg_ask_addr6(__u32 slot, __u64 first, __u64 second)
 {
 	struct eg_addr6_words key = {
@@ -105,7 +126,14 @@ EG_GLOBAL __u64 eg_ask_addr6(__u32 slot, __u64 first, __u64 second)
 		.addr_middle = eg_words(eg_word(first, 1), eg_word(second, 0)),
 		.addr_last = eg_word(second, 1),
 	};
+	const struct eg_front6 *front = bpf_map_lookup_elem(&front6, &slot);
+	__u32 cell;
 
+	if (!front)
+		return 0;
+	cell = eg_front6_find(front, eg_word(first, 0), eg_word(first, 1));
+	if (!(cell & (EG_ADDR_ASK | EG_FRONT6_ON_LINK)))
+		return cell;
 	return eg_value_pack(bpf_map_lookup_elem(&addr6, &key.prefix_len));
 }
 
@@ -134,20 +162,26 @@ EG_GLOBAL int eg_ask_rule(__u32 slot, __u32 rule_set, __u32 proto, __u32 port_be
 	return bpf_map_lookup_elem(&rules, &key) != NULL;
 }
 
+EG_INLINE __u32 eg_front4_find(const struct eg_front4 *front, __be32 addr_be)
+{
+	__u32 upper = EG_FROM_BE32(addr_be) >> 16;
+
+	/* After a byte swap the verifier of 5.10 knows no bounds; the compiler does, and must not
+	 * drop the mask for that. */
+	asm volatile("" : "+r"(upper));
+	return front->flags[upper & (EG_FRONT4_SIZE - 1)];
+}
+
 static inline struct eg_addr_value eg_table_addr(const struct eg_tables *tables, __u8 family,
 						 const union eg_addr *addr)
 {
-	__u32 upper, flags;
+	__u32 flags;
 
 	if (family != EG_FAMILY_IPV4)
 		return eg_value_unpack(eg_ask_addr6(tables->slot,
 						    eg_words(addr->v6_be[0], addr->v6_be[1]),
 						    eg_words(addr->v6_be[2], addr->v6_be[3])));
-	upper = EG_FROM_BE32(addr->v4_be) >> 16;
-	/* After a byte swap the verifier of 5.10 knows no bounds; the compiler does, and must not
-	 * drop the mask for that. */
-	asm volatile("" : "+r"(upper));
-	flags = tables->front4->flags[upper & (EG_FRONT4_SIZE - 1)];
+	flags = eg_front4_find(tables->front4, addr->v4_be);
 	if (!EG_UNLIKELY(flags & EG_ADDR_ASK))
 		return (struct eg_addr_value){.flags = flags};
 	return eg_value_unpack(eg_ask_addr4(tables->slot, addr->v4_be));

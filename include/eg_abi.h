@@ -19,7 +19,7 @@
 
 /* Raised whenever a layout below changes. A guard of another version is never reinterpreted: it is
  * replaced as a whole, the new one beside the old one (kern/guard.h). */
-#define EG_ABI_VERSION 2
+#define EG_ABI_VERSION 3
 #define EG_ABI_MAGIC   0x65677264 /* "egrd" */
 
 #define EG_INLINE static inline __attribute__((always_inline, unused))
@@ -121,7 +121,7 @@ enum eg_addr_flag {
 	EG_ADDR_ON_LINK = 1 << 4,     /* in an underlay's own subnet, as seen from outside */
 	EG_ADDR_SOURCE = 1 << 5,      /* an underlay's own address, as seen from outside */
 	EG_ADDR_ENDPOINT = 1 << 6,    /* some endpoint has this address: ask `endpoints` */
-	EG_ADDR_ASK = 1 << 7,         /* front4 only: ask addr4 */
+	EG_ADDR_ASK = 1 << 7,         /* front4, front6 only: ask addr4, addr6 */
 	EG_ADDR_RULES = 1 << 8,       /* rules with a port or protocol: ask `rules` */
 	EG_ADDR_DNS_EXCEPT = 1 << 9,  /* --allow-dns */
 };
@@ -162,6 +162,25 @@ struct eg_front4 {
 	__u8 flags[EG_FRONT4_SIZE];
 };
 
+/*
+ * front6: the same for IPv6, of which a policy names few places, but those far apart. A tree of
+ * nodes with a cell for each value of a byte; the first node is that of an address's first byte. A
+ * cell is the number of the node to go on with at the next byte (EG_FRONT6_NODE), or what holds for
+ * all addresses that begin like this: flags, EG_ADDR_ASK where nothing does. EG_FRONT6_ON_LINK:
+ * they hold but for EG_ADDR_ON_LINK, which some have and some have not; only neighbour discovery
+ * wants to know.
+ */
+#define EG_FRONT6_NODES   32
+#define EG_FRONT6_DEPTH   6 /* bytes of an address that are looked at */
+#define EG_FRONT6_CELLS   256
+#define EG_FRONT6_ON_LINK (1U << 14)
+#define EG_FRONT6_NODE    (1U << 15)
+
+struct eg_front6 {
+	__u16 cells[EG_FRONT6_NODES * EG_FRONT6_CELLS];
+};
+_Static_assert(sizeof(struct eg_front6) == 16384, "ABI");
+
 #define EG_MAX_PREFIXES  (1 << 20) /* per slot and family; tries are filled on demand */
 #define EG_MAX_RULES     (1 << 18)
 #define EG_MAX_ENDPOINTS 4096
@@ -195,13 +214,19 @@ enum eg_config_flag {
 	EG_CONFIG_REJECT = 1 << 4,    /* `device` answers what it drops (bpf/answer.h) */
 };
 
+/* The first endpoint of each family stands here, too: most guards have no other, and need not look
+ * into a table for it. */
 struct eg_config {
-	__u32 flags;           /* enum eg_config_flag */
-	__be16 source_port_be; /* WireGuard's own port where the policy pins it, else 0 */
+	__u32 flags;              /* enum eg_config_flag */
+	__be16 source_port_be;    /* WireGuard's own port where the policy pins it, else 0 */
+	__be16 endpoint4_port_be; /* 0: there is none */
+	__u64 active_since_ns;    /* set just before the switch, see EG_TRANSITION_NS */
+	__be32 endpoint4_be;
+	__be16 endpoint6_port_be; /* 0: there is none */
 	__u16 pad;
-	__u64 active_since_ns; /* set just before the switch, see EG_TRANSITION_NS */
+	union eg_addr endpoint6;
 };
-_Static_assert(sizeof(struct eg_config) == 16, "ABI");
+_Static_assert(sizeof(struct eg_config) == 40, "ABI");
 
 /* The one word that a switch of policy writes, read once per packet. Only its lowest byte ever
  * changes, so no reader can see half of a store. */

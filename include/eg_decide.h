@@ -178,6 +178,17 @@ EG_INLINE int eg_is_dns(const struct eg_packet *pkt)
 
 /* --- the table -------------------------------------------------------------------------------- */
 
+/* Rows 7 and 8, of UDP to an endpoint's address and port. */
+EG_INLINE enum eg_reason eg_decide_endpoint(const struct eg_packet *pkt,
+					    const struct eg_config *config)
+{
+	if (config->source_port_be && config->source_port_be != pkt->sport_be)
+		return EG_REASON_NOT_WIREGUARD;
+	if (!(config->flags & EG_CONFIG_SHAPE_ANY) && !pkt->wireguard)
+		return EG_REASON_NOT_WIREGUARD;
+	return EG_REASON_ENDPOINT;
+}
+
 /* Rows 7 to 17. `dst`: what the policy says of the destination; `control`: whether the packet is
  * of row 10. */
 EG_INLINE enum eg_reason eg_decide_destination(const struct eg_packet *pkt,
@@ -191,13 +202,8 @@ EG_INLINE enum eg_reason eg_decide_destination(const struct eg_packet *pkt,
 	if ((dst.flags & EG_ADDR_ENDPOINT) && pkt->proto == EG_PROTO_UDP) {
 		if (pkt->fragment == EG_FRAGMENT_LATER)
 			return EG_REASON_FRAGMENT;
-		if (eg_table_endpoint(tables, pkt->family, &pkt->dst, pkt->dport_be)) {
-			if (config->source_port_be && config->source_port_be != pkt->sport_be)
-				return EG_REASON_NOT_WIREGUARD;
-			if (!(config->flags & EG_CONFIG_SHAPE_ANY) && !pkt->wireguard)
-				return EG_REASON_NOT_WIREGUARD;
-			return EG_REASON_ENDPOINT;
-		}
+		if (eg_table_endpoint(tables, pkt->family, &pkt->dst, pkt->dport_be))
+			return eg_decide_endpoint(pkt, config);
 	}
 
 	/* row 9: a rule that names a port takes back just that port */

@@ -228,6 +228,14 @@ EG_INLINE __u8 eg_is_wireguard(const struct eg_wg_header *message, __u32 len)
 	}
 }
 
+/* Of a datagram with this length in its header; of a GSO frame, the payload of the first one. */
+EG_INLINE __u32 eg_udp_payload_len(const struct eg_frame *frame, __u32 udp_len)
+{
+	__u32 len = udp_len - sizeof(struct eg_udp);
+
+	return frame->gso_size && frame->gso_size < len ? frame->gso_size : len;
+}
+
 EG_INLINE int eg_parse_udp(const struct eg_frame *frame, const struct eg_transport *transport,
 			   struct eg_packet *pkt)
 {
@@ -243,9 +251,7 @@ EG_INLINE int eg_parse_udp(const struct eg_frame *frame, const struct eg_transpo
 	if (len < sizeof(*udp) ||
 	    (pkt->fragment == EG_FRAGMENT_WHOLE && len > transport->end - transport->offset))
 		return EG_REASON_MALFORMED;
-	len -= sizeof(*udp);
-	if (frame->gso_size && frame->gso_size < len)
-		len = frame->gso_size;
+	len = eg_udp_payload_len(frame, len);
 	if (len >= sizeof(*message) &&
 	    transport->offset + sizeof(*udp) + sizeof(*message) <= transport->end) {
 		message = eg_frame_at(frame, transport->offset + sizeof(*udp), sizeof(*message));
@@ -295,6 +301,10 @@ EG_INLINE int eg_parse_sctp(const struct eg_frame *frame, const struct eg_transp
 	return EG_PARSED;
 }
 
+/* Where in the header the checksum is. */
+#define EG_TCP_CHECKSUM 16
+#define EG_UDP_CHECKSUM 6
+
 #define EG_SCTP_LEN   12 /* RFC 9260, 3.1 */
 #define EG_ICMP_LEN   8  /* RFC 792 */
 #define EG_ICMPV6_LEN 4  /* RFC 4443, 2.1 */
@@ -311,11 +321,11 @@ EG_INLINE int eg_parse_transport(const struct eg_frame *frame, const struct eg_t
 		return EG_PARSED;
 	switch (pkt->proto) {
 	case EG_PROTO_TCP:
-		*ret_checksum = 16;
+		*ret_checksum = EG_TCP_CHECKSUM;
 		return room < sizeof(struct eg_tcp) ? EG_REASON_MALFORMED
 						    : eg_parse_tcp(frame, transport, pkt);
 	case EG_PROTO_UDP:
-		*ret_checksum = 6;
+		*ret_checksum = EG_UDP_CHECKSUM;
 		return room < sizeof(struct eg_udp) ? EG_REASON_MALFORMED
 						    : eg_parse_udp(frame, transport, pkt);
 	case EG_PROTO_SCTP:

@@ -176,9 +176,8 @@ static struct eg_image *image_new(size_t n)
 	struct eg_image *image = calloc(1, sizeof(*image));
 
 	assert_non_null(image);
-	image->front4 = calloc(1, sizeof(*image->front4));
 	image->addrs = calloc(n + 1, sizeof(*image->addrs));
-	assert_true(image->front4 && image->addrs);
+	assert_non_null(image->addrs);
 	image->n_addrs = n;
 	return image;
 }
@@ -191,7 +190,6 @@ struct eg_image *bed_image(size_t n, const char *const *prefixes)
 		struct eg_image_addr *addr = &image->addrs[i];
 		char text[64];
 		char *slash;
-		__u32 first;
 
 		snprintf(text, sizeof(text), "%s", prefixes[i]);
 		slash = strchr(text, '/');
@@ -200,13 +198,8 @@ struct eg_image *bed_image(size_t n, const char *const *prefixes)
 		addr->prefix.len = (__u8)atoi(slash + 1);
 		assert_int_equal(inet_pton(AF_INET, text, &addr->prefix.addr.v4_be), 1);
 		addr->value.flags = EG_ADDR_LAN;
-		first = ntohl(addr->prefix.addr.v4_be) >> 16;
-		if (addr->prefix.len <= 16)
-			memset(image->front4->flags + first, EG_ADDR_LAN,
-			       1U << (16 - addr->prefix.len));
-		else
-			image->front4->flags[first] = EG_ADDR_ASK;
 	}
+	assert_int_equal(eg_image_fill_fronts(image), 0);
 	return image;
 }
 
@@ -214,7 +207,6 @@ struct eg_image *bed_image_many(size_t n, __u32 offset)
 {
 	struct eg_image *image = image_new(n);
 
-	memset(image->front4->flags + 0x0a00, EG_ADDR_ASK, 256);
 	for (size_t i = 0; i < n; i++) {
 		struct eg_image_addr *addr = &image->addrs[i];
 
@@ -223,6 +215,7 @@ struct eg_image *bed_image_many(size_t n, __u32 offset)
 		addr->prefix.addr.v4_be = htonl(0x0a000000 + ((__u32)i * 97 + offset) % (1 << 24));
 		addr->value.flags = EG_ADDR_LAN;
 	}
+	assert_int_equal(eg_image_fill_fronts(image), 0);
 	return image;
 }
 

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "util/cleanup.h"
 
@@ -35,6 +36,16 @@ static const char *const lan[] = {"10.77.0.0/16", "10.1.0.0/24", "10.2.0.0/24"};
 static double seconds_since(__u64 begin_ns)
 {
 	return (double)(eg_monotonic_ns() - begin_ns) / 1e9;
+}
+
+/* What this process has worked, its system calls included: other ones on a busy machine are no
+ * matter of ours. */
+static double seconds_worked(void)
+{
+	struct timespec now;
+
+	assert_int_equal(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now), 0);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
 static void assert_policy(struct eg_guard *guard, const char *expected)
@@ -194,12 +205,11 @@ static void test_large(void **state)
 		      seconds_since(begin));
 	assert_holds(guard, first);
 	for (int i = 0; i < 4; i++) {
-		double took;
+		double took, start = seconds_worked();
 
-		begin = eg_monotonic_ns();
 		if (eg_guard_replace(guard, i % 2 ? text : other, i % 2 ? first : second, &error))
 			fail_msg("%s", error.message);
-		took = seconds_since(begin);
+		took = seconds_worked() - start;
 		print_message("replacement of %zu prefixes: %.3f s\n", many(), took);
 		if (took > worst)
 			worst = took;

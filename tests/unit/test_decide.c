@@ -16,6 +16,7 @@
 #include "eg_packet.h"
 #include "oracle.h"
 #include "packets.h"
+#include "policy/judge.h"
 #include "util/cleanup.h"
 
 #define TCP    EG_PROTO_TCP
@@ -37,17 +38,40 @@ static struct eg_image *compile(const struct eg_policy *policy)
 	return image;
 }
 
+/* How many plain frames were of each reason. */
+static unsigned long plain_seen[EG_REASON_COUNT];
+
+/* What the programs try first says the same, or nothing. */
+static void judge_plain(const struct eg_image *image, const struct eg_host_frame *host,
+			enum eg_reason reason, const struct eg_packet *packet)
+{
+	struct eg_packet plain;
+	int plain_reason = eg_image_judge_plain(image, host, &plain);
+
+	if (plain_reason < 0)
+		return;
+	plain_seen[reason]++;
+	if (reason == EG_REASON_ENDPOINT || reason == EG_REASON_NOT_WIREGUARD)
+		assert_int_equal(plain.wireguard, packet->wireguard);
+	plain.wireguard = packet->wireguard;
+	assert_int_equal(plain_reason, (int)reason);
+	assert_memory_equal(&plain, packet, sizeof(plain));
+}
+
 /* From a copy of just the frame's size, so that the sanitizer sees a read past it. */
 static enum eg_reason judge(const struct eg_image *image, const struct packets_frame *frame)
 {
 	EG_AUTO_FREE __u8 *bytes = malloc(frame->host.length ? frame->host.length : 1);
 	struct eg_host_frame host = frame->host;
 	struct eg_packet packet;
+	enum eg_reason reason;
 
 	assert_non_null(bytes);
 	memcpy(bytes, frame->bytes, frame->host.length);
 	host.bytes = bytes;
-	return eg_image_judge(image, &host, &packet);
+	reason = eg_image_judge(image, &host, &packet);
+	judge_plain(image, &host, reason, &packet);
+	return reason;
 }
 
 static void print_frame(const struct packets_frame *frame)
@@ -840,6 +864,21 @@ static void test_captured(void **state)
 #define RANDOM_POLICIES 4000
 #define RANDOM_FRAMES   100
 
+/* What is said of plain frames was put to the test, too. */
+static void check_plain_seen(void)
+{
+	static const enum eg_reason reasons[] = {
+		EG_REASON_LAN,      EG_REASON_LAN_DNS,       EG_REASON_RULE,
+		EG_REASON_ENDPOINT, EG_REASON_NOT_WIREGUARD, EG_REASON_DNS_OFF_TUNNEL,
+	};
+
+	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
+		print_message("plain: %s %lu\n", eg_reason_names[reasons[i]],
+			      plain_seen[reasons[i]]);
+		assert_true(plain_seen[reasons[i]] >= 50);
+	}
+}
+
 static void test_oracle(void **state)
 {
 	static struct packets_frame frame;
@@ -872,6 +911,7 @@ static void test_oracle(void **state)
 		if (!is_not_judged(i) && seen[i] < 200)
 			fail_msg("only %lu random frames are %s", seen[i], eg_reason_names[i]);
 	}
+	check_plain_seen();
 }
 
 int main(void)

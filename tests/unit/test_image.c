@@ -12,11 +12,14 @@
 
 #include <cmocka.h>
 
+#include "eg_packet.h"
 #include "packets.h"
 #include "policy/address.h"
 #include "policy/array.h"
 #include "policy/image.h"
 #include "policy/networks.h"
+#include "util/cleanup.h"
+#include "util/text.h"
 
 static struct eg_image *compile(const struct eg_policy *policy)
 {
@@ -245,6 +248,10 @@ static void test_endpoints(void **state)
 	assert_false(eg_image_endpoint(image, EG_FAMILY_IPV4, &addr, 51822));
 	assert_false(eg_image_endpoint(image, EG_FAMILY_IPV6, &addr, 51820));
 	assert_int_equal(image->front4->flags[203 << 8], EG_ADDR_ASK);
+	assert_int_equal(image->config.endpoint4_be, addr.v4_be);
+	assert_int_equal(image->config.endpoint4_port_be, EG_BE16(51820));
+	assert_int_equal(image->config.endpoint6.bytes[15], 9);
+	assert_int_equal(image->config.endpoint6_port_be, EG_BE16(443));
 }
 
 static void test_unresolved(void **state)
@@ -404,6 +411,18 @@ static struct eg_addr_value slow_lookup(const struct eg_image *image, __u8 famil
 	return value;
 }
 
+static void check_front6(const struct eg_image *image, const union eg_addr *addr,
+			 const struct eg_addr_value *value)
+{
+	__u32 front = eg_front6_flags(image->front6, addr);
+	__u32 but = front & EG_FRONT6_ON_LINK ? EG_FRONT6_ON_LINK | EG_ADDR_ON_LINK : 0;
+
+	if (!(front & EG_ADDR_ASK)) {
+		assert_int_equal(front & ~but, value->flags & ~but);
+		assert_int_equal(value->rule_set, 0);
+	}
+}
+
 static void check_addr(const struct eg_policy *policy, const struct eg_image *image, __u8 family,
 		       const union eg_addr *addr)
 {
@@ -421,6 +440,8 @@ static void check_addr(const struct eg_policy *policy, const struct eg_image *im
 
 		if (!(front & EG_ADDR_ASK))
 			assert_int_equal(front, value.flags);
+	} else {
+		check_front6(image, addr, &value);
 	}
 }
 
@@ -490,6 +511,57 @@ static void test_front4(void **state)
 				assert_int_equal(front, value.flags);
 		}
 	}
+}
+
+static __u32 front6_at(const struct eg_image *image, const char *text)
+{
+	struct eg_prefix prefix;
+	struct eg_error error = {};
+
+	assert_int_equal(eg_prefix_parse(text, &prefix, &error), 0);
+	return eg_front6_flags(image->front6, &prefix.addr);
+}
+
+/* It knows what matters, and says where it does not. */
+static void test_front6(void **state)
+{
+	EG_AUTO_IMAGE struct eg_image *image = image_of("[Lan]\nDeny = fd00:66::/32\n"
+							"Allow = [2001:db8:80::1]:443/tcp\n"
+							"[Derived]\n"
+							"TunnelOnly = fd00:2::/32\n"
+							"OnLink = fd00:18::/64\n"
+							"Source = 2001:db8::2\n");
+
+	(void)state;
+	assert_int_equal(front6_at(image, "fd00:18::2"), EG_ADDR_LAN | EG_FRONT6_ON_LINK);
+	assert_int_equal(front6_at(image, "fd00:19::2"), EG_ADDR_LAN);
+	assert_int_equal(front6_at(image, "fc12::1"), EG_ADDR_LAN);
+	assert_int_equal(front6_at(image, "fd00:66::1"), EG_ADDR_LAN | EG_ADDR_DENIED);
+	assert_int_equal(front6_at(image, "fd00:2::1"), EG_ADDR_LAN | EG_ADDR_TUNNEL_ONLY);
+	assert_int_equal(front6_at(image, "fd00:ec2::1"), 0);
+	assert_int_equal(front6_at(image, "2001:db8:80::1"), EG_ADDR_ASK);
+	assert_int_equal(front6_at(image, "2001:db8::2"), EG_ADDR_ASK);
+	assert_int_equal(front6_at(image, "2001:db8:7::7"), 0);
+	assert_int_equal(front6_at(image, "fe80::1"), 0);
+}
+
+/* More places than there are nodes: the LAN's come first, and what is not known is asked for. */
+static void test_front6_is_full(void **state)
+{
+	EG_AUTO_TEXT struct eg_text text = {};
+
+	(void)state;
+	eg_text_printf(&text, "[Lan]\n");
+	for (unsigned int i = 0; i < 2000; i++)
+		eg_text_printf(&text, "Allow = 2a%02x:%x::/40\n", i % 256, i);
+	eg_text_printf(&text, "Deny = fd00:66::/32\n");
+	EG_AUTO_IMAGE struct eg_image *image = image_of(text.data);
+
+	assert_int_equal(front6_at(image, "fd00:66::1"), EG_ADDR_LAN | EG_ADDR_DENIED);
+	assert_int_equal(front6_at(image, "fd12::1"), EG_ADDR_LAN);
+	assert_int_equal(front6_at(image, "2a00:100::1"), EG_ADDR_ASK);
+	assert_int_equal(front6_at(image, "2606:4700::1111"), 0);
+	assert_int_equal(flags_at(image, "2a00:100::1"), EG_ADDR_RULE);
 }
 
 static double seconds(void)
@@ -574,6 +646,8 @@ int main(void)
 		cmocka_unit_test(test_stray_host_bits),
 		cmocka_unit_test(test_flattening),
 		cmocka_unit_test(test_front4),
+		cmocka_unit_test(test_front6),
+		cmocka_unit_test(test_front6_is_full),
 		cmocka_unit_test(test_many_prefixes),
 		cmocka_unit_test(test_too_many_pairs),
 	};

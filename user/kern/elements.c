@@ -16,9 +16,9 @@ typedef int (*eg_element_visit)(const void *key, const void *value, void *argume
 /* What the kernel has for "no such operation" inside and outside. */
 #define ENOTSUPP_KERNEL 524
 
-static bool is_unsupported(int err)
+bool eg_batch_is_unsupported(int err)
 {
-	return err == -EINVAL || err == -EOPNOTSUPP || err == -ENOTSUPP_KERNEL;
+	return err == EINVAL || err == EOPNOTSUPP || err == ENOTSUPP_KERNEL;
 }
 
 static int visit_batch(const char *keys, size_t key_size, const char *values, size_t value_size,
@@ -112,7 +112,7 @@ int eg_map_visit(int fd, size_t key_size, size_t value_size, eg_element_visit vi
 	bool begun = false;
 	int result = visit_in_batches(fd, key_size, value_size, visit, argument, &begun);
 
-	if (is_unsupported(result) && !begun)
+	if (eg_batch_is_unsupported(-result) && !begun)
 		return visit_one_by_one(fd, key_size, value_size, visit, argument);
 	return result;
 }

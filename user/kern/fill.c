@@ -103,27 +103,90 @@ static __u32 max_entries_of(int fd)
 	return bpf_obj_get_info_by_fd(fd, &info, &len) ? 0 : info.max_entries;
 }
 
+/* What is to be written to or deleted from a map, until there is a batch of it. */
+struct batch {
+	int fd;
+	const struct rows *rows; /* whose sizes count */
+	bool remove;
+	bool one_by_one; /* the kernel has no batches for this map */
+	char *keys;
+	char *values;
+	__u32 n;
+};
+#define BATCH 4096
+
+static void batch_free(struct batch *batch)
+{
+	free(batch->keys);
+	free(batch->values);
+}
+
+static int change_one(const struct batch *batch, const char *key, const char *value)
+{
+	if (!batch->remove)
+		return bpf_map_update_elem(batch->fd, key, value, BPF_ANY) < 0 ? -errno : 0;
+	return bpf_map_delete_elem(batch->fd, key) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+/* Doing one twice does no harm: what fails in a batch is tried again alone, and says why. */
+static int batch_flush(struct batch *batch)
+{
+	__u32 n = batch->n;
+	int err = -EOPNOTSUPP;
+
+	batch->n = 0;
+	if (n && !batch->one_by_one)
+		err = batch->remove
+			      ? bpf_map_delete_batch(batch->fd, batch->keys, &(__u32){n}, NULL)
+			      : bpf_map_update_batch(batch->fd, batch->keys, batch->values,
+						     &(__u32){n}, NULL);
+	if (!n || !err)
+		return 0;
+	batch->one_by_one |= eg_batch_is_unsupported(errno);
+	err = 0;
+	for (__u32 i = 0; i < n && !err; i++)
+		err = change_one(batch, batch->keys + i * batch->rows->key_size,
+				 batch->values + i * batch->rows->value_size);
+	return err;
+}
+
+static int batch_add(struct batch *batch, const char *row)
+{
+	memcpy(batch->keys + batch->n * batch->rows->key_size, row, batch->rows->key_size);
+	memcpy(batch->values + batch->n * batch->rows->value_size, row + batch->rows->key_size,
+	       batch->rows->value_size);
+	return ++batch->n == BATCH ? batch_flush(batch) : 0;
+}
+
 /* Walks both sorted lists at once. With `remove`, deletes what is only there, else writes what is
  * only wanted or differs. */
 static int table_change(int fd, const struct rows *there, const struct rows *wanted, bool remove)
 {
+	EG_AUTO(batch_free)
+	struct batch batch = {
+		.fd = fd,
+		.rows = wanted,
+		.remove = remove,
+		.keys = calloc(BATCH, wanted->key_size),
+		.values = calloc(BATCH, wanted->value_size),
+	};
 	size_t i = 0, j = 0;
+	int err = batch.keys && batch.values ? 0 : -ENOMEM;
 
-	while (remove ? i < there->n : j < wanted->n) {
-		const char *old = i < there->n ? row_at(there, i) : NULL;
-		const char *new = j < wanted->n ? row_at(wanted, j) : NULL;
+	while ((i < there->n || j < wanted->n) && !err) {
+		char *old = i < there->n ? row_at(there, i) : NULL;
+		char *new = j < wanted->n ? row_at(wanted, j) : NULL;
 		int order = !old ? 1 : !new ? -1 : memcmp(old, new, wanted->key_size);
 		bool same = order == 0 && memcmp(old, new, row_size(wanted)) == 0;
 
-		if (remove && order < 0 && bpf_map_delete_elem(fd, old) < 0 && errno != ENOENT)
-			return -errno;
-		if (!remove && order >= 0 && !same &&
-		    bpf_map_update_elem(fd, new, new + wanted->key_size, BPF_ANY) < 0)
-			return -errno;
+		if (remove && order < 0)
+			err = batch_add(&batch, old);
+		if (!remove && order >= 0 && !same)
+			err = batch_add(&batch, new);
 		i += order <= 0;
 		j += order >= 0;
 	}
-	return 0;
+	return err ? err : batch_flush(&batch);
 }
 
 static int table_fill(struct eg_guard *guard, enum eg_map map, struct rows *wanted,
@@ -228,7 +291,33 @@ static int rows_of_rules(const struct eg_image *image, struct rows *rows)
 	return 0;
 }
 
-/* Every table but the overview, which is one value. */
+/* Those that are one value for each slot. */
+static const void *value_of_front4(const struct eg_image *image)
+{
+	return image->front4;
+}
+
+static const void *value_of_front6(const struct eg_image *image)
+{
+	return image->front6;
+}
+
+static const void *value_of_tunnels(const struct eg_image *image)
+{
+	return &image->tunnels;
+}
+
+static const struct whole {
+	enum eg_map map;
+	const void *(*value)(const struct eg_image *image);
+} wholes[] = {
+	{EG_MAP_TUNNELS, value_of_tunnels},
+	{EG_MAP_FRONT4, value_of_front4},
+	{EG_MAP_FRONT6, value_of_front6},
+};
+#define N_WHOLES (sizeof(wholes) / sizeof(wholes[0]))
+
+/* All others. */
 static const struct table {
 	enum eg_map map;
 	size_t slot_offset;
@@ -246,10 +335,10 @@ int eg_guard_fill(struct eg_guard *guard, __u32 slot, const struct eg_image *ima
 {
 	int err = 0;
 
-	if (bpf_map_update_elem(guard->maps[EG_MAP_FRONT4], &slot, image->front4, BPF_ANY) < 0)
-		return table_error(-errno, EG_MAP_FRONT4, EG_SLOTS, error);
-	if (bpf_map_update_elem(guard->maps[EG_MAP_TUNNELS], &slot, &image->tunnels, BPF_ANY) < 0)
-		return table_error(-errno, EG_MAP_TUNNELS, EG_SLOTS, error);
+	for (size_t i = 0; i < N_WHOLES; i++)
+		if (bpf_map_update_elem(guard->maps[wholes[i].map], &slot, wholes[i].value(image),
+					BPF_ANY) < 0)
+			return table_error(-errno, wholes[i].map, EG_SLOTS, error);
 	for (size_t i = 0; i < N_TABLES && !err; i++) {
 		AUTO_ROWS struct rows rows = rows_of(tables[i].map, tables[i].slot_offset, slot);
 
@@ -289,30 +378,22 @@ static int settings_are_same(struct eg_guard *guard, __u32 slot, const struct eg
 
 	if (bpf_map_lookup_elem(guard->maps[EG_MAP_CONFIG], &slot, &config) < 0)
 		return -errno;
-	return config.flags == image->config.flags &&
-	       config.source_port_be == image->config.source_port_be;
+	config.active_since_ns = image->config.active_since_ns;
+	return memcmp(&config, &image->config, sizeof(config)) == 0;
 }
 
 /* 1 or 0. */
-static int overview_is_same(struct eg_guard *guard, __u32 slot, const struct eg_image *image)
+static int whole_is_same(struct eg_guard *guard, const struct whole *whole, __u32 slot,
+			 const struct eg_image *image)
 {
-	EG_AUTO_FREE struct eg_front4 *front4 = malloc(sizeof(*front4));
+	size_t size = eg_maps[whole->map].value_size;
+	EG_AUTO_FREE void *value = malloc(size);
 
-	if (!front4)
+	if (!value)
 		return -ENOMEM;
-	if (bpf_map_lookup_elem(guard->maps[EG_MAP_FRONT4], &slot, front4) < 0)
+	if (bpf_map_lookup_elem(guard->maps[whole->map], &slot, value) < 0)
 		return -errno;
-	return memcmp(front4, image->front4, sizeof(*front4)) == 0;
-}
-
-/* 1 or 0. */
-static int tunnels_are_same(struct eg_guard *guard, __u32 slot, const struct eg_image *image)
-{
-	struct eg_tunnels tunnels;
-
-	if (bpf_map_lookup_elem(guard->maps[EG_MAP_TUNNELS], &slot, &tunnels) < 0)
-		return -errno;
-	return memcmp(&tunnels, &image->tunnels, sizeof(tunnels)) == 0;
+	return memcmp(value, whole->value(image), size) == 0;
 }
 
 int eg_guard_check_tables(struct eg_guard *guard, __u32 slot, const struct eg_image *image,
@@ -321,14 +402,10 @@ int eg_guard_check_tables(struct eg_guard *guard, __u32 slot, const struct eg_im
 	int same = settings_are_same(guard, slot, image);
 
 	*ret_what = eg_maps[EG_MAP_CONFIG].what;
-	if (same <= 0)
-		return same;
-	same = tunnels_are_same(guard, slot, image);
-	*ret_what = eg_maps[EG_MAP_TUNNELS].what;
-	if (same <= 0)
-		return same;
-	same = overview_is_same(guard, slot, image);
-	*ret_what = eg_maps[EG_MAP_FRONT4].what;
+	for (size_t i = 0; i < N_WHOLES && same > 0; i++) {
+		same = whole_is_same(guard, &wholes[i], slot, image);
+		*ret_what = eg_maps[wholes[i].map].what;
+	}
 	for (size_t i = 0; i < N_TABLES && same > 0; i++) {
 		same = table_is_same(guard, &tables[i], slot, image);
 		*ret_what = eg_maps[tables[i].map].what;

@@ -83,8 +83,8 @@ _Static_assert(EG_MAP_COUNT <= 32, "a bit for each");
 
 /* What a verdict is made of. */
 #define POLICY_MAPS                                                                                \
-	(BIT(CONTROL) | BIT(CONFIG) | BIT(FRONT4) | BIT(ADDR4) | BIT(ADDR6) | BIT(ENDPOINTS) |     \
-	 BIT(RULES))
+	(BIT(CONTROL) | BIT(CONFIG) | BIT(FRONT4) | BIT(FRONT6) | BIT(ADDR4) | BIT(ADDR6) |        \
+	 BIT(ENDPOINTS) | BIT(RULES))
 /* What becomes of it. */
 #define RECORD_MAPS                                                                                \
 	(BIT(COUNTERS) | BIT(RECENT) | BIT(VIEWERS) | BIT(VIEWER_BEATS) | BIT(VIEWER_LOST) |       \

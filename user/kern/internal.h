@@ -16,6 +16,7 @@
 	X(CONTROL, control, BPF_MAP_TYPE_ARRAY, __u32, struct eg_control, "control")               \
 	X(CONFIG, config, BPF_MAP_TYPE_ARRAY, __u32, struct eg_config, "settings")                 \
 	X(FRONT4, front4, BPF_MAP_TYPE_ARRAY, __u32, struct eg_front4, "IPv4 overview")            \
+	X(FRONT6, front6, BPF_MAP_TYPE_ARRAY, __u32, struct eg_front6, "IPv6 overview")            \
 	X(ADDR4, addr4, BPF_MAP_TYPE_LPM_TRIE, struct eg_addr4_key, struct eg_addr_value,          \
 	  "IPv4 prefixes")                                                                         \
 	X(ADDR6, addr6, BPF_MAP_TYPE_LPM_TRIE, struct eg_addr6_key, struct eg_addr_value,          \
@@ -232,6 +233,9 @@ int eg_guard_write_meta(struct eg_guard *guard);
  */
 int eg_map_visit(int fd, size_t key_size, size_t value_size,
 		 int (*visit)(const void *key, const void *value, void *argument), void *argument);
+
+/* Whether a batch failed because the kernel has none for that map (an errno). */
+bool eg_batch_is_unsupported(int err);
 
 /* --- attaching ------------------------------------------------------------------------------ */
 

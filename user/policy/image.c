@@ -508,30 +508,22 @@ static int sort_endpoints(struct compiler *compiler)
 	return 0;
 }
 
-/* Covering entries come first, so a longer one overwrites what it covers. */
-static int fill_front4(struct compiler *compiler)
+/* The first of each family. */
+static void fill_endpoints(struct eg_image *image)
 {
-	struct eg_image *image = compiler->image;
+	struct eg_config *config = &image->config;
 
-	image->front4 = calloc(1, sizeof(*image->front4));
-	if (!image->front4)
-		return out_of_memory(compiler->error);
-	for (size_t i = 0; i < image->n_addrs; i++) {
-		const struct eg_image_addr *entry = &image->addrs[i];
-		__u32 first = EG_FROM_BE32(entry->prefix.addr.v4_be) >> 16;
-		__u32 known = EG_ADDR_LAN | EG_ADDR_RULE | EG_ADDR_DENIED | EG_ADDR_TUNNEL_ONLY |
-			      EG_ADDR_ON_LINK | EG_ADDR_SOURCE;
+	for (size_t i = image->n_endpoints; i-- > 0;) {
+		const struct eg_image_endpoint *endpoint = &image->endpoints[i];
 
-		if (entry->prefix.family != EG_FAMILY_IPV4)
-			continue;
-		if (entry->prefix.len > 16)
-			image->front4->flags[first] = EG_ADDR_ASK;
-		else
-			memset(&image->front4->flags[first],
-			       entry->value.flags & ~known ? EG_ADDR_ASK : (int)entry->value.flags,
-			       1U << (16 - entry->prefix.len));
+		if (endpoint->family == EG_FAMILY_IPV4) {
+			config->endpoint4_be = endpoint->addr.v4_be;
+			config->endpoint4_port_be = EG_BE16(endpoint->port);
+		} else {
+			config->endpoint6 = endpoint->addr;
+			config->endpoint6_port_be = EG_BE16(endpoint->port);
+		}
 	}
-	return 0;
 }
 
 static void fill_config(struct compiler *compiler)
@@ -600,10 +592,11 @@ int eg_image_compile(const struct eg_policy *policy, struct eg_image **ret_image
 		r = sort_endpoints(compiler);
 	if (r == 0)
 		r = flatten(compiler);
-	if (r == 0)
-		r = fill_front4(compiler);
 	if (r < 0)
 		return r;
+	fill_endpoints(compiler->image);
+	if (eg_image_fill_fronts(compiler->image) < 0)
+		return out_of_memory(error);
 	*ret_image = EG_TAKE(compiler->image);
 	return 0;
 }
@@ -616,14 +609,13 @@ void eg_image_free(struct eg_image *image)
 	free(image->rules);
 	free(image->endpoints);
 	free(image->front4);
+	free(image->front6);
 	free(image);
 }
 
 /* --- asking it ------------------------------------------------------------------------------- */
 
-/* The last entry that does not sort after `prefix`, NULL if all do. */
-static const struct eg_image_addr *last_up_to(const struct eg_image *image,
-					      const struct eg_prefix *prefix)
+size_t eg_image_up_to(const struct eg_image *image, const struct eg_prefix *prefix)
 {
 	size_t low = 0, high = image->n_addrs;
 
@@ -635,7 +627,7 @@ static const struct eg_image_addr *last_up_to(const struct eg_image *image,
 		else
 			high = middle;
 	}
-	return low ? &image->addrs[low - 1] : NULL;
+	return low;
 }
 
 /* An entry that covers the address sorts before it, and covers whatever sorts between the two. So
@@ -645,9 +637,11 @@ struct eg_addr_value eg_image_addr(const struct eg_image *image, __u8 family,
 {
 	struct eg_prefix wanted = {.addr = *addr, .family = family, .len = eg_family_bits(family)};
 	const struct eg_image_addr *entry;
+	size_t n;
 
 	for (;;) {
-		entry = last_up_to(image, &wanted);
+		n = eg_image_up_to(image, &wanted);
+		entry = n ? &image->addrs[n - 1] : NULL;
 		if (!entry || entry->prefix.family != family)
 			return (struct eg_addr_value){};
 		if (eg_prefix_contains(&entry->prefix, family, addr))

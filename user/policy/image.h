@@ -38,6 +38,7 @@ struct eg_image {
 	struct eg_image_endpoint *endpoints;
 	size_t n_endpoints;
 	struct eg_front4 *front4;
+	struct eg_front6 *front6;
 	struct eg_tunnels tunnels; /* in the policy's order; eg_image_compare() leaves them out */
 };
 
@@ -54,6 +55,15 @@ static inline void eg_image_freep(struct eg_image **image)
 	eg_image_free(*image);
 }
 #define EG_AUTO_IMAGE __attribute__((cleanup(eg_image_freep)))
+
+/* Makes front4 and front6 from `addrs`. -ENOMEM. */
+int eg_image_fill_fronts(struct eg_image *image);
+
+/* How many of `addrs` do not sort after the prefix. */
+size_t eg_image_up_to(const struct eg_image *image, const struct eg_prefix *prefix);
+
+/* What front6 says, with EG_FRONT6_ON_LINK; EG_ADDR_ASK: that it does not know. */
+__u32 eg_front6_flags(const struct eg_front6 *front, const union eg_addr *addr);
 
 /* Longest-prefix match, as the kernel's tries do it; zero where nothing matches. */
 struct eg_addr_value eg_image_addr(const struct eg_image *image, __u8 family,

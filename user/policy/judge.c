@@ -22,6 +22,7 @@ struct eg_tables {
 };
 
 #include "eg_decide.h"
+#include "eg_plain.h"
 
 static inline const void *eg_frame_at(const struct eg_frame *frame, __u32 offset, const __u32 len)
 {
@@ -39,6 +40,27 @@ static inline int eg_frame_copy(const struct eg_frame *frame, __u32 offset, cons
 		return -1;
 	memcpy(to, from, len);
 	return 0;
+}
+
+EG_INLINE const void *eg_frame_peek(const struct eg_frame *frame, const __u32 len)
+{
+	return eg_frame_at(frame, 0, len);
+}
+
+static __u32 front_flags(const struct eg_image *image, __u8 family, const union eg_addr *addr)
+{
+	if (family == EG_FAMILY_IPV4)
+		return image->front4->flags[EG_FROM_BE32(addr->v4_be) >> 16];
+	return eg_front6_flags(image->front6, addr) & ~EG_FRONT6_ON_LINK;
+}
+
+static inline struct eg_fronts eg_table_fronts(const struct eg_tables *tables,
+					       const struct eg_packet *pkt)
+{
+	return (struct eg_fronts){
+		.src = front_flags(tables->asked->image, pkt->family, &pkt->src),
+		.dst = front_flags(tables->asked->image, pkt->family, &pkt->dst),
+	};
 }
 
 static inline struct eg_addr_value eg_table_addr(const struct eg_tables *tables, __u8 family,
@@ -75,10 +97,9 @@ enum eg_reason eg_case_decide(const struct eg_case *asked, const struct eg_packe
 	return eg_decide(packet, case_config(asked), &tables);
 }
 
-enum eg_reason eg_image_judge(const struct eg_image *image, const struct eg_host_frame *host,
-			      struct eg_packet *ret_packet)
+static struct eg_frame frame_of(const struct eg_host_frame *host)
 {
-	struct eg_frame frame = {
+	return (struct eg_frame){
 		.bytes = host->bytes,
 		.captured = host->captured < host->length ? host->captured : host->length,
 		.length = host->length,
@@ -89,11 +110,30 @@ enum eg_reason eg_image_judge(const struct eg_image *image, const struct eg_host
 		.link_header = host->link_header,
 		.vlan_tags = host->vlan_tags,
 	};
+}
+
+enum eg_reason eg_image_judge(const struct eg_image *image, const struct eg_host_frame *host,
+			      struct eg_packet *ret_packet)
+{
 	struct eg_case asked = {.image = image};
 	struct eg_tables tables = {.asked = &asked, .packet = ret_packet};
+	struct eg_frame frame = frame_of(host);
 
 	memset(ret_packet, 0, sizeof(*ret_packet));
 	return eg_judge(&frame, case_config(&asked), &tables, ret_packet);
+}
+
+int eg_image_judge_plain(const struct eg_image *image, const struct eg_host_frame *host,
+			 struct eg_packet *ret_packet)
+{
+	struct eg_case asked = {.image = image};
+	struct eg_tables tables = {.asked = &asked, .packet = ret_packet};
+	struct eg_frame frame = frame_of(host);
+
+	memset(ret_packet, 0, sizeof(*ret_packet));
+	if (!host->link_header)
+		return EG_NOT_PLAIN;
+	return eg_judge_plain(&frame, case_config(&asked), &tables, ret_packet);
 }
 
 bool eg_proto_is_plain(__u8 family, __u8 proto)
