@@ -98,6 +98,14 @@ static int show(const struct request *request, bool *ret_enforcing, struct eg_er
 
 	if (result < 0)
 		return result;
+	/* A health check is about guards, and asked often. */
+	if (!request->check)
+		result = eg_collect_stranded(&status, error);
+	if (result < 0)
+		return result;
+	if (status.stranded_why)
+		eg_log_warning("status", "whether containers are stranded is not known of all: %s",
+			       status.stranded_why);
 	result = request->render(&status, stdout);
 	if (result == 0 && fflush(stdout) != 0)
 		result = -errno;

@@ -23,4 +23,8 @@ __s64 eg_realtime_offset(void);
 int eg_collect_policy(struct eg_guard *guard, struct eg_policy **ret_policy,
 		      struct eg_error *error);
 
+/* Adds to it which containers were left in a dead namespace. Each container of an engine is asked
+ * for: not for what is asked every few seconds. */
+int eg_collect_stranded(struct eg_status_view *status, struct eg_error *error);
+
 #endif /* EG_COLLECT_H */

@@ -7,21 +7,11 @@
 
 #include "doctor.h"
 #include "policy/array.h"
+#include "stranded.h"
 #include "util/cleanup.h"
 #include "util/text.h"
 
 #define CONTAINERS_MAX 200
-
-static const char shared[] = "container:";
-
-/* The id in "container:ID"; NULL where it is another mode. */
-static const char *shared_with(const struct eg_container *container)
-{
-	if (!container->network_mode ||
-	    strncmp(container->network_mode, shared, strlen(shared)) != 0)
-		return NULL;
-	return container->network_mode + strlen(shared);
-}
 
 static int add(struct eg_doctor_facts *facts, const struct eg_container *container, bool stranded,
 	       bool owner_gone)
@@ -40,32 +30,27 @@ static int add(struct eg_doctor_facts *facts, const struct eg_container *contain
 	return -ENOMEM;
 }
 
-static bool owner_exists(const struct eg_container *container, const char *id)
-{
-	EG_AUTO_CONTAINER struct eg_container owner = {};
-
-	return eg_runtime_inspect(container->runtime, id, &owner, NULL) != -ENOENT;
-}
-
 /* One that shares, or did. `owner` NULL: the namespace is no container's, so only those whose owner
- * is gone can be told. */
+ * is gone can be told. `target` NULL: the owner does not run. */
 static int look_at(const struct eg_container *container, const struct eg_container *owner,
 		   const struct eg_target *target, struct eg_doctor_facts *facts)
 {
-	EG_AUTO_NETNS struct eg_netns netns = EG_NETNS_NONE;
-	const char *id = shared_with(container);
+	EG_AUTO(eg_stranded_free) struct eg_stranded stranded = {};
+	const char *id = eg_container_shares_with(container);
+	bool is_owners = id && owner && strcmp(id, owner->id) == 0;
+	int result;
 
 	if (!id || (owner && strcmp(container->id, owner->id) == 0))
 		return 0;
-	if (owner && strcmp(id, owner->id) == 0) {
-		if (!target)
-			return add(facts, container, false, false);
-		if (eg_netns_open_pid(container->pid, &netns, NULL) < 0)
-			return 0;
-		return add(facts, container, !eg_netns_same(&netns, &target->netns), false);
-	}
-	if (!owner_exists(container, id))
-		return add(facts, container, true, true);
+	if (is_owners && !target)
+		return add(facts, container, false, false);
+	result = eg_stranded_look(container, &stranded);
+	if (result == -ENOMEM)
+		return result;
+	if (result == 0 && is_owners)
+		return add(facts, container, false, false);
+	if (result > 0 && (is_owners || stranded.cause == EG_STRANDED_REMOVED))
+		return add(facts, container, true, stranded.cause == EG_STRANDED_REMOVED);
 	return 0;
 }
 
@@ -171,7 +156,7 @@ static void find_candidates(enum eg_runtime runtime, struct candidates *found)
 
 		if (i < CONTAINERS_MAX &&
 		    eg_runtime_inspect(runtime, containers[i].id, &one, NULL) == 0) {
-			id = shared_with(&one);
+			id = eg_container_shares_with(&one);
 			if (id && eg_runtime_inspect(runtime, id, &owner, NULL) == 0) {
 				snprintf(name, sizeof(name), "%s:%.200s", eg_runtime_names[runtime],
 					 owner.name);

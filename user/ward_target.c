@@ -7,8 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "doctor.h"
 #include "net/process.h"
+#include "stranded.h"
 #include "util/text.h"
 
 bool eg_ward_target_has_kind(const char *target, const char *kind)
@@ -87,8 +87,7 @@ enum eg_plan_target eg_ward_target_look(const char *target, const bool engine_up
 	return EG_PLAN_TARGET_UNKNOWN;
 }
 
-static void say_one(const struct eg_doctor_container *one, const char *engine, eg_follow_say say,
-		    void *argument)
+static void say_one(const struct eg_stranded *one, eg_follow_say say, void *argument)
 {
 	EG_AUTO_TEXT struct eg_text line = {};
 	char name[EG_NAME_MAX * 4];
@@ -97,10 +96,7 @@ static void say_one(const struct eg_doctor_container *one, const char *engine, e
 	eg_text_printf(&line,
 		       "the container %s was left in a namespace that is dead, and has no network: "
 		       "%s",
-		       name, one->owner_gone ? "make it anew (" : "");
-	eg_text_printf(&line, "%s %s %s%s", engine,
-		       one->owner_gone ? "compose up -d --force-recreate" : "restart", name,
-		       one->owner_gone ? ")" : "");
+		       name, one->fix ? one->fix : "make it anew, as it was made");
 	if (!line.failed)
 		say(argument, true, line.data);
 }
@@ -109,16 +105,18 @@ void eg_ward_target_stranded(const char *target, const bool engine_up[EG_RUNTIME
 			     eg_follow_say say, void *argument)
 {
 	EG_AUTO_TARGET struct eg_target now = {.netns = EG_NETNS_NONE};
-	struct eg_doctor_facts facts = {};
+	struct eg_stranded *list = NULL;
 	struct eg_error why = {};
+	size_t n = 0, unknown = 0;
 
 	if (eg_ward_target_look(target, engine_up, &now, &why) != EG_PLAN_TARGET_HERE ||
 	    now.kind != EG_TARGET_CONTAINER)
 		return;
-	eg_doctor_collect_containers(&now.container, &now, &facts);
-	for (size_t i = 0; i < facts.n_containers; i++)
-		if (facts.containers[i].stranded)
-			say_one(&facts.containers[i], eg_runtime_names[now.container.runtime], say,
-				argument);
-	eg_doctor_facts_free(&facts);
+	if (eg_stranded_find(now.container.runtime, &list, &n, &unknown, &why) < 0)
+		say(argument, true, why.message);
+	for (size_t i = 0; i < n; i++)
+		if (list[i].cause == EG_STRANDED_REMOVED ||
+		    strcmp(list[i].owner_id, now.container.id) == 0)
+			say_one(&list[i], say, argument);
+	eg_strandeds_free(list, n);
 }

@@ -582,6 +582,46 @@ static void test_container_sparse(void **state)
 	assert_int_equal(container.n_subnets, 0);
 }
 
+static int parse_labels(const char *labels, struct eg_container *container)
+{
+	EG_AUTO_TEXT struct eg_text json = {0};
+
+	eg_text_printf(&json,
+		       "{\"Id\":\"" ID "\",\"Name\":\"/x\",\"State\":{\"Running\":false},"
+		       "\"Config\":%s}",
+		       labels);
+	return parse_container(json.data, container, NULL);
+}
+
+static void test_labels(void **state)
+{
+	static const char *const odd[] = {
+		"null",
+		"{}",
+		"7",
+		"{\"Labels\":null}",
+		"{\"Labels\":[\"com.docker.compose.service\"]}",
+		"{\"Labels\":{\"com.docker.compose.service\":7,"
+		"\"com.docker.compose.project.config_files\":\"\"}}",
+	};
+	EG_AUTO_CONTAINER struct eg_container container = {0};
+
+	(void)state;
+	assert_int_equal(parse_labels("{\"Labels\":{\"com.docker.compose.service\":\"web\","
+				      "\"com.docker.compose.project.config_files\":\"/srv/a b\"}}",
+				      &container),
+			 0);
+	assert_string_equal(container.compose_service, "web");
+	assert_string_equal(container.compose_files, "/srv/a b");
+	for (size_t i = 0; i < sizeof(odd) / sizeof(*odd); i++) {
+		EG_AUTO_CONTAINER struct eg_container without = {0};
+
+		assert_int_equal(parse_labels(odd[i], &without), 0);
+		assert_null(without.compose_service);
+		assert_null(without.compose_files);
+	}
+}
+
 /* What makes no sense in them is left out, and refuses nothing. */
 static void test_published(void **state)
 {
@@ -833,6 +873,7 @@ int main(void)
 		cmocka_unit_test(test_container_sparse),
 		cmocka_unit_test(test_container_malformed),
 		cmocka_unit_test(test_published),
+		cmocka_unit_test(test_labels),
 		cmocka_unit_test(test_engine_text),
 		cmocka_unit_test(test_route_message),
 		cmocka_unit_test(test_ip_rule),

@@ -776,7 +776,8 @@ static void test_status_none(void **state)
 	output_free(&output);
 	assert_int_equal(eg_render_json.status(&status, output_open(&output)), 0);
 	assert_string_equal(output_text(&output),
-			    "{\"version\":\"1.2\",\"pin_dir\":\"/somewhere\",\"guards\":[]}\n");
+			    "{\"version\":\"1.2\",\"pin_dir\":\"/somewhere\",\"guards\":[],"
+			    "\"stranded\":null,\"stranded_detail\":null}\n");
 	output_free(&output);
 	eg_status_view_free(&status);
 }
@@ -900,6 +901,52 @@ static void test_status_hostile(void **state)
 	assert_non_null(strstr(text, "{guard=\"a\\\\x1b[31m"));
 	/* The one quotation mark of the name does not end the label. */
 	assert_non_null(strstr(text, "\\\"\\\\\\\\\\\\xff"));
+	output_free(&output);
+}
+
+static void test_stranded(void **state)
+{
+	static char hostile[] = HOSTILE, web[] = "web", vpn[] = "vpn", fix[] = "docker restart web";
+	struct eg_stranded_view stranded[] = {
+		{"docker", "restarted", web, vpn, fix},
+		{"podman", "removed", hostile, NULL, NULL},
+	};
+	struct eg_status_view status = {.version = "1.2", .pin_dir = "/x"};
+	json_t *object, *list;
+	struct output output;
+	const char *text;
+
+	(void)state;
+	object = status_json(&status);
+	assert_true(json_is_null(json_object_get(object, "stranded")));
+	json_decref(object);
+	status.looked_for_stranded = true;
+	object = status_json(&status);
+	assert_int_equal(json_array_size(json_object_get(object, "stranded")), 0);
+	json_decref(object);
+	status.stranded = stranded;
+	status.n_stranded = 2;
+	object = status_json(&status);
+	list = json_object_get(object, "stranded");
+	assert_int_equal(json_array_size(list), 2);
+	check_string(json_array_get(list, 0), "engine", "docker");
+	check_string(json_array_get(list, 0), "container", "web");
+	check_string(json_array_get(list, 0), "owner", "vpn");
+	check_string(json_array_get(list, 0), "cause", "restarted");
+	check_string(json_array_get(list, 0), "fix", "docker restart web");
+	check_null(json_array_get(list, 1), "owner");
+	check_null(json_array_get(list, 1), "fix");
+	json_decref(object);
+	assert_int_equal(eg_render_text.status(&status, output_open(&output)), 0);
+	text = output_text(&output);
+	check_safe(text);
+	assert_non_null(strstr(text,
+			       "\nstranded: the container web (docker) is in a namespace that is "
+			       "dead, and has no network: vpn was restarted\n"));
+	assert_non_null(strstr(text, "docker restart web\n"));
+	output_free(&output);
+	assert_int_equal(eg_render_prometheus(&status, output_open(&output)), 0);
+	assert_non_null(strstr(output_text(&output), "\negressguard_stranded_containers 2\n"));
 	output_free(&output);
 }
 
@@ -1206,6 +1253,7 @@ int main(void)
 		cmocka_unit_test(test_status_json),
 		cmocka_unit_test(test_status_unknown),
 		cmocka_unit_test(test_status_hostile),
+		cmocka_unit_test(test_stranded),
 		cmocka_unit_test(test_prometheus),
 		cmocka_unit_test(test_pcap),
 		cmocka_unit_test(test_explanation),

@@ -512,6 +512,27 @@ static int dump(json_t *object, FILE *to)
 	return 0;
 }
 
+static json_t *strandeds_of(const struct eg_status_view *status)
+{
+	json_t *array = status->looked_for_stranded ? json_array() : json_null();
+
+	for (size_t i = 0; array && i < status->n_stranded; i++) {
+		const struct eg_stranded_view *stranded = &status->stranded[i];
+		json_t *object = json_object();
+
+		set(&object, "engine", json_string(stranded->engine));
+		set(&object, "container", string_of(stranded->container));
+		set(&object, "owner", string_of(stranded->owner));
+		set(&object, "cause", json_string(stranded->cause));
+		set(&object, "fix", string_of(stranded->fix));
+		if (json_array_append_new(array, object) < 0) {
+			json_decref(array);
+			return NULL;
+		}
+	}
+	return array;
+}
+
 static int json_status(const struct eg_status_view *status, FILE *to)
 {
 	json_t *object = json_object(), *guards = json_array();
@@ -525,6 +546,8 @@ static int json_status(const struct eg_status_view *status, FILE *to)
 	set(&object, "version", string_of(status->version));
 	set(&object, "pin_dir", string_of(status->pin_dir));
 	set(&object, "guards", guards);
+	set(&object, "stranded", strandeds_of(status));
+	set(&object, "stranded_detail", string_of(status->stranded_why));
 	return dump(object, to);
 }
 

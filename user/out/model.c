@@ -50,6 +50,13 @@ void eg_status_view_free(struct eg_status_view *status)
 	for (size_t i = 0; i < status->n_guards; i++)
 		free_guard(&status->guards[i]);
 	free(status->guards);
+	for (size_t i = 0; i < status->n_stranded; i++) {
+		free(status->stranded[i].container);
+		free(status->stranded[i].owner);
+		free(status->stranded[i].fix);
+	}
+	free(status->stranded);
+	free(status->stranded_why);
 	*status = (struct eg_status_view){};
 }
 

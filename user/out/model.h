@@ -73,11 +73,24 @@ struct eg_guard_view {
 	char *policy; /* text without [Derived], NULL: not known */
 };
 
+/* A container left in a dead namespace. */
+struct eg_stranded_view {
+	const char *engine; /* "docker" */
+	const char *cause;  /* "restarted", "stopped", "removed": what became of the owner */
+	char *container;
+	char *owner; /* NULL: removed */
+	char *fix;   /* a command, or NULL */
+};
+
 struct eg_status_view {
 	const char *version;
 	const char *pin_dir; /* the directory that was looked in */
 	struct eg_guard_view *guards;
 	size_t n_guards;
+	bool looked_for_stranded;
+	struct eg_stranded_view *stranded;
+	size_t n_stranded;
+	char *stranded_why; /* why it may not be all of them, NULL */
 };
 void eg_status_view_free(struct eg_status_view *status);
 

@@ -151,6 +151,16 @@ static void put_answers(struct eg_text *text, const struct eg_status_view *statu
 	}
 }
 
+static void put_stranded(struct eg_text *text, const struct eg_status_view *status)
+{
+	static const char name[] = "egressguard_stranded_containers";
+
+	if (!status->looked_for_stranded)
+		return;
+	put_metric(text, name, "gauge", "Containers left in the dead namespace of another.");
+	eg_text_printf(text, "%s %zu\n", name, status->n_stranded);
+}
+
 int eg_render_prometheus(const struct eg_status_view *status, FILE *to)
 {
 	struct eg_text *text = eg_line_start();
@@ -161,6 +171,7 @@ int eg_render_prometheus(const struct eg_status_view *status, FILE *to)
 	eg_put(text, "\"} 1\n");
 	put_metric(text, "egressguard_guards", "gauge", "How many guards there are.");
 	eg_text_printf(text, "egressguard_guards %zu\n", status->n_guards);
+	put_stranded(text, status);
 	put_states(text, status);
 	put_since(text, status);
 	put_counters(text, "egressguard_packets_total", false, status);

@@ -481,6 +481,23 @@ static void put_guard(struct eg_text *text, const struct eg_guard_view *guard, b
 	put_recent(text, guard);
 }
 
+static void put_stranded(struct eg_text *text, const struct eg_stranded_view *stranded,
+			 bool colored)
+{
+	eg_put(text, "\n");
+	eg_put_colored(text, colored, RED, "stranded");
+	eg_text_printf(text, ": the container ");
+	eg_put_safe(text, stranded->container);
+	eg_text_printf(text, " (%s) is in a namespace that is dead, and has no network: ",
+		       stranded->engine);
+	if (stranded->owner)
+		eg_put_safe(text, stranded->owner);
+	else
+		eg_put(text, "the container that it shared one with");
+	eg_text_printf(text, " was %s\n", stranded->cause);
+	put_field(text, "mend it", stranded->fix ? stranded->fix : "make it anew, as it was made");
+}
+
 static int text_status(const struct eg_status_view *status, FILE *to)
 {
 	struct eg_text *text = eg_line_start();
@@ -493,6 +510,8 @@ static int text_status(const struct eg_status_view *status, FILE *to)
 			eg_put(text, "\n");
 		put_guard(text, &status->guards[i], colored);
 	}
+	for (size_t i = 0; i < status->n_stranded; i++)
+		put_stranded(text, &status->stranded[i], colored);
 	return eg_line_end(text, to);
 }
 
