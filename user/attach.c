@@ -141,6 +141,13 @@ static int open_target(struct attach *attach, struct eg_error *error)
 	if (result < 0)
 		return result;
 	initial = eg_netns_is_initial(&attach->target.netns);
+	if (initial && !attach->request->host && attach->target.kind == EG_TARGET_SELF)
+		return eg_error_set(
+			error, EG_EXIT_USAGE, EPERM,
+			"our own network namespace is that of PID 1. In a container: let it see "
+			"the host's processes (`pid: host`, --pid host), or its interfaces cannot "
+			"be sealed from outside. On a host: that would be this whole machine; if "
+			"that is meant, add --host");
 	if (initial && !attach->request->host)
 		return eg_error_set(
 			error, EG_EXIT_USAGE, EPERM,

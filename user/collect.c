@@ -11,6 +11,7 @@
 #include "kern/guard.h"
 #include "policy/address.h"
 #include "policy/explain.h"
+#include "net/target.h"
 #include "select.h"
 #include "util/cleanup.h"
 
@@ -303,13 +304,15 @@ static void collect_open_guard(struct eg_collection *c)
 	conclude(c);
 }
 
-static int collect_guard(struct eg_pins *pins, const char *pin_dir, const char *name,
+static int collect_guard(struct eg_pins *pins, const struct eg_common *common, const char *name,
 			 struct eg_owners *owners, const struct eg_holds *holds,
 			 struct eg_guard_view *view)
 {
 	EG_AUTO_GUARD struct eg_guard *guard = NULL;
 	struct eg_collection c = {.pins = pins,
-				  .pin_dir = pin_dir,
+				  .pin_dir = common->pin_dir,
+				  .of_self = common->netns &&
+					     strcmp(common->netns, EG_TARGET_OF_SELF) == 0,
 				  .owners = owners,
 				  .holds = holds,
 				  .view = view,
@@ -340,7 +343,7 @@ static int collect_guard(struct eg_pins *pins, const char *pin_dir, const char *
 /* --- all of them --------------------------------------------------------------------------------
  */
 
-static int collect_all(struct eg_pins *pins, const char *pin_dir, char **names,
+static int collect_all(struct eg_pins *pins, const struct eg_common *common, char **names,
 		       struct eg_status_view *status)
 {
 	EG_AUTO_OWNERS struct eg_owners *owners = NULL;
@@ -358,7 +361,7 @@ static int collect_all(struct eg_pins *pins, const char *pin_dir, char **names,
 		return -ENOMEM;
 	for (size_t i = 0; result == 0 && i < n; i++) {
 		status->n_guards++;
-		result = collect_guard(pins, pin_dir, names[i], owners, holds,
+		result = collect_guard(pins, common, names[i], owners, holds,
 				       &status->guards[status->n_guards - 1]);
 		if (result == -ENOENT) {
 			status->n_guards--;
@@ -430,7 +433,7 @@ int eg_collect_status(const struct eg_common *common, struct eg_status_view *ret
 	if (result < 0)
 		return result;
 	if (names)
-		result = collect_all(&pins, common->pin_dir, names, &status);
+		result = collect_all(&pins, common, names, &status);
 	if (result == 0 && names && !common->guard && !common->netns)
 		result = collect_half_made(&pins, &status);
 	eg_names_free(names);

@@ -54,7 +54,7 @@ void eg_find_target(struct eg_collection *c)
 	c->lost = result == -ENOENT ? 0 : result;
 	if (c->lost)
 		eg_add_problem(c, "cannot look for its namespace: %s", strerror(-result));
-	if (!text[0] || !may_move(text))
+	if (!text[0] || !may_move(text) || c->of_self)
 		return;
 	if (eg_target_resolve(text, &target, &why) < 0) {
 		if (why.exit == EG_EXIT_FAILED)

@@ -22,9 +22,11 @@ struct eg_collection {
 	const struct eg_meta *meta;
 	struct eg_policy *policy; /* NULL: could not be read */
 	struct eg_netns netns;
-	int lost;    /* why it could not be looked for, 0: it could */
-	bool found;  /* the namespace is still there */
-	bool moved;  /* the target's name means another namespace now */
+	int lost;   /* why it could not be looked for, 0: it could */
+	bool found; /* the namespace is still there */
+	bool moved; /* the target's name means another namespace now */
+	/* The question is about our own namespace: whatever the target's name means by now. */
+	bool of_self;
 	bool listed; /* `survey` is filled in */
 	struct eg_survey survey;
 	struct eg_text problems; /* why it is degraded */

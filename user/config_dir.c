@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <unistd.h>
 
+#include "net/target.h"
 #include "policy/array.h"
 #include "policy_options.h"
 #include "util/cleanup.h"
@@ -23,6 +25,16 @@ void eg_config_files_free(struct eg_config_file *files, size_t n)
 	free(files);
 }
 
+/* self.conf goes with an image, to containers that may share one bpffs: the guard's name is theirs.
+ */
+static void take_own_name(char ret_name[EG_NAME_MAX])
+{
+	char name[EG_NAME_MAX] = {};
+
+	if (gethostname(name, sizeof(name) - 1) == 0 && *name)
+		strcpy(ret_name, name);
+}
+
 /* The guard's name, of which nothing is left where it is none. */
 static bool take_name(const char *entry, char ret_name[EG_NAME_MAX])
 {
@@ -36,6 +48,8 @@ static bool take_name(const char *entry, char ret_name[EG_NAME_MAX])
 		return false;
 	memcpy(ret_name, entry, len);
 	ret_name[len] = '\0';
+	if (strcmp(ret_name, EG_TARGET_OF_SELF) == 0)
+		take_own_name(ret_name);
 	return true;
 }
 
@@ -44,7 +58,7 @@ static void read_file(const char *directory, struct eg_config_file *file)
 	EG_AUTO_FREE char *path = NULL, *text = NULL;
 	EG_AUTO_POLICY struct eg_policy *policy = NULL;
 
-	if (asprintf(&path, "%s/%s%s", directory, file->name, suffix) < 0) {
+	if (asprintf(&path, "%s/%s", directory, file->entry) < 0) {
 		path = NULL;
 		eg_error_set(&file->error, EG_EXIT_FAILED, ENOMEM, "out of memory");
 		return;
@@ -82,6 +96,7 @@ int eg_config_dir_read(const char *directory, struct eg_config_file **ret_files,
 
 		if (!take_name(entry->d_name, file.name))
 			continue;
+		strcpy(file.entry, entry->d_name);
 		if (EG_ARRAY_ADD(files, n, file) < 0) {
 			eg_config_files_free(files, n);
 			return eg_error_set(error, EG_EXIT_FAILED, ENOMEM, "out of memory");

@@ -3,13 +3,16 @@
 #ifndef EG_CONFIG_DIR_H
 #define EG_CONFIG_DIR_H
 
+#include <limits.h>
+
 #include "eg_abi.h"
 #include "policy/policy.h"
 
 #define EG_CONFIG_DIR "/etc/egressguard"
 
 struct eg_config_file {
-	char name[EG_NAME_MAX];   /* the guard's */
+	char name[EG_NAME_MAX];   /* the guard's: the file's; of self.conf the host's */
+	char entry[NAME_MAX + 1]; /* the file's, in the directory */
 	char *text;               /* NULL: it cannot be read, or does not parse */
 	struct eg_policy *policy; /* NULL likewise; has a target */
 	struct eg_error error;    /* why */

@@ -20,7 +20,8 @@ bool eg_ward_target_has_kind(const char *target, const char *kind)
 
 bool eg_ward_target_is_plain(const char *target)
 {
-	return !strchr(target, '/') && !eg_ward_target_has_kind(target, "netns") &&
+	return !strchr(target, '/') && strcmp(target, EG_TARGET_OF_SELF) != 0 &&
+	       !eg_ward_target_has_kind(target, "netns") &&
 	       !eg_ward_target_has_kind(target, "pid") &&
 	       !eg_ward_target_has_kind(target, "docker") &&
 	       !eg_ward_target_has_kind(target, "podman");

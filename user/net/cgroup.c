@@ -238,13 +238,17 @@ static bool is_root_cgroup(int fd)
 	return faccessat(fd, "cgroup.events", F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT;
 }
 
-int eg_cgroup_root_open(int *ret_fd)
+/* As a process sees it: by its list of mounts, below its root. */
+static int open_root_of(const char *process, int *ret_fd)
 {
 	EG_AUTO_FREE char *text = NULL;
+	char mounts[32], path[PATH_MAX];
 	char *lines, *line;
 	size_t len;
-	int result = eg_file_read(AT_FDCWD, "/proc/self/mountinfo", MOUNTINFO_MAX, &text, &len);
+	int result;
 
+	snprintf(mounts, sizeof(mounts), "/proc/%s/mountinfo", process);
+	result = eg_file_read(AT_FDCWD, mounts, MOUNTINFO_MAX, &text, &len);
 	if (result < 0)
 		return result;
 	lines = text;
@@ -254,9 +258,10 @@ int eg_cgroup_root_open(int *ret_fd)
 		EG_AUTO_CLOSE int fd = -1;
 		struct statfs fs;
 
-		if (!mount_point)
+		if (!mount_point || snprintf(path, sizeof(path), "/proc/%s/root%s", process,
+					     mount_point) >= (int)sizeof(path))
 			continue;
-		fd = open(mount_point, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		/* Another file system may be mounted over it. */
 		if (fd < 0 || fstatfs(fd, &fs) < 0 || (__u32)fs.f_type != CGROUP2_SUPER_MAGIC)
 			continue;
@@ -266,5 +271,15 @@ int eg_cgroup_root_open(int *ret_fd)
 		}
 		result = -EXDEV;
 	}
+	return result;
+}
+
+/* A container has its own cgroup where others have the root, but PID 1 may be the machine's. */
+int eg_cgroup_root_open(int *ret_fd)
+{
+	int result = open_root_of("self", ret_fd);
+
+	if ((result == -ENOENT || result == -EXDEV) && open_root_of("1", ret_fd) == 0)
+		return 0;
 	return result;
 }

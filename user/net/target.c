@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "net/cgroup.h"
 #include "net/cgroup_target.h"
@@ -68,7 +69,7 @@ static void learn_processes(struct eg_target *target)
 		    (target->started_realtime_ns && started >= target->started_realtime_ns))
 			continue;
 		target->started_realtime_ns = started;
-		if (target->kind != EG_TARGET_PID)
+		if (target->kind != EG_TARGET_PID && target->kind != EG_TARGET_SELF)
 			target->pid = pids[i];
 	}
 }
@@ -161,6 +162,27 @@ static int resolve_pid(const char *digits, struct eg_target *target, struct eg_e
 	set_text(target, "pid", text);
 	snprintf(target->name, sizeof(target->name), "pid-%d", pid);
 	return eg_netns_open_pid(pid, &target->netns, error);
+}
+
+/*
+ * What it is to others is a namespace without a name: its number stands for it, and the name of the
+ * host (in a container, of that) for the guard's, as several containers may share one bpffs.
+ */
+static int resolve_self(struct eg_target *target, struct eg_error *error)
+{
+	char name[HOST_NAME_MAX + 1] = {};
+	int result = eg_netns_open_self(&target->netns);
+
+	if (result < 0)
+		return eg_error_set(error, EG_EXIT_FAILED, -result,
+				    "cannot open our own network namespace: %s", strerror(-result));
+	target->kind = EG_TARGET_SELF;
+	target->pid = getpid();
+	snprintf(target->text, sizeof(target->text), "net:[%llu]",
+		 (unsigned long long)target->netns.inode);
+	if (gethostname(name, sizeof(name) - 1) < 0 || !*name || !set_name(target, name))
+		set_name(target, EG_TARGET_OF_SELF);
+	return 0;
 }
 
 /* Takes what `container` owns. */
@@ -423,6 +445,8 @@ static int resolve(const char *text, struct eg_target *target, struct eg_error *
 		if (strncmp(text, explicit_kinds[i].prefix, len) == 0)
 			return explicit_kinds[i].resolve(text + len, target, error);
 	}
+	if (strcmp(text, EG_TARGET_OF_SELF) == 0)
+		return resolve_self(target, error);
 	if (strchr(text, '/'))
 		return resolve_path(text, target, error);
 	return resolve_name(text, target, error);

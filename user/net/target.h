@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* TARGET of the command line: a name in /run/netns, a container, a PID, a path. */
+/* TARGET of the command line: a name in /run/netns, a container, a PID, a path, `self`. */
 #ifndef EG_TARGET_H
 #define EG_TARGET_H
 
@@ -10,15 +10,20 @@ enum eg_target_kind {
 	EG_TARGET_NETNS,
 	EG_TARGET_PATH,
 	EG_TARGET_PID,
-	EG_TARGET_CONTAINER
+	EG_TARGET_CONTAINER,
+	EG_TARGET_SELF, /* the namespace that we are in ourselves */
 };
+
+/* What that is written as. */
+#define EG_TARGET_OF_SELF "self"
 
 struct eg_target {
 	enum eg_target_kind kind;
-	char text[EG_TARGET_MAX]; /* unambiguous: "docker:wireguard", "netns:wg", "pid:12", "/path"
-				   */
-	char name[EG_NAME_MAX];   /* what a guard is called by default */
-	struct eg_netns netns;    /* owned */
+	/* unambiguous: "docker:wireguard", "netns:wg", "pid:12", "/path"; of EG_TARGET_SELF
+	 * "net:[4026532000]", by which it is not found again */
+	char text[EG_TARGET_MAX];
+	char name[EG_NAME_MAX];        /* what a guard is called by default */
+	struct eg_netns netns;         /* owned */
 	struct eg_container container; /* for EG_TARGET_CONTAINER; owned */
 	pid_t pid;                     /* a process in it, 0: none known */
 	__u64 started_realtime_ns;     /* 0: not known */

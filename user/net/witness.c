@@ -98,12 +98,26 @@ static int take_process(pid_t pid, int proc_fd, void *argument)
 	return 1;
 }
 
+static bool is_our_own(const struct eg_netns *netns)
+{
+	EG_AUTO_NETNS struct eg_netns own = EG_NETNS_NONE;
+
+	return eg_netns_open_self(&own) == 0 && eg_netns_same(&own, netns);
+}
+
 int eg_witness_find(const struct eg_netns *netns, const char *path, struct eg_witness *ret_witness)
 {
 	struct eg_witness witness = EG_WITNESS_NONE;
 	struct search search = {.netns = netns, .witness = &witness};
-	int found = eg_netns_kept_visit(search_directory, &search);
+	int found;
 
+	/* What we keep by being in it does not end before we do. */
+	if (is_our_own(netns)) {
+		witness.pid = getpid();
+		*ret_witness = witness;
+		return 0;
+	}
+	found = eg_netns_kept_visit(search_directory, &search);
 	/* What is below /proc is a process's, and goes with it. */
 	if (!found && path && path[0] == '/' && strncmp(path, "/proc/", 6) != 0)
 		found = take_path(&search, path);

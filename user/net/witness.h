@@ -21,8 +21,8 @@ void eg_witness_close(struct eg_witness *witness);
 
 /*
  * A file of /run/netns or /run/docker/netns, `path` (NULL: none) or a process that keeps the
- * namespace; the calling process is no witness. -ENOENT if nothing does; any other error means that
- * it may be where we could not look.
+ * namespace; the calling process is a witness of none but its own. -ENOENT if nothing does; any
+ * other error means that it may be where we could not look.
  */
 int eg_witness_find(const struct eg_netns *netns, const char *path, struct eg_witness *ret_witness);
 
