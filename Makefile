@@ -299,7 +299,7 @@ $(foreach source,$(TOOL_SRC),$(eval $(call tool,$(source))))
 # Programs alone, in the order in which tests/run finds them.
 .PHONY: tests tools
 tools: $(TOOLS)
-tests: $(TEST_PROGRAMS) $(FUZZERS) $(TOOLS)
+tests: $(TEST_PROGRAMS) $(FUZZERS) $(TOOLS) $(BUILD)/egressguard-image.tar
 
 # Root's part of the work is to install and to run; what is built belongs to who called sudo.
 AS_CALLER := scripts/as-caller '$(BUILD)' env -u MAKEFLAGS -u MFLAGS
@@ -388,19 +388,49 @@ static:
 	@+$(MAKE) --no-print-directory BUILD='$(BUILD)/static' STATIC=1 CURL=no \
 		'$(BUILD)/static/egressguard'
 
+# A container image, of no more than a guard container needs: without libcurl, whose libraries are five
+# times the rest. IMAGE_CURL=yes puts it in, for one that asks a container engine for names.
+IMAGE_CURL ?= no
+IMAGE := $(BUILD)/egressguard-image.tar
+$(BUILD)/image/runtime_http.o: user/net/runtime_http.c $(BUILD)/obj/flags
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(BASE_CFLAGS) $(CPPFLAGS) $(CFLAGS) -DEG_NO_CURL $(DEPEND) -c $< -o $@
+# What is asked for first is taken before the archives' own.
+$(BUILD)/image/egressguard: $(BUILD)/obj/user/main.o $(BUILD)/image/runtime_http.o \
+		$(call part_libs,obj,$(linked_parts)) $(BUILD)/obj/link
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) \
+		-Wl,--start-group $(filter %.a,$^) -Wl,--end-group \
+		$(KERN_LIBS) $(call pkg_libs,libmnl jansson) $(CAP_LIBS) -lpthread
+IMAGE_PROGRAM := $(BUILD)/$(if $(filter yes,$(IMAGE_CURL)),,image/)egressguard
+$(eval $(call stamp,$(BUILD)/image/program,$(IMAGE_PROGRAM)))
+$(IMAGE): $(IMAGE_PROGRAM) $(BUILD)/image/program dist/self.conf scripts/image.sh VERSION
+	$(call say,IMAGE,$@)
+	$(Q)scripts/image.sh $(IMAGE_PROGRAM) $@
+
+.PHONY: image image-load
+image:
+	@scripts/deps.sh build
+	@+$(BUILD_AS_CALLER) '$(IMAGE)'
+
+image-load: image
+	@scripts/image-load.sh '$(IMAGE)' $(ENGINE)
+
+EXAMPLES := wireguard.conf self.conf compose/guard.yaml compose/host.yaml egressguard-cni.conflist
 .PHONY: install
 install:
 	@+$(BUILD_AS_CALLER) all
 	$(call say,INSTALL,$(DESTDIR)$(PREFIX))
 	$(Q)install -D -m 755 $(BUILD)/egressguard $(DESTDIR)$(PREFIX)/bin/egressguard
 	$(Q)ln -sf egressguard $(DESTDIR)$(PREFIX)/bin/egressguard-runtime
-	$(Q)for page in $(wildcard doc/*.[158]); do install -D -m 644 $$page \
+	$(Q)for page in $(wildcard doc/*.[1578]); do install -D -m 644 $$page \
 		$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit; done
 	$(Q)install -D -m 644 doc/egressguard.bash \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/egressguard
 	$(Q)mkdir -p $(DESTDIR)$(UNIT_DIR)
 	$(Q)sed 's|@BINDIR@|$(PREFIX)/bin|' dist/egressguard.service >$(DESTDIR)$(UNIT_DIR)/egressguard.service
-	$(Q)for file in wireguard.conf egressguard-cni.conflist; do install -D -m 644 dist/$$file \
+	$(Q)for file in $(EXAMPLES); do install -D -m 644 dist/$$file \
 		$(DESTDIR)$(PREFIX)/share/doc/egressguard/$$file || exit; done
 	$(Q)mkdir -p $(DESTDIR)$(CNI_DIR)
 	$(Q)ln -sf $(PREFIX)/bin/egressguard $(DESTDIR)$(CNI_DIR)/egressguard-cni
@@ -413,11 +443,11 @@ install:
 uninstall:
 	$(call say,REMOVE,$(DESTDIR)$(PREFIX)/bin/egressguard)
 	$(Q)rm -f $(DESTDIR)$(PREFIX)/bin/egressguard $(DESTDIR)$(PREFIX)/bin/egressguard-runtime $(DESTDIR)$(UNIT_DIR)/egressguard.service \
-		$(DESTDIR)$(PREFIX)/share/doc/egressguard/wireguard.conf $(DESTDIR)$(HOOKS_DIR)/egressguard.json \
-		$(DESTDIR)$(PREFIX)/share/doc/egressguard/egressguard-cni.conflist \
+		$(addprefix $(DESTDIR)$(PREFIX)/share/doc/egressguard/,$(EXAMPLES)) \
+		$(DESTDIR)$(HOOKS_DIR)/egressguard.json \
 		$(DESTDIR)$(CNI_DIR)/egressguard-cni \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/egressguard
-	$(Q)for page in $(wildcard doc/*.[158]); do \
+	$(Q)for page in $(wildcard doc/*.[1578]); do \
 		rm -f $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit; done
 
 .PHONY: clean
@@ -441,6 +471,9 @@ help:
 	@echo 'make bench-quick what a change must not make worse, in under two minutes (root)'
 	@echo 'make fuzz        run each fuzzer for FUZZ_SECONDS=$(FUZZ_SECONDS)'
 	@echo 'make static      one static binary, $(BUILD)/static/egressguard'
+	@echo 'make image       a container image, $(BUILD)/egressguard-image.tar: `docker load -i` and'
+	@echo '                 `podman load -i` take it; IMAGE_CURL=yes for one that asks an engine for names'
+	@echo 'make image-load  the same, and gives it to Docker or Podman; ENGINE=docker or podman'
 	@echo 'make deps        install what is missing to build; SETS="build demo test vmtest check" for'
 	@echo '                 more, YES=1 for no questions'
 	@echo 'make install     DESTDIR= PREFIX=$(PREFIX) UNIT_DIR=$(UNIT_DIR)'

@@ -27,6 +27,7 @@ _egressguard_guards() { # PIN-DIR
 
 _egressguard_namespaces() {
 	local path
+	echo self
 	for path in /run/netns/*; do
 		[ ! -e "$path" ] || printf '%s\n' "${path##*/}"
 	done

@@ -122,6 +122,11 @@ need_cni_plugins() {
 	lack containernetworking-plugins
 }
 
+# Docker's own is a plugin; what Debian calls docker-compose is a command, before 13 of another program.
+need_compose() {
+	docker compose version >/dev/null 2>&1 || need_command docker-compose docker-compose
+}
+
 set_test() {
 	set_bed
 	need_library cmocka libcmocka-dev
@@ -133,6 +138,7 @@ set_test() {
 	need_command ping iputils-ping
 	need_command dockerd docker.io
 	need_command docker docker-cli
+	need_compose
 	need_command podman podman
 	need_command crun crun
 	need_container_network
@@ -286,6 +292,13 @@ apt_name() {
 			echo docker-cli
 		else
 			echo docker.io
+		fi
+		;;
+	docker-compose)
+		if apt_has docker-compose; then
+			echo docker-compose
+		else
+			echo docker-compose-v2
 		fi
 		;;
 	containernetworking-plugins)
