@@ -106,8 +106,12 @@ bed_up
 for module in l2tp_ppp rds_tcp rxrpc smc; do
 	[ -z "${EG_VM:-}" ] || modprobe "$module" 2>/dev/null || true
 done
-way pppol2tp passes
-way rds passes
-way smc held
-way rxrpc held
-shared_rxrpc
+for one in "${@:-pppol2tp rds smc rxrpc shared}"; do
+	case $one in
+	*pppol2tp*) way pppol2tp passes ;;&
+	*rds*) way rds passes ;;&
+	*smc*) way smc held ;;&
+	*rxrpc*) way rxrpc held ;;&
+	*shared*) shared_rxrpc ;;
+	esac
+done

@@ -113,6 +113,29 @@ for how in process thread descriptor mount; do
 	stop "$how" KILL
 done
 
+# On top of an interface of the host's, as an engine's macvlan network makes it: it has no other end.
+if ip -n host link add mv0 link wan0 address 02:00:00:00:01:0a type macvlan mode bridge 2>"$BED/out"; then
+	holder process
+	ip -n host link set mv0 netns remapped
+	remapped ip link set mv0 netns "$FILE"
+	away "$FILE" sh -ec "ip link set mv0 up; ip address add 198.51.100.9/24 dev mv0
+		ip neighbour add 198.51.100.1 lladdr 02:00:00:00:00:03 dev mv0
+		ip route add default via 198.51.100.1 dev mv0"
+	attach_it >"$BED/attach.log" 2>&1 || true
+	away "$FILE" "$PROBE" raw "$INSIDE_PUBLIC:6050" >/dev/null
+	inside_look remapped
+	inside_seen internet "$INSIDE_PUBLIC" 6050
+	check_equal 'macvlan: what is there leaves' "$SEEN" 1
+	check 'macvlan: attach warns' grep -q 'warning: root inside may have interfaces' "$BED/attach.log"
+	check_equal 'macvlan: status claims less' "$(told .holds_against)" 'processes without NET_ADMIN'
+	check 'macvlan: and names it' grep -q 'another network namespace.*where mv0 leads out' \
+		<(eg status remapped)
+	eg detach remapped >/dev/null
+	stop process KILL
+else
+	skip macvlan "not here: $(head -n 1 "$BED/out")"
+fi
+
 second_interface
 ip -n remapped link set eth1 up
 check 'moved after attach: attach' attach_it
