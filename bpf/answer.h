@@ -88,6 +88,7 @@ EG_INLINE int eg_reason_is_answered(enum eg_reason reason)
 	case EG_REASON_TUNNEL:
 	case EG_REASON_CONTROL:
 	case EG_REASON_ENDPOINT:
+	case EG_REASON_BOOTSTRAP_DNS:
 	case EG_REASON_LAN:
 	case EG_REASON_LAN_DNS:
 	case EG_REASON_RULE:

@@ -90,6 +90,33 @@ EG_INLINE int eg_cg_is_tunnel(struct __sk_buff *skb, __u32 slot)
 
 /* --- the packet ------------------------------------------------------------------------------- */
 
+/* What of it is not in the linear part is not known, and then it is none. */
+EG_GLOBAL int eg_cg_asks_name(struct __sk_buff *skb, __u32 offset, __u32 family, __u32 slot,
+			      __u32 which)
+{
+	const struct eg_bootstrap_name *name = eg_table_name(slot, which);
+	struct eg_frame frame = {
+		.skb = skb, .gso_size = skb->gso_size, .linear = eg_cg_linear(skb)};
+
+	return name && eg_question_asks(&frame, offset, family, name);
+}
+
+EG_GLOBAL int eg_cg_asks(struct __sk_buff *skb, __u32 offset, __u32 family, __u32 slot)
+{
+	if (!eg_window_is_open(slot))
+		return 0;
+	for (__u32 which = 0; which < EG_BOOTSTRAP_NAMES; which++)
+		if (eg_cg_asks_name(skb, offset, family, slot, which))
+			return 1;
+	return 0;
+}
+
+static inline int eg_frame_asks(const struct eg_frame *frame, __u32 offset, __u32 family,
+				__u32 slot)
+{
+	return eg_cg_asks(frame->skb, offset, family, slot);
+}
+
 /* Rows 2 to 17. A global function: what it returns, the verifier follows once. */
 EG_GLOBAL int eg_cg_judge(struct __sk_buff *skb, __u32 slot, __u64 checksum, __u32 linear)
 {

@@ -15,6 +15,34 @@
 #include "plain.h"
 #include "socket.h"
 
+/* What asks for a name is short, and all of it moves to the linear part before it is read. */
+EG_GLOBAL int eg_skb_asks_name(struct __sk_buff *skb, __u32 offset, __u32 family, __u32 slot,
+			       __u32 which)
+{
+	const struct eg_bootstrap_name *name = eg_table_name(slot, which);
+	struct eg_frame frame = {.skb = skb, .gso_size = skb->gso_size, .owned = 1};
+
+	if (!name || skb->len > EG_QUESTION_FRAME_MAX || bpf_skb_pull_data(skb, skb->len) < 0)
+		return 0;
+	return eg_question_asks(&frame, offset, family, name);
+}
+
+EG_GLOBAL int eg_skb_asks(struct __sk_buff *skb, __u32 offset, __u32 family, __u32 slot)
+{
+	if (!eg_window_is_open(slot))
+		return 0;
+	for (__u32 which = 0; which < EG_BOOTSTRAP_NAMES; which++)
+		if (eg_skb_asks_name(skb, offset, family, slot, which))
+			return 1;
+	return 0;
+}
+
+static inline int eg_frame_asks(const struct eg_frame *frame, __u32 offset, __u32 family,
+				__u32 slot)
+{
+	return eg_skb_asks(frame->skb, offset, family, slot);
+}
+
 /*
  * All of IPv6 is judged in a function of its own: the verifier follows it once, for any offset, and
  * the way of IPv4 has none of its long addresses in its registers and on its stack.

@@ -88,6 +88,22 @@ struct {
 	__type(value, struct eg_tunnels);
 } tunnels SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, EG_SLOTS);
+	__uint(map_flags, BPF_F_RDONLY_PROG);
+	__type(key, __u32);
+	__type(value, struct eg_bootstrap);
+} bootstrap SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_RDONLY_PROG);
+	__type(key, __u32);
+	__type(value, struct eg_bootstrap_window);
+} window SEC(".maps");
+
 /* Of a guard on a cgroup alone. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -100,6 +100,31 @@ EG_INLINE int eg_is_tunnel(const struct net_device *dev, const struct eg_hold_se
 
 /* --- the packet ------------------------------------------------------------------------------- */
 
+/* Of a longer question than the copy holds the end is not seen: it is dropped here. */
+EG_GLOBAL int eg_nf_asks_name(const struct eg_frame *frame, __u32 offset, __u32 family, __u32 slot,
+			      __u32 which)
+{
+	const struct eg_bootstrap_name *name = eg_table_name(slot, which);
+
+	return frame && name && eg_question_asks(frame, offset, family, name);
+}
+
+EG_GLOBAL int eg_nf_asks(const struct eg_frame *frame, __u32 offset, __u32 family, __u32 slot)
+{
+	if (!frame || !eg_window_is_open(slot))
+		return 0;
+	for (__u32 which = 0; which < EG_BOOTSTRAP_NAMES; which++)
+		if (eg_nf_asks_name(frame, offset, family, slot, which))
+			return 1;
+	return 0;
+}
+
+static inline int eg_frame_asks(const struct eg_frame *frame, __u32 offset, __u32 family,
+				__u32 slot)
+{
+	return eg_nf_asks(frame, offset, family, slot);
+}
+
 EG_GLOBAL int eg_nf_judge(struct eg_frame *frame, __u32 slot, __u32 pf)
 {
 	struct eg_tables tables = {.slot = slot};

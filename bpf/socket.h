@@ -143,8 +143,8 @@ EG_INLINE __u8 eg_socket_proto(const struct bpf_sock_addr *ctx)
 
 /*
  * Row 6 is for packets: a socket may have no source yet. Rows 7 and 8 are, too: what it will send
- * to an endpoint may well be WireGuard's. The namespace's own addresses are reached by loopback,
- * whatever a socket is bound to.
+ * to an endpoint may well be WireGuard's, or to a resolver an endpoint's name. The namespace's own
+ * addresses are reached by loopback, whatever a socket is bound to.
  */
 EG_INLINE enum eg_reason eg_socket_decide(struct eg_packet *pkt, const struct eg_tables *tables)
 {
@@ -153,6 +153,7 @@ EG_INLINE enum eg_reason eg_socket_decide(struct eg_packet *pkt, const struct eg
 	if (eg_addr_is_unspecified(pkt->family, &pkt->dst) || (dst.flags & EG_ADDR_SOURCE))
 		return EG_REASON_LOOPBACK;
 	pkt->wireguard = 1;
+	pkt->asks_name = 1;
 	if (tables->config->source_port_be)
 		pkt->sport_be = tables->config->source_port_be;
 	return eg_decide_destination(pkt, tables->config, tables, dst,

@@ -203,4 +203,36 @@ static inline int eg_table_rule(const struct eg_tables *tables, __u32 rule_set, 
 	return eg_ask_rule(tables->slot, rule_set, proto, port_be);
 }
 
+/* --- endpoints' names ------------------------------------------------------------------------- */
+
+/* Whether they may be asked for just now. */
+EG_GLOBAL int eg_window_is_open(__u32 slot)
+{
+	__u32 zero = 0;
+	const struct eg_bootstrap_window *now = bpf_map_lookup_elem(&window, &zero);
+
+	return slot < EG_SLOTS && now && now->until_ns && bpf_ktime_get_ns() < now->until_ns;
+}
+
+/* The slot's name `which`, NULL: it has none. */
+EG_INLINE const struct eg_bootstrap_name *eg_table_name(__u32 slot, __u32 which)
+{
+	const struct eg_bootstrap *known = bpf_map_lookup_elem(&bootstrap, &slot);
+
+	if (!known || which >= EG_BOOTSTRAP_NAMES || !known->names[which].len)
+		return NULL;
+	return &known->names[which];
+}
+
+/* Each hook asks for all names in a function of its own (EG_GLOBAL), and for one in another: the
+ * verifier follows the way through a question once. */
+static inline int eg_frame_asks(const struct eg_frame *frame, __u32 offset, __u32 family,
+				__u32 slot) __attribute__((always_inline, unused));
+
+static inline int eg_table_asks(const struct eg_tables *tables, const struct eg_frame *frame,
+				__u32 offset, __u32 family)
+{
+	return eg_frame_asks(frame, offset, family, tables->slot);
+}
+
 #endif /* EG_TABLES_H */

@@ -70,7 +70,7 @@ _egressguard_value() { # OPTION CURRENT
 		mapfile -t COMPREPLY < <(compgen -f -W 'auto none' -- "$2")
 		return 0
 		;;
-	--allow | --deny | --endpoint | --allow-dns | --source-port | --name | --try | --count | \
+	--allow | --deny | --endpoint | --allow-dns | --bootstrap-dns | --source-port | --name | --try | --count | \
 		--duration | --port | --host-port) ;;
 	*) return 1 ;;
 	esac
@@ -86,7 +86,7 @@ _egressguard_operands() {
 		case $before,$word in
 		*,-* | *,= | =,*) ;;
 		--netns,* | --cgroup,* | --pin-dir,* | --policy,* | --tunnel,* | --allow,* | --deny,* | --dns,* | \
-			--allow-dns,* | --endpoint,* | --endpoint-shape,* | --source-port,* | \
+			--allow-dns,* | --bootstrap-dns,* | --endpoint,* | --endpoint-shape,* | --source-port,* | \
 			--wg-conf,* | --on-block,*) ;;
 		*) count=$((count + 1)) ;;
 		esac

@@ -19,10 +19,11 @@
 
 /* Raised whenever a layout below changes. A guard of another version is never reinterpreted: it is
  * replaced as a whole, the new one beside the old one (kern/guard.h). */
-#define EG_ABI_VERSION 3
+#define EG_ABI_VERSION 4
 #define EG_ABI_MAGIC   0x65677264 /* "egrd" */
 
-#define EG_INLINE static inline __attribute__((always_inline, unused))
+#define EG_INLINE            static inline __attribute__((always_inline, unused))
+#define EG_RARELY(condition) __builtin_expect(!!(condition), 0)
 
 /* --- reasons ------------------------------------------------------------------------------- */
 
@@ -33,6 +34,7 @@
 	X(TUNNEL, "tunnel", ALLOW, "leaves through the tunnel")                                    \
 	X(CONTROL, "control", ALLOW, "keeps the link working (ARP, NDP, MLD, IGMP, DHCP)")         \
 	X(ENDPOINT, "endpoint", ALLOW, "is WireGuard's own packet to a known endpoint")            \
+	X(BOOTSTRAP_DNS, "bootstrap-dns", ALLOW, "asks for the address of the endpoint's name")    \
 	X(LAN, "lan", ALLOW, "goes to the LAN")                                                    \
 	X(LAN_DNS, "lan-dns", ALLOW, "is a DNS query to the LAN: likely a DNS leak")               \
 	X(RULE, "rule", ALLOW, "goes where a rule of the policy allows")                           \
@@ -124,6 +126,7 @@ enum eg_addr_flag {
 	EG_ADDR_ASK = 1 << 7,         /* front4, front6 only: ask addr4, addr6 */
 	EG_ADDR_RULES = 1 << 8,       /* rules with a port or protocol: ask `rules` */
 	EG_ADDR_DNS_EXCEPT = 1 << 9,  /* --allow-dns */
+	EG_ADDR_BOOTSTRAP = 1 << 10,  /* --bootstrap-dns: ask `bootstrap`, and whether it is time */
 };
 
 struct eg_addr_value {
@@ -212,6 +215,7 @@ enum eg_config_flag {
 	EG_CONFIG_DHCP = 1 << 2,
 	EG_CONFIG_SHAPE_ANY = 1 << 3, /* an endpoint's payload is not looked at */
 	EG_CONFIG_REJECT = 1 << 4,    /* `device` answers what it drops (bpf/answer.h) */
+	EG_CONFIG_BOOTSTRAP = 1 << 5, /* some resolver may be asked for an endpoint's name */
 };
 
 /* The first endpoint of each family stands here, too: most guards have no other, and need not look
@@ -276,6 +280,38 @@ struct eg_home {
 	__u32 tuns[EG_TUNNELS_MAX]; /* tun interfaces that a userspace WireGuard runs; 0: none */
 };
 _Static_assert(sizeof(struct eg_home) == 88, "ABI");
+
+/* --- endpoints' names, while there is no tunnel (eg_question.h) ------------------------------- */
+
+#define EG_BOOTSTRAP_NAMES 4
+#define EG_QNAME_MIN       4 /* a name of two letters */
+#define EG_QNAME_MAX       255
+#define EG_QNAME_WORDS     (EG_QNAME_MAX / 4)
+
+/*
+ * A name as a DNS question has it (RFC 1035, 3.1), in lower case, in the words in which programs
+ * compare it. `fold` has the bit that tells upper from lower case for each letter, so that a word
+ * of the question is the name's if (word | fold) is. What is left of the length by four is within
+ * `tail`, its last four bytes.
+ */
+struct eg_bootstrap_name {
+	__u32 len; /* bytes, the final zero included; 0: there is none */
+	__u32 tail;
+	__u32 tail_fold;
+	__u32 words[EG_QNAME_WORDS];
+	__u32 fold[EG_QNAME_WORDS];
+};
+
+struct eg_bootstrap {
+	struct eg_bootstrap_name names[EG_BOOTSTRAP_NAMES];
+};
+_Static_assert(sizeof(struct eg_bootstrap) == 2064, "ABI");
+
+/* Until when they may be asked for. Whoever knows that there is no tunnel yet writes it, again and
+ * again: where nobody does, it ends by itself. */
+struct eg_bootstrap_window {
+	__u64 until_ns;
+};
 
 /* --- answers (OnBlock = reject) ------------------------------------------------------------- */
 

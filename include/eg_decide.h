@@ -14,12 +14,17 @@
  * port_be) whether this is a known endpoint;
  *
  *   int eg_table_rule(const struct eg_tables *, __u32 rule_set, __u8 proto, __be16 port_be)
- *       whether the set holds exactly this pair; port_be 0 stands for "any port".
+ *       whether the set holds exactly this pair; port_be 0 stands for "any port";
+ *
+ *   int eg_table_asks(const struct eg_tables *, const struct eg_frame *, __u32 offset, __u32
+ * family) whether the packet with its IP header at `offset` asks for an endpoint's name
+ *       (eg_question.h), and such a question is let out just now.
  */
 #ifndef EG_DECIDE_H
 #define EG_DECIDE_H
 
 #include "eg_parse.h"
+#include "eg_question.h"
 
 struct eg_tables;
 static inline struct eg_addr_value eg_table_addr(const struct eg_tables *tables, __u8 family,
@@ -30,9 +35,9 @@ static inline int eg_table_endpoint(const struct eg_tables *tables, __u8 family,
 	__attribute__((always_inline, unused));
 static inline int eg_table_rule(const struct eg_tables *tables, __u32 rule_set, __u8 proto,
 				__be16 port_be) __attribute__((always_inline, unused));
+static inline int eg_table_asks(const struct eg_tables *tables, const struct eg_frame *frame,
+				__u32 offset, __u32 family) __attribute__((always_inline, unused));
 
-#define EG_PORT_DNS          53
-#define EG_PORT_DNS_TLS      853
 #define EG_PORT_DHCP_SERVER  67
 #define EG_PORT_DHCP_CLIENT  68
 #define EG_PORT_DHCP6_CLIENT 546
@@ -217,6 +222,8 @@ EG_INLINE enum eg_reason eg_decide_destination(const struct eg_packet *pkt,
 	if (dst.flags & EG_ADDR_DENIED)
 		return EG_REASON_DENIED;
 	/* row 12 */
+	if (EG_RARELY(pkt->asks_name) && (dst.flags & EG_ADDR_BOOTSTRAP))
+		return EG_REASON_BOOTSTRAP_DNS;
 	if ((config->flags & EG_CONFIG_DNS_TUNNEL) && eg_is_dns(pkt) &&
 	    !(dst.flags & EG_ADDR_DNS_EXCEPT))
 		return EG_REASON_DNS_OFF_TUNNEL;
@@ -263,6 +270,9 @@ EG_INLINE enum eg_reason eg_judge_ip(const struct eg_frame *frame, __u32 offset,
 
 	if (parsed != EG_PARSED)
 		return (enum eg_reason)parsed;
+	if (EG_RARELY(config->flags & EG_CONFIG_BOOTSTRAP) && pkt->proto == EG_PROTO_UDP &&
+	    pkt->dport_be == EG_BE16(EG_PORT_DNS))
+		pkt->asks_name = (__u8)eg_table_asks(tables, frame, offset, family);
 	return eg_decide(pkt, config, tables);
 }
 

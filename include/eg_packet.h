@@ -59,6 +59,12 @@ static inline __attribute__((always_inline)) __u32 eg_forget(__u32 value, __u32 
 #define EG_PROTO_ICMPV6    58
 #define EG_PROTO_DSTOPTS   60
 #define EG_PROTO_SCTP      132
+#define EG_PORT_DNS        53
+#define EG_PORT_DNS_TLS    853
+#define EG_DNS_TYPE_A      1
+#define EG_DNS_TYPE_AAAA   28
+#define EG_DNS_TYPE_OPT    41
+#define EG_DNS_CLASS_IN    1
 #define EG_IPV4_MORE_FRAGS 0x2000
 #define EG_IPV4_FRAG_MASK  0x1fff
 #define EG_IPV4_OPT_END    0
@@ -180,6 +186,7 @@ struct eg_packet {
 	__u8 tcp_flags;
 	__u8 source_route;
 	__u8 wireguard; /* a UDP payload, of a GSO packet the first one, shaped like its messages */
+	__u8 asks_name; /* for an endpoint's name, and it may be asked for now (eg_question.h) */
 };
 
 #endif /* EG_PACKET_H */

@@ -179,9 +179,9 @@ EG_INLINE int eg_plain_decide(const struct eg_frame *frame, const __u32 offset,
 
 /* --- both ------------------------------------------------------------------------------------- */
 
-/* The reason, with `pkt` filled as eg_judge() fills it (but for `wireguard`, which stays zero where
- * nothing asks), or EG_NOT_PLAIN with something in it. The frame has a link-layer header. `pkt`
- * must be zeroed. */
+/* The reason, with `pkt` filled as eg_judge() fills it (but for `wireguard` and `asks_name`, which
+ * stay zero where nothing asks: a resolver that may be asked is nothing that first tables know), or
+ * EG_NOT_PLAIN with something in it. The frame has a link-layer header. `pkt` must be zeroed. */
 EG_INLINE int eg_judge_plain(const struct eg_frame *frame, const struct eg_config *config,
 			     const struct eg_tables *tables, struct eg_packet *pkt)
 {

@@ -10,6 +10,7 @@
 #include "home.h"
 #include "kern/features.h"
 #include "kern/guard.h"
+#include "names.h"
 #include "net/cgroup_socket.h"
 #include "net/target.h"
 #include "reap.h"
@@ -568,6 +569,28 @@ static int note_start(struct eg_guard *guard, struct eg_error *error)
 	return 0;
 }
 
+/* From when all is in force. What the namespace may not ask for then, it can when it is attached
+ * again: no failure. */
+static void let_names_be_asked(struct attach *attach, struct eg_guard *guard)
+{
+	bool stays = attach->request->unattended || attach->request->foreground, open = false;
+
+	if (!eg_names_are_asked(attach->policy))
+		return;
+	if (eg_names_tend(guard, &attach->target.netns, attach->policy,
+			  stays ? EG_NAMES_KEPT_MS : EG_NAMES_ALONE_MS, &open) < 0)
+		eg_text_printf(
+			&attach->result->warnings,
+			"whether there is a tunnel already cannot be told, so the endpoint's "
+			"name cannot be asked for: attach again\n");
+	else if (open && !stays)
+		eg_text_printf(&attach->result->warnings,
+			       "the endpoint's name may be asked for in the next %u minutes; with "
+			       "--foreground, or by the daemon, until there is a tunnel, and again "
+			       "when it is gone\n",
+			       EG_NAMES_ALONE_MS / 60000);
+}
+
 /* `replaced`: the guard in whose place it comes, NULL: none. `since`: when the namespace's guarding
  * began, 0: it does now. */
 static int create(struct attach *attach, struct eg_guard *replaced, __u64 since,
@@ -594,6 +617,8 @@ static int create(struct attach *attach, struct eg_guard *replaced, __u64 since,
 		result = note_start(guard, error);
 	if (result == 0)
 		result = eg_guard_commit(guard, error);
+	if (result == 0)
+		let_names_be_asked(attach, guard);
 	if (result < 0) {
 		eg_guard_abort(guard);
 		/* What all guards share knew the new one in the old one's place. */
@@ -762,6 +787,8 @@ static int put_in_force(struct attach *attach, struct eg_guard *guard, struct eg
 	result = replace(attach, guard, error);
 	if (result == -E2BIG || result == -ENOSPC)
 		return create(attach, guard, since, error);
+	if (result == 0)
+		let_names_be_asked(attach, guard);
 	if (result == 0 && on_cgroup(attach))
 		return set_home(attach, guard, error);
 	if (result == 0) {

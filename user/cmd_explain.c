@@ -28,8 +28,10 @@ static const struct eg_help help = {
 	.usage = "GUARD PROTO DEST[:PORT] [--json]\n"
 		 "--policy FILE [POLICY OPTION...] PROTO DEST[:PORT] [--json]",
 	.summary = "Say what a policy does with a packet to DEST, by which row of the decision "
-		   "table, and why. PROTO is tcp, udp, icmp, icmpv6, another protocol's name or "
-		   "number, or wireguard.",
+		   "table, and why. PROTO is tcp, udp, icmp, icmpv6, wireguard, bootstrap (a "
+		   "question for the "
+		   "endpoint's name), or another protocol's name or "
+		   "number.",
 	.options = option_table,
 	.policy = true,
 	.example = "egressguard explain wireguard tcp 203.0.113.7:443",

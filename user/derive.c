@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "names.h"
 #include "policy/address.h"
 #include "policy/explain.h"
 #include "policy/image.h"
@@ -14,7 +15,6 @@
 #include "util/cleanup.h"
 #include "util/file.h"
 
-#define RESOLVE_TIMEOUT_MS  5000
 #define ESCAPED_IFNAME_LEN  (IFNAMSIZ * 4)
 #define TUNNEL_NAME_DEFAULT "wg0"
 #define STRAYS_SHOWN        4
@@ -207,22 +207,6 @@ static int add_tunnel_only(struct eg_policy *policy, const struct eg_prefix *pre
 				    prefix);
 }
 
-/* Adds an endpoint to an array, by all its addresses if it is a host name. */
-static int add_resolved(struct eg_endpoint **array, size_t *n, const struct eg_endpoint *endpoint,
-			struct eg_error *error)
-{
-	EG_AUTO_FREE struct eg_endpoint *resolved = NULL;
-	size_t n_resolved = 0;
-	int result;
-
-	if (endpoint->family != EG_FAMILY_NONE)
-		return eg_policy_add_endpoint(array, n, endpoint);
-	result = eg_endpoint_resolve(endpoint, RESOLVE_TIMEOUT_MS, &resolved, &n_resolved, error);
-	for (size_t i = 0; result == 0 && i < n_resolved; i++)
-		result = eg_policy_add_endpoint(array, n, &resolved[i]);
-	return result;
-}
-
 /* A wg0.conf has keys in it. */
 static void wipe(char *text, size_t len)
 {
@@ -294,10 +278,16 @@ static int take_conf_file(struct eg_policy *policy, struct eg_error *error)
 		return out_of_memory(error);
 	/* the user's --endpoint is more explicit still */
 	for (size_t i = 0; policy->n_endpoints == 0 && i < conf->n_endpoints; i++) {
-		result = add_resolved(&policy->derived.endpoints, &policy->derived.n_endpoints,
-				      &conf->endpoints[i], error);
+		const struct eg_endpoint *endpoint = &conf->endpoints[i];
+		struct eg_derived *derived = &policy->derived;
+
+		result = endpoint->family == EG_FAMILY_NONE
+				 ? eg_policy_add_endpoint(&derived->names, &derived->n_names,
+							  endpoint)
+				 : eg_policy_add_endpoint(&derived->endpoints,
+							  &derived->n_endpoints, endpoint);
 		if (result < 0)
-			return result;
+			return out_of_memory(error);
 	}
 	return 0;
 }
@@ -469,27 +459,6 @@ static bool move_peers(const struct eg_netns *netns, const struct eg_survey *sur
 	return moved;
 }
 
-/* Host names become addresses for good: what is in force never depends on a later answer. */
-static int resolve_given_endpoints(struct eg_policy *policy, struct eg_error *error)
-{
-	struct eg_endpoint *resolved = NULL;
-	size_t n = 0;
-	int result = 0;
-
-	for (size_t i = 0; result == 0 && i < policy->n_endpoints; i++)
-		result = add_resolved(&resolved, &n, &policy->endpoints[i], error);
-	if (result < 0) {
-		free(resolved);
-		return result;
-	}
-	for (size_t i = 0; i < policy->n_endpoints; i++)
-		free(policy->endpoints[i].host);
-	free(policy->endpoints);
-	policy->endpoints = resolved;
-	policy->n_endpoints = n;
-	return 0;
-}
-
 static bool lets_reach(const struct eg_policy *policy, const struct eg_image *image,
 		       const struct eg_endpoint *endpoint)
 {
@@ -591,14 +560,19 @@ static bool has_endpoints(const struct eg_policy *policy)
 
 static int take_endpoints(const struct eg_target *target, const struct eg_survey *survey,
 			  const struct eg_policy *in_force, enum eg_derive_terms terms,
-			  struct eg_policy *policy, struct eg_error *error)
+			  struct eg_policy *policy, struct eg_text *warnings,
+			  struct eg_error *error)
 {
 	bool unattended = terms != EG_DERIVE_BY_HAND;
-	int result = resolve_given_endpoints(policy, error);
+	int result;
 
+	if (eg_names_take(policy) < 0)
+		return out_of_memory(error);
+	result = eg_names_resolve(policy, in_force, unattended, warnings, error);
 	if (result < 0)
 		return result;
-	if (policy->n_endpoints || policy->derived.n_endpoints)
+	/* A name that nobody knows yet is no reason to believe the namespace. */
+	if (policy->n_endpoints || policy->derived.n_endpoints || policy->derived.n_names)
 		return 0;
 	if (unattended && has_endpoints(in_force)) {
 		if (keep_endpoints(in_force, policy) < 0)
@@ -623,7 +597,7 @@ bool eg_derive_follows_peers(const struct eg_policy *policy)
 {
 	bool of_file = policy->wg_conf && *policy->wg_conf == '/';
 
-	return policy->n_endpoints == 0 && !of_file &&
+	return policy->n_endpoints == 0 && !policy->derived.n_names && !of_file &&
 	       (policy->derived.n_peers || !policy->derived.n_endpoints);
 }
 
@@ -834,6 +808,18 @@ static void warn_not_lan(const struct eg_policy *policy, struct eg_text *warning
 	}
 }
 
+static void warn_names(const struct eg_policy *policy, struct eg_text *warnings)
+{
+	if (policy->n_bootstrap_dns && !policy->derived.n_names)
+		eg_text_printf(warnings,
+			       "--bootstrap-dns lets nothing be asked, as no endpoint is given by "
+			       "name: --endpoint NAME:PORT, or --wg-conf FILE\n");
+	if (policy->n_bootstrap_dns && policy->dns == EG_DNS_LAN)
+		eg_text_printf(warnings,
+			       "with --dns lan any name may be asked for of resolvers in the LAN, "
+			       "whatever --bootstrap-dns says\n");
+}
+
 static void warn_dns(const struct eg_policy *policy, struct eg_text *warnings)
 {
 	if (policy->dns == EG_DNS_AUTO && eg_policy_dns(policy) == EG_DNS_LAN)
@@ -851,7 +837,7 @@ int eg_derive(const struct eg_target *target, const struct eg_survey *survey,
 	int result = take_conf(target, terms, policy, warnings, error);
 
 	if (result == 0)
-		result = take_endpoints(target, survey, in_force, terms, policy, error);
+		result = take_endpoints(target, survey, in_force, terms, policy, warnings, error);
 	if (result == 0 && in_force)
 		result = keep_narrowing(in_force, policy, error);
 	if (result == 0 && target->netns.fd >= 0)
@@ -862,6 +848,7 @@ int eg_derive(const struct eg_target *target, const struct eg_survey *survey,
 		eg_derive_mismatch(&target->netns, &survey->tunnels[i], policy, warnings);
 	warn_overlap(policy, warnings);
 	warn_not_lan(policy, warnings);
+	warn_names(policy, warnings);
 	warn_dns(policy, warnings);
 	return 0;
 }

@@ -14,6 +14,7 @@
 #include "collect.h"
 #include "cover.h"
 #include "kern/hold.h"
+#include "names.h"
 #include "net/monitor.h"
 #include "net/witness.h"
 #include "reap.h"
@@ -26,6 +27,7 @@
 #define LOOK_NS       (30000 * NS_PER_MS) /* a look at all interfaces, whatever was told */
 #define SPACE_NS      (20 * NS_PER_MS)    /* between looks: whoever is inside can ask for many */
 #define AGAIN_NS      (200 * NS_PER_MS)   /* after a failure */
+#define NAMES_SHARE   20                  /* and never more than this part of the time for it */
 /* A userspace WireGuard answers some time after its interface is there. */
 #define TUN_PATIENCE_NS (10000 * NS_PER_MS)
 
@@ -57,6 +59,8 @@ struct eg_follow {
 
 	int epoll_fd, monitor_fd, timer_fd, inotify_fd;
 	__u64 tick_ns, look_ns, looked_ns; /* when to do it; when it was done */
+	__u64 names_ns;                    /* when to see whether names may be asked for */
+	bool names_open;
 	__u64 tun_until_ns;
 };
 
@@ -539,6 +543,23 @@ static void check_witness(struct eg_follow *follow)
 	let_go(follow);
 }
 
+/* Only who follows it knows whether there is a tunnel. A namespace that is slow to tell is not
+ * asked all the time: the time to ask then ends. */
+static void tend_names(struct eg_follow *follow)
+{
+	__u64 started = now_ns(), took;
+
+	if (!follow->policy || started < follow->names_ns)
+		return;
+	follow->names_open = false;
+	if (!eg_names_are_asked(follow->policy))
+		return;
+	(void)eg_names_tend(follow->guard, &follow->netns, follow->policy, EG_NAMES_KEPT_MS,
+			    &follow->names_open);
+	took = now_ns() - started;
+	follow->names_ns = started + took * NAMES_SHARE;
+}
+
 /* --- work ---------------------------------------------------------------------------------------
  */
 
@@ -587,6 +608,8 @@ static enum eg_follow_end tick(struct eg_follow *follow)
 		check_witness(follow);
 	if (follow->netns.fd < 0)
 		end = check_gone(follow);
+	else
+		tend_names(follow);
 	return end;
 }
 
@@ -618,6 +641,11 @@ bool eg_follow_has_changed(struct eg_follow *follow)
 
 	follow->changed = false;
 	return changed;
+}
+
+bool eg_follow_names_open(const struct eg_follow *follow)
+{
+	return follow->names_open;
 }
 
 void eg_follow_hurry(struct eg_follow *follow)

@@ -43,6 +43,9 @@ const struct eg_netns *eg_follow_netns(const struct eg_follow *follow);
  * now may be other than what is in force. */
 bool eg_follow_has_changed(struct eg_follow *follow);
 
+/* Whether the namespace may ask for its endpoints' names: there is no tunnel. */
+bool eg_follow_names_open(const struct eg_follow *follow);
+
 /* Has the next eg_follow_work() look at once whether anything still keeps the namespace. */
 void eg_follow_hurry(struct eg_follow *follow);
 

@@ -189,6 +189,10 @@ size_t eg_policy_drop_hosts(struct eg_policy *policy)
 
 	for (size_t i = 0; i < policy->n_endpoints; i++) {
 		if (policy->endpoints[i].family == EG_FAMILY_NONE) {
+			/* Out of memory, it cannot be asked for by its name either. */
+			(void)eg_policy_add_endpoint(&policy->derived.names,
+						     &policy->derived.n_names,
+						     &policy->endpoints[i]);
 			free(policy->endpoints[i].host);
 			dropped++;
 		} else {

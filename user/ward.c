@@ -33,6 +33,8 @@
 #define ENDPOINT_NEW_NS   MS(100)   /* while the tunnel may come up any moment */
 #define ENDPOINT_NEW_FOR  MS(30000)
 #define ENDPOINT_NS       MS(2000)
+#define NAMES_NEW_NS      MS(2000)  /* while none of a name's addresses is known */
+#define NAMES_NS          MS(30000) /* while there is no tunnel: the server may be elsewhere now */
 #define SETTLE_NS         MS(200)   /* from when addresses change until what they mean is learned */
 #define LEARN_SPACE_NS    MS(2000)  /* whoever is inside can have them change all the time */
 #define STRANDED_AFTER_NS MS(5000)  /* whoever starts them again has had the time */
@@ -58,6 +60,7 @@ struct eg_ward {
 	char container_id[sizeof(((struct eg_container *)0)->id)];
 
 	__u64 look_ns, check_ns, endpoint_ns; /* when each is due */
+	__u64 names_ns;                       /* when to ask for names again, ~0: never */
 	__u64 learn_ns;                       /* when to learn what has changed, ~0: nothing has */
 	__u64 learned_ns, attached_ns, mended_ns;
 	__u64 stranded_ns; /* when to look for who was left in the namespace before, ~0: not */
@@ -124,7 +127,7 @@ struct eg_ward *eg_ward_new(const char *pin_dir, const char *name, int epoll_fd)
 	if (pin_dir)
 		ward->pin_dir = strdup(pin_dir);
 	ward->check_ns = now_ns() + CHECK_NS;
-	ward->endpoint_ns = ward->learn_ns = ward->stranded_ns = ~0ULL;
+	ward->endpoint_ns = ward->names_ns = ward->learn_ns = ward->stranded_ns = ~0ULL;
 	if (ward->name && (!pin_dir || ward->pin_dir))
 		return ward;
 	eg_ward_free(ward);
@@ -260,11 +263,13 @@ static void learn_endpoints(struct eg_ward *ward)
 	EG_AUTO_GUARD struct eg_guard *guard = NULL;
 	EG_AUTO_POLICY struct eg_policy *policy = NULL;
 
-	ward->endpoint_ns = ~0ULL;
+	ward->endpoint_ns = ward->names_ns = ~0ULL;
 	if (open_guard(ward, &guard, NULL) < 0 || eg_collect_policy(guard, &policy, NULL) < 0)
 		return;
 	ward->watches_endpoints = eg_derive_follows_peers(policy);
 	ward->has_endpoints = policy->derived.n_endpoints > 0;
+	if (policy->derived.n_names)
+		ward->names_ns = now_ns() + (ward->has_endpoints ? NAMES_NS : NAMES_NEW_NS);
 	if (ward->watches_endpoints)
 		ward->endpoint_ns =
 			now_ns() + (ward->has_endpoints ? ENDPOINT_NS : ENDPOINT_NEW_NS);
@@ -561,6 +566,18 @@ static void check_endpoints(struct eg_ward *ward)
 	ward->look_ns = now;
 }
 
+/* While there is a tunnel, its server is where it was. Without --bootstrap-dns nobody looks whether
+ * there is one, and a name is asked for again only if it has no address at all. */
+static void check_names(struct eg_ward *ward)
+{
+	ward->names_ns = now_ns() + NAMES_NS;
+	if (!ward->text ||
+	    (ward->has_endpoints && !(ward->follow && eg_follow_names_open(ward->follow))))
+		return;
+	ward->has_changed = true;
+	ward->look_ns = now_ns();
+}
+
 __u64 eg_ward_due_ns(const struct eg_ward *ward)
 {
 	__u64 due = ward->look_ns;
@@ -569,6 +586,8 @@ __u64 eg_ward_due_ns(const struct eg_ward *ward)
 		due = ward->check_ns;
 	if (ward->follow && ward->endpoint_ns < due)
 		due = ward->endpoint_ns;
+	if (ward->names_ns < due)
+		due = ward->names_ns;
 	if (ward->learn_ns < due)
 		due = ward->learn_ns;
 	if (ward->stranded_ns < due)
@@ -580,6 +599,8 @@ bool eg_ward_work(struct eg_ward *ward, char **ret_aside)
 {
 	if (ward->follow && now_ns() >= ward->endpoint_ns)
 		check_endpoints(ward);
+	if (now_ns() >= ward->names_ns)
+		check_names(ward);
 	if (now_ns() >= ward->learn_ns) {
 		ward->learn_ns = ~0ULL;
 		ward->learned_ns = now_ns();

@@ -47,6 +47,14 @@ static struct eg_image *compile(const struct eg_policy *policy)
 	return image;
 }
 
+/* From now on, as for hours. */
+static void set_names_open(struct fixture *fixture, bool open)
+{
+	if (eg_guard_set_window(fixture->guard, open ? 1U << 30 : 0) < 0)
+		fail_msg("cannot write when names may be asked for");
+	fixture->names_open = open;
+}
+
 void fixture_load(struct fixture *fixture, struct eg_policy *policy)
 {
 	static unsigned int made;
@@ -64,6 +72,7 @@ void fixture_load(struct fixture *fixture, struct eg_policy *policy)
 		if (eg_guard_need(fixture->guard, prog, &error) < 0)
 			fail_msg("%s", error.message);
 	fixture->guard->grace_ns = 0;
+	set_names_open(fixture, true);
 }
 
 void fixture_open(struct fixture *fixture, const char *policy_text)
@@ -113,13 +122,22 @@ bool fixture_can_run(const struct eg_host_frame *frame)
 	return frame->length >= least;
 }
 
+void fixture_open_names(struct fixture *fixture, const struct eg_host_frame *frame)
+{
+	if (fixture->names_open != frame->names_open)
+		set_names_open(fixture, frame->names_open);
+}
+
 int fixture_run(struct fixture *fixture, enum eg_prog prog, const struct eg_host_frame *frame,
 		__u32 gso_segs)
 {
 	struct __sk_buff context = {.gso_size = frame->gso_size, .gso_segs = gso_segs};
 	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = frame->bytes, .data_size_in = frame->length,
 		    .ctx_in = &context, .ctx_size_in = sizeof(context), .repeat = 1);
-	int err = bpf_prog_test_run_opts(fixture->guard->progs[prog], &run);
+	int err;
+
+	fixture_open_names(fixture, frame);
+	err = bpf_prog_test_run_opts(fixture->guard->progs[prog], &run);
 
 	if (err < 0)
 		fail_msg("test run of %u bytes: %s", frame->length, strerror(errno));

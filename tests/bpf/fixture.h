@@ -19,6 +19,7 @@
 struct fixture {
 	struct eg_pins pins;
 	struct eg_guard *guard;
+	bool names_open;          /* an endpoint's name may be asked for */
 	struct eg_policy *policy; /* owned */
 	struct eg_image *image;
 };
@@ -40,6 +41,9 @@ enum eg_prog fixture_device(const struct eg_host_frame *frame);
 /* What a test run cannot have: tags beside the bytes, a pending checksum, bytes beyond a page, and
  * less than the kernel itself wants to see of a frame. */
 bool fixture_can_run(const struct eg_host_frame *frame);
+
+/* Has endpoints' names asked for, or not, as the frame wants it. fixture_run() does it. */
+void fixture_open_names(struct fixture *fixture, const struct eg_host_frame *frame);
 
 #define FIXTURE_PASS (-1)
 #define FIXTURE_DROP 2

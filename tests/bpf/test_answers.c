@@ -187,6 +187,7 @@ static int run(const struct eg_host_frame *frame, __u8 out[OUT_MAX], __u32 *ret_
 		    .data_out = out, .data_size_out = OUT_MAX, .ctx_in = &context,
 		    .ctx_size_in = sizeof(context), .repeat = 1);
 
+	fixture_open_names(&fixture, frame);
 	if (bpf_prog_test_run_opts(fixture.guard->progs[fixture_device(frame)], &opts) < 0)
 		fail_msg("test run of %u bytes: %m", frame->length);
 	*ret_len = opts.data_size_out;

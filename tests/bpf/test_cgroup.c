@@ -61,6 +61,7 @@ static int run(const struct eg_host_frame *host, __u32 ifindex, __u32 segs)
 		    .ctx_size_in = sizeof(context), .repeat = 1);
 
 	memcpy(bytes + LINK_LEN, host->bytes, host->length);
+	fixture_open_names(&fixture, host);
 	if (bpf_prog_test_run_opts(fixture.guard->progs[EG_PROG_CGROUP], &opts) < 0)
 		fail_msg("test run of %u bytes: %s", host->length, strerror(errno));
 	return (int)opts.retval;

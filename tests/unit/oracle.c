@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "oracle.h"
 
+#include <ctype.h>
 #include <string.h>
 
 /* What rows ask of a packet. -1 is "not known" or "has none". */
@@ -14,6 +15,7 @@ struct facts {
 	bool first_fragment;
 	bool later_fragment;
 	bool source_route;
+	long network;   /* where IP's header starts */
 	long transport; /* where its header starts */
 	long end;       /* where the IP packet ends */
 	int source_port;
@@ -189,7 +191,8 @@ static bool a_rule_lists_it(const struct eg_policy *policy, const struct facts *
 static bool dns_is_for_the_tunnel(const struct eg_policy *policy)
 {
 	return policy->dns == EG_DNS_TUNNEL ||
-	       (policy->dns == EG_DNS_AUTO && policy->derived.dns_servers);
+	       (policy->dns == EG_DNS_AUTO &&
+		(policy->derived.dns_servers || policy->n_bootstrap_dns));
 }
 
 static bool is_endpoint_in(const struct eg_endpoint *endpoints, size_t n, const struct facts *facts,
@@ -250,6 +253,7 @@ static int read_ipv4(struct facts *facts, long at)
 	if (header < 20 || total < header || !has(frame, at, total))
 		return EG_REASON_MALFORMED;
 	facts->version = 4;
+	facts->network = at;
 	memcpy(facts->src, frame->bytes + at + 12, 4);
 	memcpy(facts->dst, frame->bytes + at + 16, 4);
 	facts->protocol = byte(frame, at + 9);
@@ -275,6 +279,7 @@ static int read_ipv6(struct facts *facts, long at)
 	if (!has(frame, at + 40, len))
 		return EG_REASON_MALFORMED;
 	facts->version = 6;
+	facts->network = at;
 	memcpy(facts->src, frame->bytes + at + 8, 16);
 	memcpy(facts->dst, frame->bytes + at + 24, 16);
 	facts->ttl = byte(frame, at + 7);
@@ -497,6 +502,66 @@ static bool is_tunnel_only(const struct eg_policy *policy, const struct facts *f
 	       !a_rule_lists_it(policy, facts);
 }
 
+/* The name at `at`, letter by letter; where it ends, or -1. */
+static long read_name(const struct facts *facts, long at, const char *name)
+{
+	while (*name) {
+		long len = (long)strcspn(name, ".");
+
+		if (at + 1 + len > facts->end || byte(facts->frame, at) != len)
+			return -1;
+		for (long i = 0; i < len; i++)
+			if (tolower(byte(facts->frame, at + 1 + i)) != tolower(name[i]))
+				return -1;
+		at += 1 + len;
+		name += len + (name[len] == '.');
+	}
+	return at < facts->end && byte(facts->frame, at) == 0 ? at + 1 : -1;
+}
+
+/* All of the packet is a question for that name. */
+static bool asks_for(const struct facts *facts, const char *name)
+{
+	const struct eg_host_frame *frame = facts->frame;
+	long at = facts->message, records;
+
+	if (facts->end - at < 12)
+		return false;
+	records = word(frame, at + 10);
+	if ((word(frame, at + 2) | 0x0130) != 0x0130 || word(frame, at + 4) != 1 ||
+	    word(frame, at + 6) || word(frame, at + 8) || records > 1)
+		return false;
+	at = read_name(facts, at + 12, name);
+	if (at < 0 || facts->end - at != 4 + 11 * records)
+		return false;
+	if ((word(frame, at) != 1 && word(frame, at) != 28) || word(frame, at + 2) != 1)
+		return false;
+	at += 4;
+	return !records ||
+	       (byte(frame, at) == 0 && word(frame, at + 1) == 41 && word(frame, at + 5) == 0 &&
+		word(frame, at + 7) % 0x8000 == 0 && word(frame, at + 9) == 0);
+}
+
+static bool asks_for_an_endpoint(const struct eg_policy *policy, const struct facts *facts)
+{
+	long header = facts->version == 4 ? 20 : 40;
+
+	if (!facts->frame->names_open || facts->frame->gso_size || facts->protocol != 17 ||
+	    facts->port != 53 || facts->first_fragment || facts->later_fragment ||
+	    !in_any(policy->bootstrap_dns, policy->n_bootstrap_dns, facts->version, facts->dst))
+		return false;
+	/* nothing before UDP's header, and nothing after what its length says */
+	if (facts->transport != facts->network + header ||
+	    word(facts->frame, facts->transport + 4) != facts->end - facts->transport)
+		return false;
+	if (facts->version == 4 && word(facts->frame, facts->network + 6) & 0x8000)
+		return false;
+	for (size_t i = 0; i < policy->derived.n_names; i++)
+		if (asks_for(facts, policy->derived.names[i].host))
+			return true;
+	return false;
+}
+
 static bool is_plain(const struct facts *facts)
 {
 	return facts->protocol == 6 || facts->protocol == 17 ||
@@ -555,6 +620,8 @@ enum eg_reason oracle_judge(const struct eg_policy *policy, const struct eg_host
 	if (in_any(policy->deny, policy->n_deny, facts.version, facts.dst))
 		return EG_REASON_DENIED;
 	/* 12 */
+	if (asks_for_an_endpoint(policy, &facts))
+		return EG_REASON_BOOTSTRAP_DNS;
 	if (dns_is_for_the_tunnel(policy) && is_dns_port(&facts) &&
 	    !is_dns_exception(policy, &facts))
 		return EG_REASON_DNS_OFF_TUNNEL;

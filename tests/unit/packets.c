@@ -234,6 +234,32 @@ static void put_transport(struct cursor *cursor, const struct packets_sketch *sk
 	}
 }
 
+/* A question, after RFC 1035, 4.1, and RFC 6891, 6.1.2. */
+static void put_question(struct cursor *cursor, const struct packets_sketch *sketch)
+{
+	static const __u8 opt[] = {0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0};
+	const char *name = sketch->asks;
+
+	put16(cursor, 0x1234);
+	put16(cursor, 0x0100);
+	put16(cursor, 1);
+	put16(cursor, 0);
+	put16(cursor, 0);
+	put16(cursor, sketch->asks_opt);
+	while (*name) {
+		size_t len = strcspn(name, ".");
+
+		put8(cursor, (__u32)len);
+		put(cursor, name, len);
+		name += len + (name[len] == '.');
+	}
+	put8(cursor, 0);
+	put16(cursor, sketch->asks_type ? sketch->asks_type : 1);
+	put16(cursor, 1);
+	if (sketch->asks_opt)
+		put(cursor, opt, sizeof(opt));
+}
+
 static void set_lengths(struct cursor *cursor, const struct packets_sketch *sketch,
 			const struct lengths *lengths)
 {
@@ -268,6 +294,8 @@ void packets_build(const struct packets_sketch *sketch, struct packets_frame *re
 	else if (sketch->family == EG_FAMILY_IPV6)
 		put_ipv6(&cursor, sketch, &lengths);
 	put_transport(&cursor, sketch, &lengths);
+	if (sketch->asks && sketch->fragment != EG_FRAGMENT_LATER && sketch->family)
+		put_question(&cursor, sketch);
 	if (cursor.at + sketch->payload_len > PACKETS_ROOM)
 		give_up("the payload is too long");
 	start = cursor.at;
@@ -283,6 +311,7 @@ void packets_build(const struct packets_sketch *sketch, struct packets_frame *re
 		.gso_size = sketch->gso_size,
 		.link_header = !sketch->no_link_header,
 		.vlan_tags = sketch->vlan_aside,
+		.names_open = !sketch->names_closed,
 		.checksum_pending = sketch->checksum_pending,
 		.checksum_start = sketch->checksum_pending ? lengths.transport : 0,
 		.checksum_offset = sketch->checksum_pending ? lengths.checksum : 0,
@@ -408,6 +437,23 @@ static void add_endpoint(struct packets_random *random, struct eg_endpoint **arr
 	ADD(*array, *n, endpoint);
 }
 
+static const char *const known_names[] = {"vpn.example.com", "a1.example.com", "Vpn.Example.Net",
+					  "ab", "vpn.example.co"};
+
+static void add_names(struct packets_random *random, struct eg_policy *policy)
+{
+	add_prefixes(random, &policy->bootstrap_dns, &policy->n_bootstrap_dns, 2, true);
+	for (__u32 i = packets_below(random, 3); i; i--) {
+		const struct eg_endpoint name = {
+			.host = (char *)known_names[packets_below(random, COUNT(known_names))],
+			.port = 51820};
+
+		if (eg_policy_add_endpoint(&policy->derived.names, &policy->derived.n_names,
+					   &name) < 0)
+			give_up("out of memory");
+	}
+}
+
 static void add_derived(struct packets_random *random, struct eg_derived *derived)
 {
 	add_prefixes(random, &derived->tunnel_only, &derived->n_tunnel_only, 3, false);
@@ -462,6 +508,7 @@ struct eg_policy *packets_random_policy(struct packets_random *random)
 	for (__u32 i = packets_below(random, 3); i; i--)
 		add_endpoint(random, &policy->endpoints, &policy->n_endpoints);
 	add_derived(random, &policy->derived);
+	add_names(random, policy);
 	return policy;
 }
 
@@ -518,9 +565,12 @@ void packets_change_policy(struct packets_random *random, struct eg_policy *poli
 {
 	struct eg_derived *derived = &policy->derived;
 
-	switch (packets_below(random, 9)) {
+	switch (packets_below(random, 10)) {
 	case 0:
 		change_switch(random, policy);
+		break;
+	case 9:
+		change_prefixes(random, &policy->bootstrap_dns, &policy->n_bootstrap_dns, true);
 		break;
 	case 1:
 		change_prefixes(random, &policy->deny, &policy->n_deny, false);
@@ -574,6 +624,11 @@ struct eg_policy *packets_copy_policy(const struct eg_policy *policy)
 	COPY(copy, policy, deny);
 	COPY(copy, policy, allow_dns);
 	COPY(copy, policy, endpoints);
+	COPY(copy, policy, bootstrap_dns);
+	for (size_t i = 0; i < policy->derived.n_names; i++)
+		if (eg_policy_add_endpoint(&copy->derived.names, &copy->derived.n_names,
+					   &policy->derived.names[i]) < 0)
+			give_up("out of memory");
 	COPY(&copy->derived, &policy->derived, endpoints);
 	COPY(&copy->derived, &policy->derived, tunnel_only);
 	COPY(&copy->derived, &policy->derived, sources);
@@ -746,6 +801,29 @@ static void sketch_wireguard(struct packets_random *random, const struct eg_poli
 		sketch->payload_len = packets_below(random, 200);
 }
 
+/* Nearly right, mostly. */
+static void sketch_question(struct packets_random *random, const struct eg_policy *policy,
+			    struct packets_sketch *sketch)
+{
+	static const __u16 types[] = {1, 1, 1, 28, 28, 16, 255};
+	struct eg_prefix resolver;
+
+	sketch->proto = EG_PROTO_UDP;
+	sketch->dport = 53;
+	if (packets_chance(random, 85) &&
+	    pick_prefix(random, policy->bootstrap_dns, policy->n_bootstrap_dns, &resolver)) {
+		sketch->family = resolver.family;
+		sketch->dst_addr = resolver.addr;
+		sketch->src_addr = random_source(random, policy, sketch->family);
+	}
+	sketch->asks = policy->derived.n_names && packets_chance(random, 85)
+			       ? policy->derived.names[0].host
+			       : known_names[packets_below(random, COUNT(known_names))];
+	sketch->asks_type = types[packets_below(random, COUNT(types))];
+	sketch->asks_opt = packets_chance(random, 40);
+	sketch->payload_len = packets_chance(random, 15) ? packets_below(random, 12) : 0;
+}
+
 static void sketch_dhcp(struct packets_random *random, struct packets_sketch *sketch)
 {
 	bool v4 = sketch->family == EG_FAMILY_IPV4;
@@ -906,6 +984,9 @@ void packets_random_frame(struct packets_random *random, const struct eg_policy 
 		sketch_link_control(random, &sketch);
 	else if (kind < 8)
 		sketch_not_ip(random, &sketch);
+	else if (kind < 11)
+		sketch_question(random, policy, &sketch);
+	sketch.names_closed = packets_chance(random, 15);
 	if (packets_chance(random, 60))
 		add_trouble(random, features, &sketch);
 	packets_build(&sketch, ret_frame);

@@ -54,6 +54,10 @@ struct packets_sketch {
 	__u16 sport, dport;
 	__u8 tcp_flags;
 	__u8 icmp_type, icmp_code;
+	const char *asks;  /* a name that a DNS question asks for, before the payload; or NULL */
+	__u16 asks_type;   /* 0: A */
+	bool asks_opt;     /* with an OPT record */
+	bool names_closed; /* there is a tunnel */
 	__u8 payload[4];   /* its first bytes; the rest is zero */
 	__u32 payload_len; /* what follows the transport's header */
 	__u32 gso_size;

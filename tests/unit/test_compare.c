@@ -92,6 +92,35 @@ static void check_both(const char *narrow, const char *wide, const char *widened
 	check(wide, narrow, "", narrowed);
 }
 
+#define NAMES(dns, name)                                                                           \
+	"[Lan]\nDns = tunnel\n[WireGuard]\nBootstrapDns = " dns                                    \
+	"\n[Derived]\nEndpointName = " name ":51820\n"
+#define NO_NAMES "[Lan]\nDns = tunnel\n"
+
+static void test_names(void **state)
+{
+	(void)state;
+	check_both(NO_NAMES, NAMES("203.0.113.53", "vpn.example.com"),
+		   "allows asking for the name vpn.example.com\n"
+		   "allows asking 203.0.113.53 for the endpoints' names\n",
+		   "no longer allows asking for the name vpn.example.com\n"
+		   "no longer allows asking 203.0.113.53 for the endpoints' names\n");
+	check(NAMES("203.0.113.53", "vpn.example.com"), NAMES("203.0.113.53", "vpn.example.org"),
+	      "allows asking for the name vpn.example.org\n",
+	      "no longer allows asking for the name vpn.example.com\n");
+	check(NAMES("203.0.113.53", "vpn.example.com"), NAMES("fd00::53", "vpn.example.com"),
+	      "allows asking fd00::53 for the endpoints' names\n",
+	      "no longer allows asking 203.0.113.53 for the endpoints' names\n");
+	check_same(NAMES("203.0.113.53", "vpn.example.com"),
+		   NAMES("203.0.113.53", "VPN.example.com."));
+	/* one is nothing without the other */
+	check_same(NO_NAMES, "[Lan]\nDns = tunnel\n[WireGuard]\nBootstrapDns = 203.0.113.53\n");
+	check_same("", "[Derived]\nEndpointName = vpn.example.com:51820\n");
+	/* other DNS is for the tunnel then */
+	check("[Lan]\nDns = lan\n", "[WireGuard]\nBootstrapDns = 203.0.113.53\n", "",
+	      "DNS: through the tunnel only\n");
+}
+
 static void test_prefixes(void **state)
 {
 	(void)state;
@@ -337,11 +366,12 @@ static void test_many_prefixes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_same),      cmocka_unit_test(test_prefixes),
-		cmocka_unit_test(test_rules),     cmocka_unit_test(test_dns),
-		cmocka_unit_test(test_switches),  cmocka_unit_test(test_addresses),
-		cmocka_unit_test(test_endpoints), cmocka_unit_test(test_many_lines),
-		cmocka_unit_test(test_random),    cmocka_unit_test(test_many_prefixes),
+		cmocka_unit_test(test_same),          cmocka_unit_test(test_names),
+		cmocka_unit_test(test_prefixes),      cmocka_unit_test(test_rules),
+		cmocka_unit_test(test_dns),           cmocka_unit_test(test_switches),
+		cmocka_unit_test(test_addresses),     cmocka_unit_test(test_endpoints),
+		cmocka_unit_test(test_many_lines),    cmocka_unit_test(test_random),
+		cmocka_unit_test(test_many_prefixes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

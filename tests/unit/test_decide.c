@@ -54,6 +54,7 @@ static void judge_plain(const struct eg_image *image, const struct eg_host_frame
 	if (reason == EG_REASON_ENDPOINT || reason == EG_REASON_NOT_WIREGUARD)
 		assert_int_equal(plain.wireguard, packet->wireguard);
 	plain.wireguard = packet->wireguard;
+	plain.asks_name = packet->asks_name;
 	assert_int_equal(plain_reason, (int)reason);
 	assert_memory_equal(&plain, packet, sizeof(plain));
 }
@@ -96,6 +97,7 @@ enum {
 	RULES,
 	OPEN, /* DHCP, multicast, any shape */
 	PINNED,
+	NAMES, /* endpoints by name */
 	POLICIES
 };
 
@@ -133,6 +135,8 @@ static const char *const policies[POLICIES] = {
 		 "[WireGuard]\n"
 		 "EndpointShape = any\n" DERIVED,
 	[PINNED] = "[WireGuard]\nSourcePort = 51820\n" DERIVED,
+	[NAMES] = "[WireGuard]\nBootstrapDns = 203.0.113.53\nBootstrapDns = fd00::53\n" DERIVED
+		  "EndpointName = vpn.example.com:51820\n",
 };
 
 struct row {
@@ -594,6 +598,25 @@ static const struct row rows[] = {
 	 RULES,
 	 EG_REASON_RULE,
 	 {V6(OWN6, "2001:db8:5::1"), .proto = SCTP, .dport = 443}},
+	/* 12 */
+	{"the endpoint's name",
+	 NAMES,
+	 EG_REASON_BOOTSTRAP_DNS,
+	 {V4(OWN4, "203.0.113.53"), .proto = UDP, .dport = 53, .asks = "vpn.example.com"}},
+	{"the endpoint's name, IPv6",
+	 NAMES,
+	 EG_REASON_BOOTSTRAP_DNS,
+	 {V6(OWN6, "fd00::53"), .proto = UDP, .dport = 53, .asks = "VPN.example.com",
+	  .asks_opt = true}},
+	{"another name",
+	 NAMES,
+	 EG_REASON_DNS_OFF_TUNNEL,
+	 {V4(OWN4, "203.0.113.53"), .proto = UDP, .dport = 53, .asks = "vpn.example.org"}},
+	{"the endpoint's name, and there is a tunnel",
+	 NAMES,
+	 EG_REASON_DNS_OFF_TUNNEL,
+	 {V4(OWN4, "203.0.113.53"), .proto = UDP, .dport = 53, .asks = "vpn.example.com",
+	  .names_closed = true}},
 	/* 14 */
 	{"LAN", USUAL, EG_REASON_LAN, {V4(OWN4, "192.168.1.1"), .proto = TCP, .dport = 80}},
 	{"LAN, IPv6", USUAL, EG_REASON_LAN, {V6(OWN6, "fd00::7"), .proto = UDP, .dport = 80}},

@@ -239,6 +239,32 @@ static void test_other_policies(void **state)
 	check_answer("[WireGuard]\nSourcePort = 51821\nEndpoint = 203.0.113.9:51820\n", &pinned);
 }
 
+static void test_names_of_endpoints(void **state)
+{
+	static const char text[] =
+		"[WireGuard]\nBootstrapDns = 203.0.113.53\nBootstrapDns = fd00::53\n[Derived]\n"
+		"EndpointName = VPN.example.com:51820\nEndpointName = b.example.com:51820\n";
+	struct eg_explanation explanation = explain(text, "bootstrap", "203.0.113.53");
+
+	(void)state;
+	assert_int_equal(explanation.reason, EG_REASON_BOOTSTRAP_DNS);
+	assert_int_equal(explanation.row, 12);
+	assert_string_equal(
+		explanation.why,
+		"203.0.113.53 is a resolver of --bootstrap-dns, and may be asked for the "
+		"address of b.example.com or vpn.example.com, and nothing else, while "
+		"there is no recent handshake");
+	assert_int_equal(explain(text, "bootstrap", "[fd00::53]:53").reason,
+			 EG_REASON_BOOTSTRAP_DNS);
+	assert_int_equal(explain(text, "bootstrap", "203.0.113.53:54").reason, EG_REASON_PUBLIC);
+	assert_int_equal(explain(text, "bootstrap", "203.0.113.54").reason,
+			 EG_REASON_DNS_OFF_TUNNEL);
+	explanation = explain(text, "udp", "203.0.113.53:53");
+	assert_int_equal(explanation.reason, EG_REASON_DNS_OFF_TUNNEL);
+	assert_non_null(strstr(explanation.why, "as there is a BootstrapDns"));
+	assert_int_equal(explain("", "bootstrap", "192.168.1.1").reason, EG_REASON_LAN_DNS);
+}
+
 static void test_audit(void **state)
 {
 	struct eg_explanation drop = explain("[Guard]\nMode = audit\n", "tcp", "9.9.9.9:80");
@@ -397,9 +423,13 @@ static void test_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_answers),   cmocka_unit_test(test_other_policies),
-		cmocka_unit_test(test_audit),     cmocka_unit_test(test_same_as_frames),
-		cmocka_unit_test(test_questions), cmocka_unit_test(test_hints),
+		cmocka_unit_test(test_answers),
+		cmocka_unit_test(test_other_policies),
+		cmocka_unit_test(test_names_of_endpoints),
+		cmocka_unit_test(test_audit),
+		cmocka_unit_test(test_same_as_frames),
+		cmocka_unit_test(test_questions),
+		cmocka_unit_test(test_hints),
 		cmocka_unit_test(test_names),
 	};
 

@@ -369,6 +369,9 @@ static __u32 flags_by_lists(const struct eg_policy *policy, __u8 family, const u
 		flags |= EG_ADDR_DENIED;
 	if (listed(policy->allow_dns, policy->n_allow_dns, family, addr))
 		flags |= EG_ADDR_DNS_EXCEPT;
+	if (derived->n_names &&
+	    listed(policy->bootstrap_dns, policy->n_bootstrap_dns, family, addr))
+		flags |= EG_ADDR_BOOTSTRAP;
 	if (!explicit && listed(derived->tunnel_only, derived->n_tunnel_only, family, addr))
 		flags |= EG_ADDR_TUNNEL_ONLY;
 	if (!(flags & (EG_ADDR_LAN | EG_ADDR_RULE)) &&

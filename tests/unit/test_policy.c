@@ -235,6 +235,7 @@ static const struct {
 	{EG_KEY_ALLOW_MULTICAST, "yes", "no"},
 	{EG_KEY_WG_CONF, "auto", "/etc/wireguard/wg0.conf"},
 	{EG_KEY_ENDPOINT, "203.0.113.9:51820", "vpn.example.com:51820"},
+	{EG_KEY_BOOTSTRAP_DNS, "192.168.1.1", "fd00::53"},
 	{EG_KEY_ENDPOINT_SHAPE, "any", "wireguard"},
 	{EG_KEY_SOURCE_PORT, "51820", "1"},
 };

@@ -172,6 +172,32 @@ int eg_guard_set_probes(struct eg_guard *guard, const __u64 *cookies, size_t n, 
 											    : 0;
 }
 
+int eg_guard_set_window(struct eg_guard *guard, unsigned int ms)
+{
+	struct eg_bootstrap_window window = {.until_ns =
+						     ms ? eg_monotonic_ns() + ms * 1000000ULL : 0};
+	__u32 zero = 0;
+
+	if (guard->other_abi)
+		return -EPROTO;
+	return bpf_map_update_elem(guard->maps[EG_MAP_WINDOW], &zero, &window, BPF_ANY) < 0 ? -errno
+											    : 0;
+}
+
+int eg_guard_window(struct eg_guard *guard, unsigned int *ret_ms)
+{
+	struct eg_bootstrap_window window = {};
+	__u64 now = eg_monotonic_ns();
+	__u32 zero = 0;
+
+	if (guard->other_abi)
+		return -EPROTO;
+	if (bpf_map_lookup_elem(guard->maps[EG_MAP_WINDOW], &zero, &window) < 0)
+		return -errno;
+	*ret_ms = window.until_ns > now ? (unsigned int)((window.until_ns - now) / 1000000) + 1 : 0;
+	return 0;
+}
+
 __u32 eg_guard_maker_of(struct eg_guard *guard, int socket_fd)
 {
 	struct eg_maker maker = {};

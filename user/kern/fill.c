@@ -307,6 +307,11 @@ static const void *value_of_tunnels(const struct eg_image *image)
 	return &image->tunnels;
 }
 
+static const void *value_of_bootstrap(const struct eg_image *image)
+{
+	return &image->bootstrap;
+}
+
 static const struct whole {
 	enum eg_map map;
 	const void *(*value)(const struct eg_image *image);
@@ -314,6 +319,7 @@ static const struct whole {
 	{EG_MAP_TUNNELS, value_of_tunnels},
 	{EG_MAP_FRONT4, value_of_front4},
 	{EG_MAP_FRONT6, value_of_front6},
+	{EG_MAP_BOOTSTRAP, value_of_bootstrap},
 };
 #define N_WHOLES (sizeof(wholes) / sizeof(wholes[0]))
 

@@ -200,6 +200,13 @@ int eg_guard_refresh(struct eg_guard *guard);
 const struct eg_meta *eg_guard_meta(const struct eg_guard *guard);
 int eg_guard_set_meta(struct eg_guard *guard, const struct eg_meta *meta);
 
+/* --- endpoints' names ----------------------------------------------------------------------- */
+
+/* For how long from now on an endpoint's name may be asked for; 0: not any more. And how much of it
+ * is left. */
+int eg_guard_set_window(struct eg_guard *guard, unsigned int ms);
+int eg_guard_window(struct eg_guard *guard, unsigned int *ret_ms);
+
 /* --- what it counted ------------------------------------------------------------------------ */
 
 /* Summed over CPUs; EG_COUNTERS_ALL entries, eg_counter_index(). */

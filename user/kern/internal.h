@@ -24,6 +24,10 @@
 	X(ENDPOINTS, endpoints, BPF_MAP_TYPE_HASH, struct eg_endpoint_key, __u8, "endpoints")      \
 	X(RULES, rules, BPF_MAP_TYPE_HASH, struct eg_rule_key, __u8, "rules with a port")          \
 	X(TUNNELS, tunnels, BPF_MAP_TYPE_ARRAY, __u32, struct eg_tunnels, "tunnels")               \
+	X(BOOTSTRAP, bootstrap, BPF_MAP_TYPE_ARRAY, __u32, struct eg_bootstrap,                    \
+	  "endpoints' names")                                                                      \
+	X(WINDOW, window, BPF_MAP_TYPE_ARRAY, __u32, struct eg_bootstrap_window,                   \
+	  "time for endpoints' names")                                                             \
 	X(HOME, home, BPF_MAP_TYPE_ARRAY, __u32, struct eg_home, "namespace of the tunnel")        \
 	X(COUNTERS, counters, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct eg_counter, "counters")     \
 	X(ANSWERS, answers, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct eg_answers, "answers")        \

@@ -19,6 +19,7 @@
 #include "policy/array.h"
 #include "policy/explain.h"
 #include "policy/judge.h"
+#include "policy/qname.h"
 #include "util/cleanup.h"
 
 #define LINES_MAX 50
@@ -28,6 +29,7 @@
 enum change_kind {
 	CHANGE_ALL,       /* TCP, UDP and ICMP, any port */
 	CHANGE_PORT,      /* a protocol, a port (0: any) */
+	CHANGE_BOOTSTRAP, /* questions for the endpoints' names */
 	CHANGE_DNS,       /* DNS queries, where only DNS was or is refused */
 	CHANGE_WIREGUARD, /* WireGuard's packets to a port */
 	CHANGE_DISGUISED, /* packets to an endpoint that are not WireGuard's */
@@ -150,6 +152,10 @@ static void write_change(struct comparison *comparison, const struct change *cha
 	case CHANGE_PORT:
 		write_port(line, sizeof(line), change, prefix, both);
 		break;
+	case CHANGE_BOOTSTRAP:
+		snprintf(line, sizeof(line), "%s asking %s for the endpoints' names", allows,
+			 where);
+		break;
 	case CHANGE_DNS:
 		snprintf(line, sizeof(line), "%s DNS queries to %s", allows, where);
 		break;
@@ -217,6 +223,7 @@ static bool is_implied(const struct comparison *comparison, const struct level *
 	case CHANGE_CONTROL:
 		return has_all(changes, change->gained) ||
 		       (change->proto == EG_PROTO_UDP && (switches & EG_CONFIG_DHCP));
+	case CHANGE_BOOTSTRAP:
 	case CHANGE_DNS:
 	case CHANGE_SOURCE:
 		return has_all(changes, change->gained);
@@ -280,6 +287,8 @@ static enum change_kind kind_of(enum eg_reason pass, enum eg_reason refusal)
 {
 	if (pass == EG_REASON_ENDPOINT)
 		return CHANGE_WIREGUARD;
+	if (pass == EG_REASON_BOOTSTRAP_DNS)
+		return CHANGE_BOOTSTRAP;
 	if (pass == EG_REASON_CONTROL)
 		return CHANGE_CONTROL;
 	if (refusal == EG_REASON_NOT_WIREGUARD || refusal == EG_REASON_FRAGMENT)
@@ -407,6 +416,17 @@ static int probe_endpoints(const struct comparison *comparison, struct level *le
 	return r;
 }
 
+/* What it may be asked for is compared apart (compare_names()). */
+static int probe_names(const struct comparison *comparison, struct level *level)
+{
+	struct eg_packet packet = plain_packet(&level->prefix, EG_PROTO_UDP, EG_PORT_DNS);
+
+	if (!((level->from.flags | level->to.flags) & EG_ADDR_BOOTSTRAP))
+		return 0;
+	packet.asks_name = 1;
+	return probe(comparison, level, &packet, &accepted_source);
+}
+
 /* The image's rules of one set. */
 static const struct eg_image_rule *find_set(const struct eg_image *image, __u32 rule_set,
 					    size_t *ret_n)
@@ -504,6 +524,8 @@ static int probe_place(const struct comparison *comparison, struct level *level)
 		r = probe_endpoints(comparison, level, comparison->from);
 	if (r == 0)
 		r = probe_endpoints(comparison, level, comparison->to);
+	if (r == 0)
+		r = probe_names(comparison, level);
 	if (r == 0)
 		r = probe_source(comparison, level);
 	return r < 0 ? r : join_plain(level);
@@ -654,6 +676,30 @@ static void compare_answers(struct comparison *comparison)
 			 after ? "what is dropped is answered" : "what is dropped is not answered");
 }
 
+static void compare_name(struct comparison *comparison, const struct eg_bootstrap *other,
+			 const struct eg_bootstrap_name *name, bool gained)
+{
+	char text[EG_QNAME_TEXT_LEN];
+	char line[EG_QNAME_TEXT_LEN + 64];
+
+	if (!name->len || eg_qname_is_in(other, name))
+		return;
+	snprintf(line, sizeof(line), "%s asking for the name %s",
+		 gained ? "allows" : "no longer allows", eg_qname_format(text, name));
+	add_line(comparison, gained, line);
+}
+
+static void compare_names(struct comparison *comparison)
+{
+	const struct eg_bootstrap *before = &comparison->from->bootstrap;
+	const struct eg_bootstrap *after = &comparison->to->bootstrap;
+
+	for (size_t i = 0; i < EG_BOOTSTRAP_NAMES; i++) {
+		compare_name(comparison, before, &after->names[i], true);
+		compare_name(comparison, after, &before->names[i], false);
+	}
+}
+
 static void compare_config(struct comparison *comparison)
 {
 	compare_flag(comparison, EG_CONFIG_AUDIT, "audit: drops pass", "enforce: drops are drops",
@@ -665,6 +711,7 @@ static void compare_config(struct comparison *comparison)
 		     "packets to an endpoint must look like WireGuard", true);
 	compare_answers(comparison);
 	compare_source_port(comparison);
+	compare_names(comparison);
 }
 
 static bool endpoints_differ(const struct eg_image *from, const struct eg_image *to)

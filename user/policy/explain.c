@@ -9,6 +9,7 @@
 #include "policy/address.h"
 #include "policy/judge.h"
 #include "policy/networks.h"
+#include "policy/qname.h"
 #include "util/cleanup.h"
 
 /* --- the question ----------------------------------------------------------------------------- */
@@ -24,13 +25,13 @@ static int read_proto(const char *text, struct eg_question *question, struct eg_
 	int proto;
 
 	question->wireguard = !strcmp(text, "wireguard");
-	proto = question->wireguard ? EG_PROTO_UDP : eg_proto_parse(text);
+	question->bootstrap = !strcmp(text, "bootstrap");
+	proto = question->wireguard || question->bootstrap ? EG_PROTO_UDP : eg_proto_parse(text);
 	if (proto < 0)
-		return eg_error_at(
-			error, 1, 1,
-			"unknown protocol %s: write tcp, udp, icmp, icmpv6, wireguard, or "
-			"another protocol's name or number",
-			eg_quote(quoted, text, strlen(text)));
+		return eg_error_at(error, 1, 1,
+				   "unknown protocol %s: write tcp, udp, icmp, icmpv6, wireguard, "
+				   "bootstrap, or another protocol's name or number",
+				   eg_quote(quoted, text, strlen(text)));
 	question->proto = (__u8)proto;
 	return 0;
 }
@@ -84,8 +85,10 @@ static int read_dest(const char *text, struct eg_question *question, struct eg_e
 	r = eg_addr_parse(addr, &question->family, &question->dst, error);
 	if (r < 0)
 		return shift_column(r, error, addr, dest);
-	if (!port)
+	if (!port) {
+		question->dport = question->bootstrap ? EG_PORT_DNS : 0;
 		return 0;
+	}
 	r = eg_port_parse(port, &question->dport, error);
 	return shift_column(r, error, port, dest);
 }
@@ -163,33 +166,25 @@ static struct eg_packet packet_of(const struct eg_question *question, const stru
 	else if (question->proto == EG_PROTO_ICMPV6)
 		packet.icmp_type = 128;
 	packet.wireguard = question->wireguard;
+	packet.asks_name = question->bootstrap && question->dport == EG_PORT_DNS &&
+			   (image->config.flags & EG_CONFIG_BOOTSTRAP);
 	return packet;
 }
 
 static unsigned int row_of(enum eg_reason reason)
 {
 	static const unsigned char rows[EG_REASON_COUNT] = {
-		[EG_REASON_LOOPBACK] = 0,
-		[EG_REASON_TUNNEL] = 0,
-		[EG_REASON_CONTROL] = 10,
-		[EG_REASON_ENDPOINT] = 7,
-		[EG_REASON_LAN] = 14,
-		[EG_REASON_LAN_DNS] = 14,
-		[EG_REASON_RULE] = 14,
-		[EG_REASON_ETHERTYPE] = 3,
-		[EG_REASON_MALFORMED] = 4,
-		[EG_REASON_SOURCE_ROUTE] = 5,
-		[EG_REASON_QDISC_BYPASS] = 0,
-		[EG_REASON_SOURCE] = 6,
-		[EG_REASON_NOT_WIREGUARD] = 8,
-		[EG_REASON_FRAGMENT] = 8,
-		[EG_REASON_TUNNEL_ONLY] = 9,
-		[EG_REASON_DENIED] = 11,
-		[EG_REASON_DNS_OFF_TUNNEL] = 12,
-		[EG_REASON_PROTOCOL] = 13,
-		[EG_REASON_MULTICAST] = 15,
-		[EG_REASON_BROADCAST] = 15,
-		[EG_REASON_PRIVATE] = 16,
+		[EG_REASON_LOOPBACK] = 0,       [EG_REASON_TUNNEL] = 0,
+		[EG_REASON_CONTROL] = 10,       [EG_REASON_ENDPOINT] = 7,
+		[EG_REASON_BOOTSTRAP_DNS] = 12, [EG_REASON_LAN] = 14,
+		[EG_REASON_LAN_DNS] = 14,       [EG_REASON_RULE] = 14,
+		[EG_REASON_ETHERTYPE] = 3,      [EG_REASON_MALFORMED] = 4,
+		[EG_REASON_SOURCE_ROUTE] = 5,   [EG_REASON_QDISC_BYPASS] = 0,
+		[EG_REASON_SOURCE] = 6,         [EG_REASON_NOT_WIREGUARD] = 8,
+		[EG_REASON_FRAGMENT] = 8,       [EG_REASON_TUNNEL_ONLY] = 9,
+		[EG_REASON_DENIED] = 11,        [EG_REASON_DNS_OFF_TUNNEL] = 12,
+		[EG_REASON_PROTOCOL] = 13,      [EG_REASON_MULTICAST] = 15,
+		[EG_REASON_BROADCAST] = 15,     [EG_REASON_PRIVATE] = 16,
 		[EG_REASON_PUBLIC] = 17,
 	};
 
@@ -277,9 +272,10 @@ static void why_endpoint(struct writer *writer)
 {
 	const struct eg_policy *policy = writer->policy;
 	bool given = has_endpoint(policy->endpoints, policy->n_endpoints, writer->question);
+	const char *from = policy->derived.n_names ? "by its name" : "from the tunnel, at attach";
 
 	WHY(writer, "%s is an endpoint of WireGuard (%s)%s", writer->addr_port,
-	    given ? "from the policy" : "from the tunnel, at attach",
+	    given ? "from the policy" : from,
 	    writer->explanation->reason == EG_REASON_ENDPOINT
 		    ? ""
 		    : ", and this packet is not WireGuard's");
@@ -309,13 +305,31 @@ static void why_denied(struct writer *writer)
 	why_inside(writer, prefix, cause);
 }
 
+static void why_bootstrap(struct writer *writer)
+{
+	const struct eg_bootstrap *known = &writer->image->bootstrap;
+	EG_AUTO_TEXT struct eg_text names = {};
+	char name[EG_QNAME_TEXT_LEN];
+
+	for (size_t i = 0; i < EG_BOOTSTRAP_NAMES && known->names[i].len; i++)
+		eg_text_printf(&names, "%s%s", i ? " or " : "",
+			       eg_qname_format(name, &known->names[i]));
+	if (!names.failed)
+		WHY(writer,
+		    "%s is a resolver of --bootstrap-dns, and may be asked for the address of %s, "
+		    "and nothing else, while there is no recent handshake",
+		    writer->addr, names.data);
+}
+
 static void why_dns_off_tunnel(struct writer *writer)
 {
 	WHY(writer, "port %u is DNS, %s is off the tunnel, and the policy says %s",
 	    writer->question->dport, writer->addr,
 	    writer->policy->dns == EG_DNS_AUTO
-		    ? "Dns = auto, which means tunnel, as the tunnel's configuration names DNS "
-		      "servers"
+		    ? writer->policy->derived.dns_servers
+			      ? "Dns = auto, which means tunnel, as the tunnel's configuration "
+				"names DNS servers"
+			      : "Dns = auto, which means tunnel, as there is a BootstrapDns"
 		    : "Dns = tunnel");
 }
 
@@ -431,6 +445,9 @@ static void write_why(struct writer *writer)
 	case EG_REASON_DENIED:
 		why_denied(writer);
 		break;
+	case EG_REASON_BOOTSTRAP_DNS:
+		why_bootstrap(writer);
+		break;
 	case EG_REASON_DNS_OFF_TUNNEL:
 		why_dns_off_tunnel(writer);
 		break;
@@ -542,6 +559,7 @@ const char *eg_reason_hint(enum eg_reason reason, __u8 family, const union eg_ad
 	case EG_REASON_TUNNEL:
 	case EG_REASON_CONTROL:
 	case EG_REASON_ENDPOINT:
+	case EG_REASON_BOOTSTRAP_DNS:
 	case EG_REASON_LAN:
 	case EG_REASON_RULE:
 	case EG_REASON_ETHERTYPE:
@@ -618,6 +636,7 @@ static void write_hint(struct writer *writer)
 	case EG_REASON_TUNNEL:
 	case EG_REASON_CONTROL:
 	case EG_REASON_ENDPOINT:
+	case EG_REASON_BOOTSTRAP_DNS:
 	case EG_REASON_LAN:
 	case EG_REASON_LAN_DNS:
 	case EG_REASON_RULE:

@@ -24,10 +24,12 @@ struct eg_question {
 	union eg_addr dst;
 	__u16 dport; /* host order; 0 where the protocol has no ports */
 	bool wireguard;
+	bool bootstrap;
 };
 
 /* PROTO DEST[:PORT], as `egressguard explain` has them: tcp, udp, icmp, icmpv6, a name or number of
- * another protocol, or `wireguard` for a WireGuard packet over UDP. */
+ * another protocol, `wireguard` for a WireGuard packet over UDP, or `bootstrap` for a question for
+ * an endpoint's name while there is no tunnel; port 53 then, if none is given. */
 int eg_question_parse(const char *proto, const char *dest, struct eg_question *ret_question,
 		      struct eg_error *error);
 
@@ -46,6 +48,7 @@ struct eg_host_frame {
 	__u8 link_header;
 	__u8 vlan_tags;
 	__u8 checksum_pending;
+	__u8 names_open; /* there is no tunnel yet: an endpoint's name may be asked for */
 };
 enum eg_reason eg_image_judge(const struct eg_image *image, const struct eg_host_frame *frame,
 			      struct eg_packet *ret_packet);

@@ -16,6 +16,7 @@
 #include "policy/array.h"
 #include "policy/judge.h"
 #include "policy/networks.h"
+#include "policy/qname.h"
 #include "util/cleanup.h"
 
 /* Said of prefixes while compiling only, above the flags of the ABI. */
@@ -165,6 +166,31 @@ static int add_endpoints(struct compiler *compiler)
 	return r;
 }
 
+/* Names are of use where some resolver may be asked for them, and the other way round. */
+static int add_names(struct compiler *compiler)
+{
+	const struct eg_policy *policy = compiler->policy;
+	const struct eg_derived *derived = &policy->derived;
+	int r = 0;
+
+	if (!policy->n_bootstrap_dns || !derived->n_names)
+		return 0;
+	for (size_t i = 0; i < derived->n_names && r == 0; i++) {
+		struct eg_bootstrap_name name;
+
+		r = eg_qname_make(derived->names[i].host, &name, compiler->error);
+		if (r == 0 && eg_qname_add(&compiler->image->bootstrap, &name) < 0)
+			r = eg_error_set(compiler->error, EG_EXIT_USAGE, E2BIG,
+					 "with --bootstrap-dns at most %d endpoints can be given "
+					 "by name: write the addresses of the others",
+					 EG_BOOTSTRAP_NAMES);
+	}
+	compiler->image->config.flags |= EG_CONFIG_BOOTSTRAP;
+	return r < 0 ? r
+		     : say_each(compiler, policy->bootstrap_dns, policy->n_bootstrap_dns,
+				EG_ADDR_BOOTSTRAP);
+}
+
 static int say_lan(struct compiler *compiler)
 {
 	int r;
@@ -198,6 +224,8 @@ static int say_all(struct compiler *compiler)
 		r = say_each(compiler, derived->on_link, derived->n_on_link, EG_ADDR_ON_LINK);
 	if (r == 0)
 		r = add_endpoints(compiler);
+	if (r == 0)
+		r = add_names(compiler);
 	return r;
 }
 

@@ -39,6 +39,7 @@ struct eg_image {
 	size_t n_endpoints;
 	struct eg_front4 *front4;
 	struct eg_front6 *front6;
+	struct eg_bootstrap bootstrap; /* sorted; none unless there is a resolver to be asked */
 	struct eg_tunnels tunnels; /* in the policy's order; eg_image_compare() leaves them out */
 };
 

@@ -19,6 +19,7 @@ struct eg_frame {
 struct eg_tables {
 	const struct eg_case *asked;
 	const struct eg_packet *packet;
+	bool names_open; /* an endpoint's name may be asked for now */
 };
 
 #include "eg_decide.h"
@@ -85,6 +86,18 @@ static inline int eg_table_rule(const struct eg_tables *tables, __u32 rule_set, 
 	return eg_image_rule(tables->asked->image, rule_set, proto, EG_FROM_BE16(port_be));
 }
 
+static inline int eg_table_asks(const struct eg_tables *tables, const struct eg_frame *frame,
+				__u32 offset, __u32 family)
+{
+	const struct eg_bootstrap *known = &tables->asked->image->bootstrap;
+
+	for (size_t i = 0; tables->names_open && i < EG_BOOTSTRAP_NAMES; i++)
+		if (known->names[i].len &&
+		    eg_question_asks(frame, offset, family, &known->names[i]))
+			return 1;
+	return 0;
+}
+
 static const struct eg_config *case_config(const struct eg_case *asked)
 {
 	return asked->config ? asked->config : &asked->image->config;
@@ -116,7 +129,8 @@ enum eg_reason eg_image_judge(const struct eg_image *image, const struct eg_host
 			      struct eg_packet *ret_packet)
 {
 	struct eg_case asked = {.image = image};
-	struct eg_tables tables = {.asked = &asked, .packet = ret_packet};
+	struct eg_tables tables = {
+		.asked = &asked, .packet = ret_packet, .names_open = host->names_open};
 	struct eg_frame frame = frame_of(host);
 
 	memset(ret_packet, 0, sizeof(*ret_packet));

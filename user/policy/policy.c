@@ -101,6 +101,8 @@ void eg_policy_free(struct eg_policy *policy)
 	free(policy->wg_conf);
 	free_endpoints(&policy->endpoints, &policy->n_endpoints);
 	free_endpoints(&policy->derived.endpoints, &policy->derived.n_endpoints);
+	free_endpoints(&policy->derived.names, &policy->derived.n_names);
+	free(policy->bootstrap_dns);
 	free(policy->derived.peers);
 	free(policy->derived.tunnel_only);
 	free(policy->derived.sources);
@@ -144,7 +146,7 @@ enum eg_dns eg_policy_dns(const struct eg_policy *policy)
 {
 	if (policy->dns != EG_DNS_AUTO)
 		return policy->dns;
-	return policy->derived.dns_servers ? EG_DNS_TUNNEL : EG_DNS_LAN;
+	return policy->derived.dns_servers || policy->n_bootstrap_dns ? EG_DNS_TUNNEL : EG_DNS_LAN;
 }
 
 /* --- one value -------------------------------------------------------------------------------- */
@@ -352,7 +354,9 @@ static int set_dns(struct eg_policy *policy, const char *value, struct eg_error 
 	return result;
 }
 
-static int set_allow_dns(struct eg_policy *policy, const char *value, struct eg_error *error)
+/* One address, as a prefix. */
+static int add_address(const char *value, struct eg_prefix **array, size_t *n,
+		       struct eg_error *error)
 {
 	struct eg_prefix prefix = {};
 	int result = eg_addr_parse(value, &prefix.family, &prefix.addr, error);
@@ -360,7 +364,17 @@ static int set_allow_dns(struct eg_policy *policy, const char *value, struct eg_
 	if (result < 0)
 		return result;
 	prefix.len = eg_family_bits(prefix.family);
-	return add_prefix(&policy->allow_dns, &policy->n_allow_dns, &prefix, error);
+	return add_prefix(array, n, &prefix, error);
+}
+
+static int set_allow_dns(struct eg_policy *policy, const char *value, struct eg_error *error)
+{
+	return add_address(value, &policy->allow_dns, &policy->n_allow_dns, error);
+}
+
+static int set_bootstrap_dns(struct eg_policy *policy, const char *value, struct eg_error *error)
+{
+	return add_address(value, &policy->bootstrap_dns, &policy->n_bootstrap_dns, error);
 }
 
 static int set_allow_dhcp(struct eg_policy *policy, const char *value, struct eg_error *error)
@@ -538,6 +552,11 @@ static void put_endpoint(struct eg_text *text, const char *key, const struct eg_
 	put_endpoints(text, key, policy->endpoints, policy->n_endpoints);
 }
 
+static void put_bootstrap_dns(struct eg_text *text, const char *key, const struct eg_policy *policy)
+{
+	put_prefixes(text, key, policy->bootstrap_dns, policy->n_bootstrap_dns);
+}
+
 static void put_endpoint_shape(struct eg_text *text, const char *key,
 			       const struct eg_policy *policy)
 {
@@ -567,6 +586,7 @@ static const struct key_functions {
 	[EG_KEY_ALLOW_MULTICAST] = {set_allow_multicast, put_allow_multicast},
 	[EG_KEY_WG_CONF] = {set_wg_conf, put_wg_conf},
 	[EG_KEY_ENDPOINT] = {set_endpoint, put_endpoint},
+	[EG_KEY_BOOTSTRAP_DNS] = {set_bootstrap_dns, put_bootstrap_dns},
 	[EG_KEY_ENDPOINT_SHAPE] = {set_endpoint_shape, put_endpoint_shape},
 	[EG_KEY_SOURCE_PORT] = {set_source_port, put_source_port},
 };
@@ -603,6 +623,17 @@ static int set_derived_endpoint(struct eg_derived *derived, const char *value,
 		return result;
 	result = add_endpoint(&derived->endpoints, &derived->n_endpoints, &endpoint, error);
 	free(endpoint.host);
+	return result;
+}
+
+static int set_endpoint_name(struct eg_derived *derived, const char *value, struct eg_error *error)
+{
+	struct eg_endpoint name = {};
+	int result = eg_endpoint_parse(value, &name, error);
+
+	if (result == 0)
+		result = add_endpoint(&derived->names, &derived->n_names, &name, error);
+	free(name.host);
 	return result;
 }
 
@@ -670,6 +701,7 @@ static const struct derived_key {
 	int (*set)(struct eg_derived *derived, const char *value, struct eg_error *error);
 } derived_keys[] = {
 	{"Endpoint", set_derived_endpoint},
+	{"EndpointName", set_endpoint_name},
 	{"Peer", set_peer},
 	{"TunnelOnly", set_tunnel_only},
 	{"Source", set_source},
@@ -682,6 +714,7 @@ static void put_derived(struct eg_text *text, const struct eg_derived *derived)
 {
 	eg_text_printf(text, "\n[%s]\n", derived_section);
 	put_endpoints(text, "Endpoint", derived->endpoints, derived->n_endpoints);
+	put_endpoints(text, "EndpointName", derived->names, derived->n_names);
 	put_peers(text, derived);
 	put_prefixes(text, "TunnelOnly", derived->tunnel_only, derived->n_tunnel_only);
 	put_prefixes(text, "Source", derived->sources, derived->n_sources);

@@ -79,6 +79,8 @@ enum eg_shape {
 	  "the tunnel's wg0.conf")                                                                 \
 	X(ENDPOINT, "WireGuard", "Endpoint", "--endpoint", true, "ADDR:PORT",                      \
 	  "WireGuard's endpoint (default: taken from the live interface)")                         \
+	X(BOOTSTRAP_DNS, "WireGuard", "BootstrapDns", "--bootstrap-dns", true, "ADDR",             \
+	  "let this resolver be asked for an endpoint's name, until there is a tunnel")            \
 	X(ENDPOINT_SHAPE, "WireGuard", "EndpointShape", "--endpoint-shape", false,                 \
 	  "wireguard|any", "what a packet to the endpoint must look like")                         \
 	X(SOURCE_PORT, "WireGuard", "SourcePort", "--source-port", false, "PORT",                  \
@@ -113,8 +115,12 @@ struct eg_known_peer {
  * that are the live tunnel's at that moment, and for the addresses seen from outside the namespace.
  */
 struct eg_derived {
+	/* Those of the live tunnel, of its configuration, and those that names came to. */
 	struct eg_endpoint *endpoints;
 	size_t n_endpoints;
+	/* Endpoints that were given by a host's name: `host` and `port`, family EG_FAMILY_NONE. */
+	struct eg_endpoint *names;
+	size_t n_names;
 	/* Whose endpoints those are, where they are the live tunnel's: an endpoint follows its peer
 	 * for these keys only. */
 	struct eg_known_peer *peers;
@@ -148,6 +154,8 @@ struct eg_policy {
 	char *wg_conf; /* path, "auto" or "none"; NULL: not given */
 	struct eg_endpoint *endpoints;
 	size_t n_endpoints;
+	struct eg_prefix *bootstrap_dns; /* whole-length prefixes */
+	size_t n_bootstrap_dns;
 	enum eg_shape endpoint_shape;
 	__u16 source_port; /* host order, 0: not pinned */
 	struct eg_derived derived;
