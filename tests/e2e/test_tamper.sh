@@ -112,7 +112,8 @@ do_endpoint() {
 	# To 203.0.113.7, port 443: address, slot, port, family.
 	write_map endpoints "203 0 113 7 $(yes 0 | head -n 12 | tr '\n' ' ') $(word I "$(slot_in_use)") 1 187 4 0" 1
 }
-do_settings() { write_map config "$(word I "$(slot_in_use)")" "$(word I 1) 0 0 0 0 $(word Q 0)"; }
+do_overview6() { write_map front6 "$(word I "$(slot_in_use)")" "$(yes '2 0' | head -n 8192 | tr '\n' ' ')"; }
+do_settings() { write_map config "$(word I "$(slot_in_use)")" "$(word I 1) $(yes 0 | head -n 36 | tr '\n' ' ')"; }
 do_generation() {
 	attach_it --deny 192.168.1.7 >/dev/null
 	write_map control "$(word I 0)" "$(word I $((1 - $(slot_in_use))))"
@@ -156,6 +157,7 @@ forged_pin|something else is pinned as its .prog_peer.|attach
 copied_map|something else is pinned as its .control.|attach
 prefix|table of IPv4 prefixes is not what the policy|attach
 overview|table of IPv4 overview is not what the policy|attach
+overview6|table of IPv6 overview is not what the policy|attach
 endpoint|table of endpoints is not what the policy|attach
 settings|table of settings is not what the policy|attach
 generation|table of control is not what the policy|attach
