@@ -192,16 +192,8 @@ struct path {
 	struct packets_sketch sketch;
 };
 
-#define V4(to, protocol, ...)                                                                      \
-	{                                                                                          \
-		.family = EG_FAMILY_IPV4, .src = "172.18.0.2", .dst = (to), .proto = (protocol),   \
-		.sport = 40412, __VA_ARGS__                                                        \
-	}
-#define V6(to, protocol, ...)                                                                      \
-	{                                                                                          \
-		.family = EG_FAMILY_IPV6, .src = "fd00:18::2", .dst = (to), .proto = (protocol),   \
-		.sport = 40412, __VA_ARGS__                                                        \
-	}
+#define V4 FIXTURE_V4
+#define V6 FIXTURE_V6
 #define TCP(make, to, ...)                                                                         \
 	make(to, EG_PROTO_TCP, .dport = 443, .tcp_flags = 16, .payload_len = 64, __VA_ARGS__)
 #define UDP(make, to, ...) make(to, EG_PROTO_UDP, .dport = 9000, .payload_len = 64, __VA_ARGS__)

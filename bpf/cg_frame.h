@@ -157,31 +157,7 @@ EG_INLINE struct eg_frame eg_frame_open(struct __sk_buff *skb, __u64 checksum, _
 
 /* --- what record.h asks ----------------------------------------------------------------------- */
 
-EG_INLINE __u32 eg_frame_segments(const struct eg_frame *frame)
-{
-	__u32 segs;
-
-	if (!EG_UNLIKELY(frame->gso_size))
-		return 1;
-	segs = frame->skb->gso_segs;
-	return segs ? segs : (frame->length + frame->gso_size - 1) / frame->gso_size;
-}
-
-EG_INLINE __u32 eg_context_length(const EG_CONTEXT *skb)
-{
-	return skb->len;
-}
-
-EG_INLINE __u32 eg_context_ifindex(const EG_CONTEXT *skb)
-{
-	return skb->ifindex;
-}
-
-/* The packet's first bytes, up to `len`, which is from 1 to EG_SNAP_LEN; returns how many. */
-EG_INLINE int eg_context_snap(EG_CONTEXT *skb, void *to, __u32 len)
-{
-	return bpf_skb_load_bytes(skb, 0, to, len) ? 0 : (int)len;
-}
+#include "context.h"
 
 #define EG_COUNT_ADD(counter, n) __sync_fetch_and_add(&(counter), n)
 

@@ -301,33 +301,7 @@ EG_INLINE struct eg_frame eg_frame_open(struct __sk_buff *skb, __u8 link_header,
 
 /* --- what record.h asks ----------------------------------------------------------------------- */
 
-/* A sender in user space (PACKET_VNET_HDR, a VM's tap) leaves gso_segs zero; the segments are then
- * counted by the frame's length, its headers included. */
-EG_INLINE __u32 eg_frame_segments(const struct eg_frame *frame)
-{
-	__u32 segs;
-
-	if (!EG_UNLIKELY(frame->gso_size))
-		return 1;
-	segs = frame->skb->gso_segs;
-	return segs ? segs : (frame->length + frame->gso_size - 1) / frame->gso_size;
-}
-
-EG_INLINE __u32 eg_context_length(const EG_CONTEXT *skb)
-{
-	return skb->len;
-}
-
-EG_INLINE __u32 eg_context_ifindex(const EG_CONTEXT *skb)
-{
-	return skb->ifindex;
-}
-
-/* The packet's first bytes, up to `len`, which is from 1 to EG_SNAP_LEN; returns how many. */
-EG_INLINE int eg_context_snap(EG_CONTEXT *skb, void *to, __u32 len)
-{
-	return bpf_skb_load_bytes(skb, 0, to, len) ? 0 : (int)len;
-}
+#include "context.h"
 
 /* A tc hook runs with softirqs off: nobody else is at this CPU's copy. */
 #define EG_COUNT_ADD(counter, n) ((counter) += (n))

@@ -16,6 +16,18 @@
 #include "kern/internal.h"
 #include "unit/packets.h"
 
+/* Packets of a container's, to be sketched further (packets.h). */
+#define FIXTURE_V4(to, protocol, ...)                                                              \
+	{                                                                                          \
+		.family = EG_FAMILY_IPV4, .src = "172.18.0.2", .dst = (to), .proto = (protocol),   \
+		.sport = 40412, __VA_ARGS__                                                        \
+	}
+#define FIXTURE_V6(to, protocol, ...)                                                              \
+	{                                                                                          \
+		.family = EG_FAMILY_IPV6, .src = "fd00:18::2", .dst = (to), .proto = (protocol),   \
+		.sport = 40412, __VA_ARGS__                                                        \
+	}
+
 struct fixture {
 	struct eg_pins pins;
 	struct eg_guard *guard;

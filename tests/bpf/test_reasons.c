@@ -79,16 +79,8 @@ struct reason_case {
 	__u32 segs; /* of a GSO frame */
 };
 
-#define V4(to, protocol, ...)                                                                      \
-	{                                                                                          \
-		.family = EG_FAMILY_IPV4, .src = "172.18.0.2", .dst = (to), .proto = (protocol),   \
-		.sport = 40412, __VA_ARGS__                                                        \
-	}
-#define V6(to, protocol, ...)                                                                      \
-	{                                                                                          \
-		.family = EG_FAMILY_IPV6, .src = "fd00:18::2", .dst = (to), .proto = (protocol),   \
-		.sport = 40412, __VA_ARGS__                                                        \
-	}
+#define V4 FIXTURE_V4
+#define V6 FIXTURE_V6
 #define TCP4(to, port, ...)                                                                        \
 	V4(to, EG_PROTO_TCP, .dport = (port), .tcp_flags = 2, .payload_len = 6, __VA_ARGS__)
 #define TCP6(to, port, ...)                                                                        \
