@@ -194,12 +194,17 @@ static int load_object(struct eg_guard *guard, bool with_btf, const struct eg_im
 	return err;
 }
 
+/* Those that look into the kernel's structures, where they may. The others are the same programs
+ * with BTF and without, and without, libbpf need not read all that the kernel has of it. */
+#define READ_KERNEL                                                                                \
+	(1U << EG_PROG_DEVICE | 1U << EG_PROG_DEVICE_L3 | 1U << EG_PROG_LO | 1U << EG_PROG_PEER |  \
+	 1U << EG_PROG_CGROUP)
+
 /* Those of these programs (a bit for each) that are of this object. */
-static int load_some_of(struct eg_guard *guard, enum eg_object which, unsigned int progs)
+static int load_some_of(struct eg_guard *guard, enum eg_object which, bool with_btf,
+			unsigned int progs)
 {
-	EG_AUTO(close_object)
-	struct bpf_object *object =
-		open_object(which, !(guard->meta.flags & EG_META_NO_CHECKSUM_TEST));
+	EG_AUTO(close_object) struct bpf_object *object = open_object(which, with_btf);
 	int err;
 
 	if (!object)
@@ -228,14 +233,17 @@ static unsigned int progs_of(enum eg_object which, unsigned int progs)
 
 static int load_some(struct eg_guard *guard, unsigned int progs)
 {
+	bool with_btf = !(guard->meta.flags & EG_META_NO_CHECKSUM_TEST);
 	static const enum eg_object objects[] = {EG_OBJECT_GUARD, EG_OBJECT_CGROUP};
 	int err = 0;
 
 	for (size_t i = 0; i < sizeof(objects) / sizeof(*objects) && !err; i++) {
 		unsigned int own = progs_of(objects[i], progs);
 
-		if (own)
-			err = load_some_of(guard, objects[i], own);
+		if (own & READ_KERNEL)
+			err = load_some_of(guard, objects[i], with_btf, own & READ_KERNEL);
+		if (own & ~READ_KERNEL && !err)
+			err = load_some_of(guard, objects[i], false, own & ~READ_KERNEL);
 	}
 	return err;
 }
