@@ -283,7 +283,8 @@ $(FUZZERS): $(BUILD)/tests/fuzz/%: $(BUILD)/fuzz/tests/fuzz/%.o \
 	$(Q)$(CLANG_PATH) $(CFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ \
 		$(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(FUZZ_LIBS)
 $(BUILD)/tests/fuzz/fuzz_cni: $(call part_libs,fuzz,cni)
-$(BUILD)/tests/fuzz/fuzz_cni: FUZZ_LIBS = $(OUT_LIBS)
+$(BUILD)/tests/fuzz/fuzz_oci: $(call part_libs,fuzz,oci)
+$(BUILD)/tests/fuzz/fuzz_cni $(BUILD)/tests/fuzz/fuzz_oci: FUZZ_LIBS = $(OUT_LIBS)
 
 # Small programs that the namespace tests run inside their namespaces, without sanitizers.
 TOOL_SRC := $(wildcard tests/e2e/*.c tests/faults/*.c)

@@ -12,7 +12,7 @@
 # shellcheck source=tests/e2e/start.sh
 . "$(dirname "$0")/start.sh"
 
-STARTS=${EG_STARTS:-12} # in a row
+STARTS=${EG_STARTS:-8} # in a row
 
 engine_bed
 # As daemon.json has them: a policy by --policy, or by the container's environment.
