@@ -210,6 +210,25 @@ $(BUILD)/egressguard: $(BUILD)/obj/user/main.o $(call part_libs,obj,$(linked_par
 		$(KERN_LIBS) $(NET_LIBS) $(CAP_LIBS) -lpthread $(filter %/libstatic.a,$^)
 all: $(call part_libs,obj,policy)
 
+# --- an older version, to be replaced by this one (tests/e2e/test_upgrade.sh) -------------------
+
+# What knows the version is compiled anew, and comes before the libraries that have it too.
+OLDER_ABI := $(shell sed -n 's/^.define EG_ABI_READABLE //p' include/eg_abi.h)
+OLDER_SRC := $(shell grep -l EG_ABI_VERSION user/kern/*.c)
+$(OLDER_SRC:%.c=$(BUILD)/older/%.o): $(SKELETONS)
+$(BUILD)/older/%.o: %.c $(BUILD)/obj/flags
+	$(call say,CC,older/$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(BASE_CFLAGS) -Ibpf -I$(BUILD)/skel -DEG_ABI_VERSION=$(OLDER_ABI) $(CPPFLAGS) $(CFLAGS) \
+		$(DEPEND) -c $< -o $@
+$(BUILD)/tests/egressguard-older: $(BUILD)/obj/user/main.o $(OLDER_SRC:%.c=$(BUILD)/older/%.o) \
+		$(call part_libs,obj,$(linked_parts))
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) \
+		-Wl,--end-group $(KERN_LIBS) $(NET_LIBS) $(CAP_LIBS) -lpthread
+tests: $(BUILD)/tests/egressguard-older
+
 # --- tests -------------------------------------------------------------------------------------
 
 # tests/DIR/test_*.c are programs, all under ASan and UBSan; any other .c of the directory helps
@@ -450,6 +469,7 @@ uninstall:
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/egressguard
 	$(Q)for page in $(wildcard doc/*.[1578]); do \
 		rm -f $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit; done
+	$(Q)[ -n '$(DESTDIR)' ] || scripts/left-in-force
 
 .PHONY: clean
 clean:
@@ -484,6 +504,6 @@ help:
 	@echo 'Variables: BUILD, CC, CFLAGS, CLANG, BPFTOOL, CURL=no, V=1 (show commands)'
 
 ifneq ($(wildcard $(BUILD)),)
--include $(shell find '$(BUILD)/obj' '$(BUILD)/san' '$(BUILD)/fuzz' '$(BUILD)/bpf' -name '*.d' \
+-include $(shell find '$(BUILD)/obj' '$(BUILD)/san' '$(BUILD)/fuzz' '$(BUILD)/bpf' '$(BUILD)/older' -name '*.d' \
 	2>/dev/null)
 endif

@@ -19,8 +19,14 @@
 
 /* Raised whenever a layout below changes. A guard of another version is never reinterpreted: it is
  * replaced as a whole, the new one beside the old one (kern/guard.h). */
+#ifndef EG_ABI_VERSION /* tests build an older one */
 #define EG_ABI_VERSION 4
-#define EG_ABI_MAGIC   0x65677264 /* "egrd" */
+#endif
+/* The oldest version whose `meta`, `control` and `policy` are as below: who a guard of a version
+ * from this on is, and what it enforces, can be read, so that it is replaced by no more than that.
+ * A change of those three sets this to the new version. */
+#define EG_ABI_READABLE 2
+#define EG_ABI_MAGIC    0x65677264 /* "egrd" */
 
 #define EG_INLINE            static inline __attribute__((always_inline, unused))
 #define EG_RARELY(condition) __builtin_expect(!!(condition), 0)

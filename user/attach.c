@@ -35,6 +35,7 @@ struct attach {
 	struct eg_image *image;
 	char *text;                 /* the policy's, as it is stored */
 	struct eg_policy *in_force; /* of a guard of this name on this namespace */
+	struct eg_guard *older;     /* that guard, where an older version has made it */
 	bool accept_device_only;
 	const char *forged; /* the pin of the guard in force that is not what was made, or NULL */
 	struct eg_resolver resolver; /* Docker's own */
@@ -45,6 +46,7 @@ static void attach_end(struct attach *attach)
 	eg_survey_free(&attach->survey);
 	eg_image_free(attach->image);
 	eg_policy_free(attach->in_force);
+	eg_guard_close(attach->older);
 	eg_pins_close(&attach->pins);
 	eg_target_close(&attach->target);
 	eg_cgroup_close(&attach->cgroup);
@@ -183,7 +185,9 @@ static int refuse_second_guard(struct attach *attach, struct eg_error *error)
 		if (strcmp(*name, attach->result->name) == 0)
 			continue;
 		opened = eg_guard_open(&attach->pins, *name, &guard, error);
-		/* One that is gone, another version's, or none at all has no say. */
+		/* One that is gone, of a version that cannot be read, or none at all has no say. */
+		if (opened == -EPROTO && eg_guard_is_readable(guard))
+			opened = 0;
 		if (opened == -ENOENT || opened == -EPROTO || opened == -EBADF ||
 		    opened == -ENODATA) {
 			*error = (struct eg_error){};
@@ -798,16 +802,37 @@ static int put_in_force(struct attach *attach, struct eg_guard *guard, struct eg
 	return result;
 }
 
+static int refuse_trial(const struct attach *attach, struct eg_error *error)
+{
+	if (!attach->request->try_seconds)
+		return 0;
+	return eg_error_set(error, EG_EXIT_USAGE, EEXIST,
+			    "--try is for a new guard, and '%s' is in force: detach it first",
+			    attach->result->name);
+}
+
+/* New beside old: it judges from before the older one is taken away. */
+static int upgrade(struct attach *attach, struct eg_error *error)
+{
+	__u64 since = has_begun_to_enforce(attach)
+			      ? realtime_ns()
+			      : eg_guard_meta(attach->older)->guarded_since_realtime_ns;
+	int result = refuse_trial(attach, error);
+
+	if (result == 0)
+		result = compare(attach, error);
+	if (result < 0)
+		return result;
+	attach->result->outcome = EG_ATTACH_REPLACED;
+	return create(attach, attach->older, since, error);
+}
+
 static int update(struct attach *attach, struct eg_guard *guard, struct eg_error *error)
 {
-	int result;
+	int result = refuse_trial(attach, error);
 
-	if (attach->request->try_seconds)
-		return eg_error_set(
-			error, EG_EXIT_USAGE, EEXIST,
-			"--try is for a new guard, and '%s' is in force: detach it first",
-			attach->result->name);
-	result = compare(attach, error);
+	if (result == 0)
+		result = compare(attach, error);
 	if (result < 0)
 		return result;
 	attach->result->outcome =
@@ -864,12 +889,28 @@ static bool mend_cgroup(struct attach *attach, struct eg_guard *guard)
 	       eg_guard_cover_cgroup(guard, attach->cgroup.fd, NULL) == 0;
 }
 
+/* An older version's, of which it is known what it enforces. */
+static int take_older(struct attach *attach, struct eg_guard **guard, struct eg_error *error)
+{
+	int result;
+
+	*error = (struct eg_error){};
+	if (!is_same_target(attach, eg_guard_meta(*guard)))
+		return refuse_orphan(attach, *guard, error);
+	result = read_in_force(attach, *guard, error);
+	if (result == 0)
+		attach->older = EG_TAKE(*guard);
+	return result;
+}
+
 /* *ret_guard stays NULL where there is none that could be updated in place. */
 static int find_guard(struct attach *attach, struct eg_guard **ret_guard, struct eg_error *error)
 {
 	EG_AUTO_GUARD struct eg_guard *guard = NULL;
 	int result = eg_guard_open(&attach->pins, attach->result->name, &guard, error);
 
+	if (result == -EPROTO && guard && eg_guard_is_readable(guard))
+		return take_older(attach, &guard, error);
 	if (result == -ENOENT ||
 	    ((result == -EPROTO || result == -ENODATA) && attach->request->replace)) {
 		*error = (struct eg_error){};
@@ -932,11 +973,13 @@ static int attach_run(struct attach *attach, struct eg_error *error)
 	if (result == 0)
 		result = learn(attach, error);
 	if (result == 0)
-		result = refuse_stray(attach, guard, error);
+		result = refuse_stray(attach, guard ? guard : attach->older, error);
 	if (result == 0)
 		result = compile(attach, error);
 	if (result == 0)
-		result = guard ? update(attach, guard, error) : create(attach, NULL, 0, error);
+		result = guard           ? update(attach, guard, error)
+			 : attach->older ? upgrade(attach, error)
+					 : create(attach, NULL, 0, error);
 	if (result < 0)
 		return result;
 	ask_resolver(attach);

@@ -385,7 +385,28 @@ static int open_pins(struct eg_guard *guard, const char **ret_pin)
 	return read_meta(guard);
 }
 
-/* Only what every version has. */
+/* Who it is and what it enforces, of a version that has that where this one has it. */
+static bool read_older(struct eg_guard *guard, const struct eg_meta *meta, __u32 meta_size)
+{
+	static const enum eg_map maps[] = {EG_MAP_META, EG_MAP_CONTROL, EG_MAP_POLICY};
+
+	if (meta->abi_version < EG_ABI_READABLE || meta->abi_version > EG_ABI_VERSION ||
+	    meta_size != sizeof(*meta))
+		return false;
+	for (size_t i = 0; i < sizeof(maps) / sizeof(maps[0]); i++) {
+		int fd = eg_pin_open(guard->dir_fd, eg_maps[maps[i]].name, "bpf-map");
+
+		if (fd < 0)
+			return false;
+		guard->maps[maps[i]] = fd;
+		if (check_map(fd, maps[i]) < 0)
+			return false;
+	}
+	guard->meta = *meta;
+	return true;
+}
+
+/* Only what every version has, and what more can be read. */
 static int open_other_abi(struct eg_guard *guard)
 {
 	EG_AUTO_CLOSE int fd = eg_pin_open(guard->dir_fd, eg_maps[EG_MAP_META].name, "bpf-map");
@@ -403,6 +424,7 @@ static int open_other_abi(struct eg_guard *guard)
 	if (bpf_map_lookup_elem(fd, &zero, meta) < 0)
 		return -errno;
 	guard->other_abi = true;
+	guard->readable = read_older(guard, meta, info.value_size);
 	guard->meta.magic = meta->magic;
 	guard->meta.abi_version = meta->abi_version;
 	snprintf(guard->meta.name, sizeof(guard->meta.name), "%s", guard->name);
@@ -554,9 +576,14 @@ static int read_policy(struct eg_guard *guard, __u32 slot, char **ret_text, size
 	return 0;
 }
 
+bool eg_guard_is_readable(const struct eg_guard *guard)
+{
+	return !guard->other_abi || guard->readable;
+}
+
 int eg_guard_policy(struct eg_guard *guard, char **ret_text, size_t *ret_len)
 {
-	if (guard->other_abi)
+	if (!eg_guard_is_readable(guard))
 		return -EPROTO;
 	for (int attempt = 0; attempt < 10; attempt++) {
 		EG_AUTO_FREE char *text = NULL;

@@ -106,7 +106,8 @@ struct eg_guard {
 	char *root_path;
 	char name[EG_NAME_MAX];
 	bool made;      /* by eg_guard_create(), and not yet committed */
-	bool other_abi; /* only meta's first two members mean anything */
+	bool other_abi; /* only meta's first two members mean anything; */
+	bool readable;  /* unless all of it does, and `control` and `policy` (EG_ABI_READABLE) */
 	__u64 grace_ns; /* EG_TRANSITION_NS, but in tests */
 	int maps[EG_MAP_COUNT];
 	int progs[EG_PROG_COUNT];      /* -1: not loaded yet */
