@@ -180,6 +180,24 @@ static struct eg_netns netns_of(const struct eg_guard *guard)
 				 .cookie = meta->netns_cookie};
 }
 
+/* Before 5.14 a namespace is known by its number, which the next one may get: a guard that is on
+ * nothing here is that of one that has ended, and may have any policy. */
+static bool is_stale(const struct start *start, struct eg_guard *guard)
+{
+	EG_AUTO_SURVEY struct eg_survey survey = {};
+	bool tcx;
+
+	if (eg_guard_meta(guard)->netns_cookie && start->netns->cookie)
+		return false;
+	if (eg_survey_take(start->netns, start->policy, &survey, NULL) < 0)
+		return false;
+	for (size_t i = 0; i < survey.n_underlays; i++)
+		if (eg_guard_device_state(guard, start->netns, &survey.underlays[i].link, &tcx) !=
+		    EG_COVER_NONE)
+			return false;
+	return true;
+}
+
 /* *ret_guard stays NULL where none is on the namespace. */
 static int find_on_it(struct start *start, struct eg_guard **ret_guard, struct eg_error *error)
 {
@@ -200,7 +218,9 @@ static int find_on_it(struct start *start, struct eg_guard **ret_guard, struct e
 		if (eg_guard_meta(guard)->flags & EG_META_CGROUP ||
 		    !eg_netns_same(&of, start->netns))
 			continue;
-		if (opened == 0)
+		if (opened == 0 && is_stale(start, guard))
+			result = eg_guard_remove(&start->pins, *name, error);
+		else if (opened == 0)
 			*ret_guard = EG_TAKE(guard);
 		else
 			result = eg_error_set(error, EG_EXIT_FAILED, EPROTO,
