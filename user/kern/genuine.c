@@ -85,6 +85,8 @@ _Static_assert(EG_MAP_COUNT <= 32, "a bit for each");
 #define POLICY_MAPS                                                                                \
 	(BIT(CONTROL) | BIT(CONFIG) | BIT(FRONT4) | BIT(FRONT6) | BIT(ADDR4) | BIT(ADDR6) |        \
 	 BIT(ENDPOINTS) | BIT(RULES))
+/* And where the packet itself is there, and not only what a socket is to be connected to. */
+#define PACKET_MAPS (POLICY_MAPS | BIT(BOOTSTRAP) | BIT(WINDOW))
 /* What becomes of it. */
 #define RECORD_MAPS                                                                                \
 	(BIT(COUNTERS) | BIT(RECENT) | BIT(VIEWERS) | BIT(VIEWER_BEATS) | BIT(VIEWER_LOST) |       \
@@ -97,9 +99,9 @@ __u32 eg_prog_maps(enum eg_prog prog, bool with_btf)
 	switch (prog) {
 	case EG_PROG_DEVICE:
 	case EG_PROG_DEVICE_L3:
-		return POLICY_MAPS | RECORD_MAPS | BIT(ANSWERS);
+		return PACKET_MAPS | RECORD_MAPS | BIT(ANSWERS);
 	case EG_PROG_PEER:
-		return POLICY_MAPS | RECORD_MAPS;
+		return PACKET_MAPS | RECORD_MAPS;
 	case EG_PROG_LO:
 		return BIT(CONTROL) | BIT(CONFIG) | BIT(FRONT4) | BIT(ADDR4) | RECORD_MAPS;
 	case EG_PROG_SOCK_CREATE:
@@ -111,7 +113,7 @@ __u32 eg_prog_maps(enum eg_prog prog, bool with_btf)
 		return BIT(CONTROL) | BIT(CONFIG) | BIT(FRONT4) | (RECORD_MAPS & ~BIT(OWNERS));
 	case EG_PROG_CGROUP:
 		/* Without BTF it cannot tell a tunnel, and asks for none. */
-		return POLICY_MAPS | RECORD_MAPS | (with_btf ? BIT(TUNNELS) | BIT(HOME) : 0);
+		return PACKET_MAPS | RECORD_MAPS | (with_btf ? BIT(TUNNELS) | BIT(HOME) : 0);
 	case EG_PROG_COUNT:
 		break;
 	}
@@ -122,7 +124,7 @@ __u32 eg_prog_maps(enum eg_prog prog, bool with_btf)
 __u32 eg_hold_maps(void)
 {
 	/* The hook knows no socket by which to ask for an owner. */
-	return POLICY_MAPS | (RECORD_MAPS & ~BIT(OWNERS)) | BIT(TUNNELS);
+	return PACKET_MAPS | (RECORD_MAPS & ~BIT(OWNERS)) | BIT(TUNNELS);
 }
 
 static int check_prog(const struct eg_guard *guard, enum eg_prog prog, const char **ret_what)
