@@ -168,6 +168,15 @@ static int open_target(struct attach *attach, struct eg_error *error)
 	return set_name(attach, error);
 }
 
+/* Told by its identity alone: there may be a thousand. */
+static bool is_elsewhere(struct attach *attach, const char *name)
+{
+	EG_AUTO_GUARD struct eg_guard *guard = NULL;
+
+	return eg_guard_open_identity(&attach->pins, name, &guard) == 0 &&
+	       !is_same_target(attach, eg_guard_meta(guard));
+}
+
 /* One target, one guard: with two, neither could say what may leave. */
 static int refuse_second_guard(struct attach *attach, struct eg_error *error)
 {
@@ -182,7 +191,7 @@ static int refuse_second_guard(struct attach *attach, struct eg_error *error)
 		char escaped[EG_NAME_MAX * 4];
 		int opened;
 
-		if (strcmp(*name, attach->result->name) == 0)
+		if (strcmp(*name, attach->result->name) == 0 || is_elsewhere(attach, *name))
 			continue;
 		opened = eg_guard_open(&attach->pins, *name, &guard, error);
 		/* One that is gone, of a version that cannot be read, or none at all has no say. */

@@ -7,13 +7,23 @@
 #include "kern/guard.h"
 #include "net/netns.h"
 
+/* Most guards live, and are not to be opened as a whole for that. */
+static bool is_alive(struct eg_pins *pins, const char *name)
+{
+	EG_AUTO_GUARD struct eg_guard *guard = NULL;
+
+	return eg_guard_open_identity(pins, name, &guard) == 0 &&
+	       !(eg_guard_meta(guard)->flags & EG_META_CGROUP) && !eg_guard_is_dead(guard);
+}
+
 static bool is_gone(struct eg_pins *pins, const char *name)
 {
 	EG_AUTO_GUARD struct eg_guard *guard = NULL;
 	EG_AUTO_NETNS struct eg_netns netns = EG_NETNS_NONE;
 	const struct eg_meta *meta;
 
-	if (eg_guard_open(pins, name, &guard, NULL) < 0 || !eg_guard_is_dead(guard))
+	if (is_alive(pins, name) || eg_guard_open(pins, name, &guard, NULL) < 0 ||
+	    !eg_guard_is_dead(guard))
 		return false;
 	meta = eg_guard_meta(guard);
 	if (meta->flags & EG_META_CGROUP)

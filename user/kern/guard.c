@@ -355,16 +355,28 @@ static int check_map(int fd, enum eg_map map)
 		       : -EBADF;
 }
 
+static int open_map(struct eg_guard *guard, enum eg_map map)
+{
+	guard->maps[map] = eg_pin_open(guard->dir_fd, eg_maps[map].name, "bpf-map");
+	return guard->maps[map] < 0 ? guard->maps[map] : check_map(guard->maps[map], map);
+}
+
+/* *ret_pin begins as the identity's. */
+static int open_identity(struct eg_guard *guard, const char **ret_pin)
+{
+	int err = open_map(guard, EG_MAP_META);
+
+	(void)ret_pin;
+	return err ? err : read_meta(guard);
+}
+
 static int open_pins(struct eg_guard *guard, const char **ret_pin)
 {
 	for (enum eg_map map = 0; map < EG_MAP_COUNT; map++) {
 		int err;
 
 		*ret_pin = eg_maps[map].name;
-		guard->maps[map] = eg_pin_open(guard->dir_fd, eg_maps[map].name, "bpf-map");
-		if (guard->maps[map] < 0)
-			return guard->maps[map];
-		err = check_map(guard->maps[map], map);
+		err = open_map(guard, map);
 		if (err)
 			return err;
 	}
@@ -454,8 +466,10 @@ static int open_failed(struct eg_guard *guard, int err, const char *entry, const
 			    guard->root_path, entry, pin);
 }
 
-static int try_open(struct eg_pins *pins, const char *name, struct eg_guard **ret_guard,
-		    struct eg_error *error)
+typedef int (*open_fn)(struct eg_guard *guard, const char **ret_pin);
+
+static int try_open(struct eg_pins *pins, const char *name, open_fn open_what,
+		    struct eg_guard **ret_guard, struct eg_error *error)
 {
 	EG_AUTO_GUARD struct eg_guard *guard = guard_new(pins, name);
 	char entry[EG_PLACE_LEN];
@@ -475,7 +489,7 @@ static int try_open(struct eg_pins *pins, const char *name, struct eg_guard **re
 		return kind;
 	if (kind == EG_DIR_NONE || kind == EG_DIR_EMPTY)
 		return -ENOENT;
-	err = kind == EG_DIR_OTHER_ABI ? open_other_abi(guard) : open_pins(guard, &pin);
+	err = kind == EG_DIR_OTHER_ABI ? open_other_abi(guard) : open_what(guard, &pin);
 	if (err)
 		return open_failed(guard, err, entry, pin, error);
 	*ret_guard = EG_TAKE(guard);
@@ -489,8 +503,8 @@ static int try_open(struct eg_pins *pins, const char *name, struct eg_guard **re
 }
 
 /* Readers take no lock: a guard that moves or goes meanwhile is looked for once more. */
-int eg_guard_open(struct eg_pins *pins, const char *name, struct eg_guard **ret_guard,
-		  struct eg_error *error)
+static int open_guard(struct eg_pins *pins, const char *name, open_fn open_what,
+		      struct eg_guard **ret_guard, struct eg_error *error)
 {
 	char escaped[4 * EG_NAME_MAX];
 	int err = check_name(name, error);
@@ -498,7 +512,7 @@ int eg_guard_open(struct eg_pins *pins, const char *name, struct eg_guard **ret_
 	if (err)
 		return err;
 	for (int attempt = 0; attempt < 3; attempt++) {
-		err = try_open(pins, name, ret_guard, error);
+		err = try_open(pins, name, open_what, ret_guard, error);
 		if (err != -ENOENT && err != -EBADF && err != -ENODATA)
 			return err;
 	}
@@ -506,6 +520,17 @@ int eg_guard_open(struct eg_pins *pins, const char *name, struct eg_guard **ret_
 		eg_error_set(error, EG_EXIT_NO_SUCH, ENOENT, "there is no guard '%s' in '%s'",
 			     eg_escape(escaped, sizeof(escaped), name, strlen(name)), pins->path);
 	return err;
+}
+
+int eg_guard_open(struct eg_pins *pins, const char *name, struct eg_guard **ret_guard,
+		  struct eg_error *error)
+{
+	return open_guard(pins, name, open_pins, ret_guard, error);
+}
+
+int eg_guard_open_identity(struct eg_pins *pins, const char *name, struct eg_guard **ret_guard)
+{
+	return open_guard(pins, name, open_identity, ret_guard, NULL);
 }
 
 /* --- taking it away ------------------------------------------------------------------------- */

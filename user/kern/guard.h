@@ -52,6 +52,13 @@ void eg_guard_abort(struct eg_guard *guard);
 int eg_guard_open(struct eg_pins *pins, const char *name, struct eg_guard **ret_guard,
 		  struct eg_error *error);
 
+/*
+ * The same, but of its pins only the identity's, for whoever looks through all guards: a machine
+ * may have a thousand. For eg_guard_meta() and, on a namespace, eg_guard_is_dead(). No guard that
+ * eg_guard_open() opens is refused here; of the others some are opened.
+ */
+int eg_guard_open_identity(struct eg_pins *pins, const char *name, struct eg_guard **ret_guard);
+
 /* Takes the guard of that name away, its links, filters and pins, and any leftovers of it. Works
  * for other ABI versions too: what it removes is told by the names of pins. */
 int eg_guard_remove(struct eg_pins *pins, const char *name, struct eg_error *error);
