@@ -487,7 +487,7 @@ help:
 	@echo 'make tests       build the test programs without running them'
 	@echo 'make faults      each system call of attach, replace, detach and status failing, or the'
 	@echo '                 command killed at it; FAULTS="--only CASE" for one (tests/faults/run)'
-	@echo 'make bench       measure beside iptables and nftables, some ten minutes (root); BENCH="PART..."'
+	@echo 'make bench       measure beside iptables and nftables, 10 to 15 minutes (root); BENCH="PART..."'
 	@echo '                 takes these parts: see bench/README.md'
 	@echo 'make bench-quick what a change must not make worse, in under two minutes (root)'
 	@echo 'make fuzz        run each fuzzer for FUZZ_SECONDS=$(FUZZ_SECONDS)'

@@ -114,7 +114,7 @@ def prefixes(build, say, rounds=100, sizes=SIZES):
 # --- many guards -----------------------------------------------------------------------------------
 
 COUNTS = [1, 10, 100, 1000]
-GUARDS_SECONDS = 240
+GUARDS_SECONDS = 360
 
 
 def many(bed, numbers):
