@@ -61,6 +61,17 @@ static int told(const struct eg_cni_request *request, int result, const struct e
 		return eg_cni_fail(error, EG_CNI_BAD_ENVIRONMENT, "CNI_NETNS: %s", message);
 	if (why->exit == EG_EXIT_USAGE)
 		return eg_cni_fail(error, EG_CNI_BAD_CONFIG, "%s", message);
+	if (result == -EEXIST)
+		return eg_cni_fail(error, EG_CNI_FAILED,
+				   "the pod '%s' has a guard already, which allows less than the "
+				   "configuration of network '%s': give both the same policy, or "
+				   "have egressguard attach --replace put a wider one in force",
+				   request->name, request->network);
+	if (why->exit == EG_EXIT_KERNEL && !request->accept_device_only)
+		return eg_cni_fail(error, EG_CNI_FAILED,
+				   "the pod '%s' is not guarded, and must not start: %s (in a "
+				   "network configuration: acceptDeviceOnly)",
+				   request->name, message);
 	return eg_cni_fail(error, EG_CNI_FAILED,
 			   "the pod '%s' is not guarded, and must not start: %s", request->name,
 			   message);

@@ -147,16 +147,14 @@ engine_bed() {
 
 # --- Docker ------------------------------------------------------------------------------------
 
-# dockerd with its default bridge on 172.17.0.0/16 and fd00:17::/64. It translates no address and
-# writes no firewall rule: what leaks is seen with the container's own address.
-docker_up() {
+# containerd, with its socket in $BED/docker: dockerd would start one by itself, with all its plugins, and
+# not wait long for it.
+containerd_up() {
 	local directory=$BED/docker
-	engine_hide /run/containerd /run/docker /etc/docker
-	mkdir -p "$directory/client" "$directory/data"
+	engine_hide /run/containerd
+	mkdir -p "$directory/data"
 	# Wherever $BED is: layers of images do not stack on a file system that is made of layers.
 	mount -t tmpfs tmpfs "$directory/data"
-	echo "{${DOCKER_SETTINGS:-}}" >"$directory/daemon.json"
-	# dockerd would start one by itself, with all its plugins, and not wait long for it.
 	cat >"$directory/containerd.toml" <<-TOML
 		version = 2
 		root = "$directory/data/containerd"
@@ -173,6 +171,16 @@ docker_up() {
 		cat "$BED/containerd.log"
 		return 1
 	}
+}
+
+# dockerd with its default bridge on 172.17.0.0/16 and fd00:17::/64. It translates no address and
+# writes no firewall rule: what leaks is seen with the container's own address.
+docker_up() {
+	local directory=$BED/docker
+	engine_hide /run/docker /etc/docker
+	mkdir -p "$directory/client"
+	containerd_up
+	echo "{${DOCKER_SETTINGS:-}}" >"$directory/daemon.json"
 	export DOCKER_HOST=unix://$directory/docker.sock DOCKER_CONFIG=$directory/client
 	docker_daemon
 	engine_root

@@ -167,7 +167,7 @@ check 'pod: CHECK of the second' runtime CHECK two web --args "$ARGS" --ifname n
 # A second network cannot ask for more than the first let.
 POLICY='{"Allow": "203.0.113.0/24", "Dns": "tunnel", "Endpoint": "203.0.113.9:51820"}' conflist wide 1.0.0 172.23.0.0/16
 eg policy show media.web-0 >"$BED/before"
-refused 'a wider policy is refused' 100 "media.web-0. in force allows less" ADD wide web --args "$ARGS" --ifname net2
+refused 'a wider policy is refused' 100 "media.web-0. has a guard already, which allows less .*'wide'" ADD wide web --args "$ARGS" --ifname net2
 eg policy show media.web-0 >"$BED/after"
 check 'and what was in force is' cmp "$BED/before" "$BED/after"
 runtime DEL wide web --args "$ARGS" --ifname net2
@@ -228,6 +228,24 @@ alone "the machine's own network" 4 'CNI_NETNS.*(own network|cannot open|ermissi
 alone "the runtime's own network" 4 'CNI_NETNS.*its engine' /run/netns/host
 alone 'no such namespace' 4 "CNI_NETNS: '/run/netns/none' does not exist" /run/netns/none
 alone 'something else' 4 "CNI_NETNS" "$BED"
+conflist wire 1.0.0 192.168.1.0/24
+jq '.plugins[0] = {type: "macvlan", master: "lan0", ipam: .plugins[0].ipam} |
+	.plugins[0].ipam.ranges[0][0].rangeStart = "192.168.1.100"' "$BED/wire.conflist" >"$BED/macvlan.conflist"
+jq '.plugins[1].acceptDeviceOnly = true' "$BED/macvlan.conflist" >"$BED/accepted.conflist"
+pod wire
+if runtime ADD accepted wire >"$BED/accepted" || grep -q egressguard "$BED/accepted"; then
+	check_equal 'macvlan, accepted: it enforces' "$(of_guard id-wire .state)" enforcing
+	check_equal 'macvlan, accepted: against whom it holds' "$(of_guard id-wire .holds_against)" \
+		'processes without NET_ADMIN and NET_RAW'
+	runtime DEL accepted wire
+	eg detach id-wire >/dev/null
+	refused 'macvlan, not accepted' 100 'acceptDeviceOnly' ADD macvlan wire
+	runtime DEL macvlan wire
+else
+	skip macvlan "not here: $(jq -r .msg "$BED/accepted")"
+fi
+ip netns delete wire
+guards_snapshot >"$BED/before"
 conflist typo 1.0.0 172.24.0.0/16 policyy '{}'
 refused 'a key that there is not' 2 "policyy" ADD typo web --ifname net3
 runtime DEL typo web --ifname net3

@@ -8,24 +8,12 @@
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=tests/e2e/engine.sh
 . "$(dirname "$0")/engine.sh"
+# shellcheck source=tests/e2e/daemon.sh
+. "$(dirname "$0")/daemon.sh"
 # shellcheck source=tests/e2e/start.sh
 . "$(dirname "$0")/start.sh"
-
-if ! podman --version | grep -q ' version [0-4]\.'; then
-	skip podman 'it has no CNI backend any more, from version 5 on'
-	exit 0
-fi
-
-# network NAME SUBNET FILTER: what Podman makes of one, changed by a filter of jq's.
-network() {
-	local directory=$BED/podman/networks
-	podman_bed network create --disable-dns --subnet "$2" "$1" >/dev/null
-	# Nothing is translated: what leaks is seen with the container's own address.
-	jq --argjson policy "$POLICY" --arg pins "$EG_PIN_DIR" ".plugins[0].ipMasq = false | $3" \
-		"$directory/$1.conflist" >"$BED/$1.conflist"
-	cat "$BED/$1.conflist" >"$directory/$1.conflist"
-	ip -n internet route add "$2" via 198.51.100.2
-}
+# shellcheck source=tests/e2e/cni.sh
+. "$(dirname "$0")/cni.sh"
 
 # A container whose first instruction is to send, and which ends soon after.
 first() { # NETWORK
@@ -37,17 +25,15 @@ guards() {
 	eg status --json | jq -r '[.guards[]|"\(.name) \(.state)"]|join(", ")'
 }
 
-engine_bed
-POLICY="{\"Endpoint\": \"$BED_ENDPOINT\", \"Dns\": \"tunnel\"}"
-# shellcheck disable=SC2016 # a filter of jq's
-GUARDED='.plugins += [{type: "egressguard-cni", policy: $policy, pinDir: $pins}]'
-podman_up
-mkdir -p "$BED/cni"
-ln -s "$EG" "$BED/cni/egressguard-cni"
-network open 172.26.0.0/16 .
-network guarded 172.27.0.0/16 "$GUARDED"
-network second 172.28.0.0/16 "$GUARDED"
-network broken 172.29.0.0/16 "$GUARDED | .plugins[-1].policy = {Allow: \"nonsense\"}"
+engine_hide /etc/egressguard
+CONFIG=/etc/egressguard
+mkdir -p "$CONFIG/templates"
+cni_podman_up
+cni_network open 172.26.0.0/16 .
+cni_network guarded 172.27.0.0/16 "$CNI_GUARDED"
+cni_network second 172.28.0.0/16 "$CNI_GUARDED"
+cni_network named 172.30.0.0/16 "$CNI_GUARDED | .plugins[-1] |= (del(.policy) | .policyName = \"pods\")"
+cni_network broken 172.29.0.0/16 "$CNI_GUARDED | .plugins[-1].policy = {Allow: \"nonsense\"}"
 
 # --- the positive control ------------------------------------------------------------------------
 starts open 1 first open
@@ -59,6 +45,16 @@ done
 # --- one start after the other -------------------------------------------------------------------
 starts guarded "${EG_STARTS:-8}" first guarded
 check_no_leak 'with it: nothing leaves, however often it starts' guarded
+
+# --- a policy by its name ------------------------------------------------------------------------
+template pods 'SourcePort = 51820'
+starts named 2 first named
+check_no_leak 'a policy by its name: nothing leaves' named
+mv "$CONFIG/templates/pods.conf" "$CONFIG/templates/other.conf"
+not_started 'a policy that is not there' "there is no policy 'pods'" first named
+policy pods 'Target = podman:pods'
+not_started "a policy of the daemon's" 'has a Target' first named
+rm "$CONFIG/pods.conf"
 
 # --- one that stays ------------------------------------------------------------------------------
 capture_start stays internet host0
