@@ -171,8 +171,8 @@ int eg_guard_home(struct eg_guard *guard, struct eg_home *ret_home);
 
 /* --- its policy ----------------------------------------------------------------------------- */
 
-/* Whether its meta and its policy can be read: of one that eg_guard_open() has said -EPROTO of, too,
- * where its version is not too old. */
+/* Whether its meta and its policy can be read: of one that eg_guard_open() has said -EPROTO of,
+ * too, where its version is not too old. */
 bool eg_guard_is_readable(const struct eg_guard *guard);
 
 /* The text in force, with [Derived]; the caller frees. */
