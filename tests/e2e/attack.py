@@ -20,12 +20,17 @@ older tools cannot.
 import ctypes
 import os
 import platform
+import resource
 import socket
 import struct
 import sys
 
 NUMBER = {"x86_64": 321, "aarch64": 280}
 libc = ctypes.CDLL(None, use_errno=True)
+try:  # before Linux 5.11 programs and maps count as locked memory
+    resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+except (OSError, ValueError):
+    pass
 
 PROG_LOAD, OBJ_PIN = 5, 6
 SCHED_CLS, XDP = 3, 6

@@ -22,6 +22,7 @@ import errno
 import os
 import pathlib
 import platform
+import resource
 import signal
 import socket
 import struct
@@ -29,6 +30,10 @@ import sys
 
 NUMBER = {"x86_64": 321, "aarch64": 280}
 libc = ctypes.CDLL(None, use_errno=True)
+try:  # before Linux 5.11 programs and maps count as locked memory
+    resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+except (OSError, ValueError):
+    pass
 
 
 def number():

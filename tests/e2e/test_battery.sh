@@ -256,6 +256,8 @@ rename() { # FROM TO
 }
 tunnel_up
 tunnel_delete
+# The server tries to reach it for some time more, and the kernel's answers would be counted.
+ip -n vpn link set wgs0 down
 packet=(--interface wg0 --mac "$BED_HOST_MAC" --source 172.18.0.2)
 rename eth0 wg0
 held 'eth0 is called wg0 now' device

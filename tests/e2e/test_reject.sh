@@ -154,6 +154,8 @@ rp_filter 1
 check_silent 'rp_filter 1: past the tunnel nothing is told' tcp "${BLOCKED[0]}" 80 --mark "$BED_WG_PORT"
 rp_filter 0
 tunnel_delete
+# The server tries to reach it for some time more.
+ip -n vpn link set wgs0 down
 
 # --- other modes -------------------------------------------------------------------------------------
 

@@ -113,7 +113,13 @@ do_endpoint() {
 	write_map endpoints "203 0 113 7 $(yes 0 | head -n 12 | tr '\n' ' ') $(word I "$(slot_in_use)") 1 187 4 0" 1
 }
 do_overview6() { write_map front6 "$(word I "$(slot_in_use)")" "$(yes '2 0' | head -n 8192 | tr '\n' ' ')"; }
-do_settings() { write_map config "$(word I "$(slot_in_use)")" "$(word I 1) $(yes 0 | head -n 36 | tr '\n' ' ')"; }
+do_settings() { # audit mode, whatever else it has
+	local slot value
+	slot=$(slot_in_use)
+	value=$(bed_bpftool -j map lookup pinned "$EG_PIN_DIR/wireguard/config" key hex "0$slot" 00 00 00 |
+		jq -r '.value | map(ltrimstr("0x")) | join(" ")')
+	write_map config "hex 0$slot 00 00 00" "hex $(printf %02x $((0x${value%% *} | 1))) ${value#* }"
+}
 do_generation() {
 	attach_it --deny 192.168.1.7 >/dev/null
 	write_map control "$(word I 0)" "$(word I $((1 - $(slot_in_use))))"
