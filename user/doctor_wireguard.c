@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "doctor.h"
+#include "policy/address.h"
 #include "util/cleanup.h"
 
 #define NS_PER_S 1000000000ULL
@@ -62,34 +63,67 @@ bool eg_doctor_has_session(const struct eg_doctor_facts *facts)
 	return false;
 }
 
+struct sending {
+	const char *tunnel;
+	union eg_addr to; /* of IPv4 */
+};
+
 /* One empty datagram into the tunnel, to the port `discard` of an address that nobody has. It goes
  * no further than WireGuard's server, which, as routers do, may answer that its time is over. */
-static int send_into(void *argument)
+static int send_packet(void *argument)
 {
-	const char *tunnel = argument;
-	struct sockaddr_in to = {
-		.sin_family = AF_INET,
-		.sin_port = htons(DISCARD_PORT),
-		.sin_addr.s_addr = htonl(0xc6336401), /* 198.51.100.1 */
-	};
+	const struct sending *sending = argument;
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(DISCARD_PORT)};
 	EG_AUTO_CLOSE int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	int hops = 1;
 
+	memcpy(&to.sin_addr, sending->to.bytes, sizeof(to.sin_addr));
 	if (fd < 0 || setsockopt(fd, IPPROTO_IP, IP_TTL, &hops, sizeof(hops)) < 0 ||
-	    setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, tunnel, (socklen_t)strlen(tunnel)) < 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, sending->tunnel,
+		       (socklen_t)strlen(sending->tunnel)) < 0 ||
 	    sendto(fd, "", 0, MSG_DONTWAIT, (struct sockaddr *)&to, sizeof(to)) < 0)
 		return -errno;
 	return 0;
 }
 
+/* An address that a peer takes: another is dropped before there is a handshake. */
+static bool find_taken(const struct eg_doctor_facts *facts, union eg_addr *ret_to)
+{
+	static const struct eg_prefix nobody = {
+		.addr = {.bytes = {198, 51, 100, 1}}, .family = EG_FAMILY_IPV4, .len = 32};
+	const struct eg_wgmodel *model = facts->model;
+	bool any = model && eg_wgmodel_tunnels(model, &nobody);
+
+	for (size_t i = 0; i < facts->wg.n_peers; i++)
+		any |= facts->wg.peers[i].default_route;
+	*ret_to = nobody.addr;
+	for (size_t i = 0; !any && model && i < model->n_allowed; i++) {
+		if (model->allowed[i].prefix.family != EG_FAMILY_IPV4)
+			continue;
+		*ret_to = eg_doctor_inside(&model->allowed[i].prefix).addr;
+		any = true;
+	}
+	return any;
+}
+
+int eg_doctor_send_into(const struct eg_netns *netns, struct eg_doctor_facts *facts)
+{
+	struct sending sending = {.tunnel = facts->tunnel};
+
+	if (!find_taken(facts, &sending.to))
+		return -ENOKEY; /* which address a peer would take is not known */
+	return eg_netns_run(netns, send_packet, &sending);
+}
+
 /* A tunnel that nobody uses makes no handshake, so its age alone says nothing. */
 static void provoke(const struct eg_netns *netns, struct eg_doctor_facts *facts)
 {
-	int result = eg_netns_run(netns, send_into, facts->tunnel);
+	int result = eg_doctor_send_into(netns, facts);
 
 	if (result < 0) {
 		eg_doctor_say(facts->wg_why, "no packet could be sent into the tunnel: %s",
-			      strerror(-result));
+			      result == -ENOKEY ? "which addresses its peers take is not known"
+						: strerror(-result));
 		return;
 	}
 	facts->provoked = true;
@@ -154,9 +188,4 @@ void eg_doctor_count_traffic(const struct eg_netns *netns, long until,
 			return;
 		nap(PROVOKE_STEP_MS);
 	}
-}
-
-int eg_doctor_send_into(const struct eg_netns *netns, struct eg_doctor_facts *facts)
-{
-	return eg_netns_run(netns, send_into, facts->tunnel);
 }

@@ -35,6 +35,21 @@ check 'by its line' grep -q 'wg-quick stops at line [0-9]' <<<"$(jq -r '.finding
 heals 'the same' no-tunnel
 quick down >/dev/null 2>&1
 cp -p "$BED/good.conf" "$BED/wg0.conf"
+sed -i '/^\[Peer\]/i PostUp = ip route add 172.18.0.0/16 via 172.18.0.1 dev eth0 metric 0\n' "$BED/wg0.conf"
+ip -n wireguard route add 172.18.0.0/16 via 172.18.0.1 dev eth0 2>/dev/null || true
+check_status 'a PostUp that adds a route which is there: wg-quick fails' 2 quick up
+heals 'the same' no-tunnel
+quick down >/dev/null 2>&1
+cp -p "$BED/good.conf" "$BED/wg0.conf"
+for change in 's|^Address|Table = off\nAddress|' 's|^AllowedIPs.*|AllowedIPs = 10.13.13.0/24|'; do
+	sed "$change" "$BED/source.conf" >"$BED/wg0.conf"
+	check "$change: wg-quick up" quick up
+	eg attach --netns wireguard --wg-conf "$BED/wg0.conf" >"$BED/attach.out" 2>&1 || cat "$BED/attach.out"
+	heals 'the same' not-in-tunnel
+	eg detach wireguard >/dev/null
+	quick down >/dev/null 2>&1
+done
+cp -p "$BED/good.conf" "$BED/wg0.conf"
 bed_sysctl wireguard ipv6/conf/all/disable_ipv6=1 ipv6/conf/default/disable_ipv6=1
 check_status 'no IPv6: wg-quick fails' 2 quick up
 heals 'no IPv6' no-tunnel

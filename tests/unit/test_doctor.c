@@ -498,63 +498,150 @@ static void test_ports(void **state)
 	looked_at(facts, "ports", EG_DOCTOR_CANNOT_TELL, "port 8080: run curl");
 }
 
-/* --- rules of either backend --------------------------------------------------------------------
+/* --- what is to be pasted -----------------------------------------------------------------------
  */
 
-static enum eg_doctor_fate fate_of(const char *rules, const char *dst, const char *out, __u32 mark)
+/* The commands of the first finding, all ways, a line for each. Frees `facts`. */
+static void commands_of(struct eg_doctor_facts *facts, char to[2048])
 {
-	struct eg_doctor_tables tables[EG_DOCTOR_BACKENDS] = {};
-	struct eg_doctor_packet packet = {
-		.far = prefix_of(dst),
-		.device = out,
-		.mark = mark,
-	};
-	enum eg_doctor_fate fate;
+	EG_AUTO_DOCTOR_REPORT struct eg_doctor_report *report = NULL;
+	const struct eg_doctor_finding *finding;
 
-	assert_int_equal(eg_doctor_tables_read(rules, "", &tables[0]), 0);
-	assert_int_equal(eg_doctor_tables_read("", "", &tables[1]), 0);
-	fate = eg_doctor_fate(tables, &packet, NULL);
-	eg_doctor_tables_free(&tables[0]);
-	eg_doctor_tables_free(&tables[1]);
-	return fate;
+	*to = '\0';
+	assert_int_equal(eg_doctor_judge(facts, &report), 0);
+	assert_true(report->n_findings > 0);
+	finding = &report->findings[0];
+	for (size_t i = 0; i < finding->n_remedies; i++) {
+		for (size_t k = 0; k < finding->remedies[i].n_commands; k++) {
+			strcat(to, finding->remedies[i].commands[k]);
+			strcat(to, "\n");
+		}
+	}
+	eg_doctor_facts_free(facts);
+	free(facts);
 }
 
-static void test_chains(void **state)
+static void add_container(struct eg_doctor_facts *facts, const char *name, bool stranded)
 {
-	static const char jumps[] =
-		"*filter\n:OUTPUT ACCEPT [1:2]\n:MINE - [0:0]\n"
-		"-A OUTPUT -j MINE\n"
-		"-A MINE -o lo -j RETURN\n"
-		"-A MINE -d 192.168.0.0/16 -m comment --comment \"a # b\" -j RETURN\n"
-		"-A MINE -o eth0 -j DROP\nCOMMIT\n";
-	static const char narrow[] = "*filter\n:OUTPUT ACCEPT [0:0]\n"
-				     "-A OUTPUT -p tcp -m tcp --dport 22 -j ACCEPT\n"
-				     "-A OUTPUT ! -o wg0 -j DROP\nCOMMIT\n";
-	static const char others[] = "*nat\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -j DROP\nCOMMIT\n";
+	facts->containers = calloc(1, sizeof(*facts->containers));
+	facts->n_containers = 1;
+	facts->containers[0] =
+		(struct eg_doctor_container){.name = strdup(name), .stranded = stranded};
+}
+
+static void test_commands(void **state)
+{
+	struct eg_doctor_facts *facts = healthy();
+	char said[2048];
 
 	(void)state;
-	assert_int_equal(fate_of(rules4, "1.1.1.1", "eth0", 0), EG_DOCTOR_DROPPED);
-	assert_int_equal(fate_of(rules4, "1.1.1.1", "eth0", 51820), EG_DOCTOR_PASSES);
-	assert_int_equal(fate_of(rules4, "1.1.1.1", "wg0", 0), EG_DOCTOR_PASSES);
-	assert_int_equal(fate_of(rules4, "192.168.1.10", "eth0", 0), EG_DOCTOR_PASSES);
-	assert_int_equal(fate_of(jumps, "192.168.1.10", "eth0", 0), EG_DOCTOR_PASSES);
-	assert_int_equal(fate_of(jumps, "1.1.1.1", "eth0", 0), EG_DOCTOR_DROPPED);
-	assert_int_equal(fate_of(jumps, "1.1.1.1", "eth1", 0), EG_DOCTOR_PASSES);
-	assert_int_equal(fate_of(narrow, "1.1.1.1", "eth0", 0), EG_DOCTOR_MAYBE);
-	assert_int_equal(fate_of(others, "1.1.1.1", "eth0", 0), EG_DOCTOR_PASSES);
-	assert_int_equal(fate_of("", "1.1.1.1", "eth0", 0), EG_DOCTOR_PASSES);
+	add_container(facts, "it's; $(lost)", true);
+	facts->podman = true;
+	commands_of(facts, said);
+	assert_string_equal(said, "podman restart 'it'\\''s; $(lost)'\n");
+	/* what no terminal shows is not pasted */
+	facts = healthy();
+	add_container(facts, "a\x1b[2Jb", true);
+	commands_of(facts, said);
+	assert_string_equal(said, "");
+	/* nor is a rule's comment, which is anybody's */
+	facts = healthy();
+	strcpy(facts->words.enter, "nsenter -t 12 -n");
+	read_tables(facts, EG_DOCTOR_NFT,
+		    "*filter\n-A OUTPUT -o lo -j ACCEPT\n"
+		    "-A OUTPUT -o wg0 -m comment --comment \"$(x)\" -j DROP\n",
+		    rules6);
+	commands_of(facts, said);
+	assert_string_equal(said, "nsenter -t 12 -n iptables-nft -D OUTPUT 2\n");
+	/* the rule of the mark goes behind the one for the main table */
+	facts = healthy();
+	strcpy(facts->words.enter, "ip netns exec vpn");
+	facts->rules[0].priority = 32765;
+	facts->n_rules = 1;
+	commands_of(facts, said);
+	assert_non_null(strstr(
+		said,
+		"ip netns exec vpn ip -4 rule del table main suppress_prefixlength 0\n"
+		"ip netns exec vpn ip -4 rule add table main suppress_prefixlength 0 priority "
+		"32764\n"
+		"ip netns exec vpn ip -4 rule add not fwmark 51820 table 51820 priority "
+		"32765\n"));
+	/* who has no tunnel tells `attach` where the endpoint stands */
+	facts = healthy();
+	facts->guard = EG_DOCTOR_GUARD_NONE;
+	read_tables(facts, EG_DOCTOR_NFT, rules4, "");
+	add_lookup(facts, "2001:db8::1", true, ETH0);
+	strcpy(facts->words.target, "netns:vpn");
+	strcpy(facts->words.conf, "'/a b/wg0.conf'");
+	facts->words.attach_conf = true;
+	commands_of(facts, said);
+	assert_non_null(
+		strstr(said, "egressguard attach --netns netns:vpn --wg-conf '/a b/wg0.conf'\n"));
+}
+
+/* A provider's resolver that is held back off the tunnel is not let out for that. */
+static void test_dns_stays_held(void **state)
+{
+	struct eg_doctor_facts *facts = healthy();
+
+	(void)state;
+	facts->dns[0].ifindex = ETH0;
+	facts->dns[0].asked = EG_DOCTOR_DNS_SILENT;
+	facts->dns[0].address = prefix_of("10.2.0.1");
+	read_tables(facts, EG_DOCTOR_LEGACY, "*filter\n-A OUTPUT -d 10.2.0.1/32 -j REJECT\n", "");
+	expect(facts, "dns-outside both-backends");
+}
+
+/* What was edited is a suspect of what it may explain, and else comes late. */
+static void test_stale(void **state)
+{
+	struct eg_doctor_facts *facts = healthy();
+
+	(void)state;
+	facts->tunnel_made_realtime_ns = (NOW - 100) * NS_PER_S;
+	facts->conf_changed_realtime_ns = (NOW - 500) * NS_PER_S;
+	expect(facts, ""); /* read when the tunnel was made anew */
+	facts = healthy();
+	facts->conf_changed_realtime_ns = (NOW - 500) * NS_PER_S;
+	facts->n_rules = 1;
+	expect(facts, "rule-missing stale-conf");
+	facts = healthy();
+	facts->conf_changed_realtime_ns = (NOW - 500) * NS_PER_S;
+	facts->n_addrs = 0;
+	expect(facts, "stale-conf address-missing");
+	facts = healthy();
+	facts->conf_changed_realtime_ns = (NOW - 500) * NS_PER_S;
+	facts->wg.peers[0].last_handshake_s = 0;
+	facts->wg.peers[0].endpoint.port++;
+	expect(facts, "stale-conf no-handshake");
+}
+
+/* A namespace with nothing but lo has nothing else to tell. */
+static void test_cut_off(void **state)
+{
+	struct eg_doctor_facts *facts = healthy();
+	char said[2048];
+
+	(void)state;
+	facts->cut_off = true;
+	facts->tunnel_link = NULL;
+	strcpy(facts->words.rejoin, "systemctl restart torrents.service");
+	commands_of(facts, said);
+	assert_string_equal(said, "systemctl restart torrents.service\n");
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_healthy), cmocka_unit_test(test_containers),
-		cmocka_unit_test(test_tunnel),  cmocka_unit_test(test_handshake),
-		cmocka_unit_test(test_causes),  cmocka_unit_test(test_conf),
-		cmocka_unit_test(test_routes),  cmocka_unit_test(test_reverse_path),
-		cmocka_unit_test(test_ipv6),    cmocka_unit_test(test_holding),
-		cmocka_unit_test(test_dns),     cmocka_unit_test(test_ports),
-		cmocka_unit_test(test_chains),
+		cmocka_unit_test(test_healthy),  cmocka_unit_test(test_containers),
+		cmocka_unit_test(test_tunnel),   cmocka_unit_test(test_handshake),
+		cmocka_unit_test(test_causes),   cmocka_unit_test(test_conf),
+		cmocka_unit_test(test_routes),   cmocka_unit_test(test_reverse_path),
+		cmocka_unit_test(test_ipv6),     cmocka_unit_test(test_holding),
+		cmocka_unit_test(test_dns),      cmocka_unit_test(test_ports),
+
+		cmocka_unit_test(test_commands), cmocka_unit_test(test_dns_stays_held),
+		cmocka_unit_test(test_stale),    cmocka_unit_test(test_cut_off),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

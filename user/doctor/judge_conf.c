@@ -120,6 +120,8 @@ static void judge_age(struct eg_doctor_judging *judging, unsigned int line)
 	const struct eg_doctor_facts *facts = judging->facts;
 	__u64 changed = facts->conf_changed_realtime_ns;
 
+	if (!facts->tunnel_link)
+		return; /* nothing is in force */
 	if (changed && facts->now_realtime_ns &&
 	    changed > facts->now_realtime_ns + CLOCK_SLACK_NS) {
 		eg_doctor_doubt(judging,
@@ -161,8 +163,12 @@ static void judge_errors(struct eg_doctor_judging *judging)
 
 		if (eg_wgfinding_infos[one->id].severity != EG_WGSEVERITY_ERROR)
 			continue;
-		eg_doctor_evidence(judging, "the first: line %u, %s [%s]", one->line, one->what,
-				   eg_wgfinding_infos[one->id].id);
+		if (one->line)
+			eg_doctor_evidence(judging, "the first: line %u, %s [%s]", one->line,
+					   one->what, eg_wgfinding_infos[one->id].id);
+		else
+			eg_doctor_evidence(judging, "the first: %s [%s]", one->what,
+					   eg_wgfinding_infos[one->id].id);
 		break;
 	}
 	eg_doctor_fix_render(judging, "let most of it be put right");

@@ -60,6 +60,12 @@ struct eg_prefix eg_doctor_public(__u8 family);
 /* The router of the underlay, by the routes that are there. */
 bool eg_doctor_gateway(const struct eg_doctor_facts *facts, __u8 family,
 		       union eg_addr *ret_gateway);
+/* The one that is taken of those of a prefix in a table, NULL: none. */
+const struct eg_route *eg_doctor_find_route(const struct eg_doctor_facts *facts,
+					    const struct eg_prefix *prefix, __u32 table);
+/* The table of a hook's route; false where only the shell knows it. */
+bool eg_doctor_has_table(const struct eg_doctor_facts *facts, const struct eg_wgop *op,
+			 __u32 *ret_table);
 /* "IPv4" */
 const char *eg_doctor_family(__u8 family);
 

@@ -258,8 +258,8 @@ static void judge_rules(struct eg_doctor_judging *judging)
 
 /* --- routes into the tunnel ------------------------------------------------------------------- */
 
-static const struct eg_route *find_route(const struct eg_doctor_facts *facts,
-					 const struct eg_prefix *prefix, __u32 table)
+const struct eg_route *eg_doctor_find_route(const struct eg_doctor_facts *facts,
+					    const struct eg_prefix *prefix, __u32 table)
 {
 	const struct eg_route *found = NULL;
 
@@ -277,7 +277,7 @@ static void judge_tunnel_route(struct eg_doctor_judging *judging, const struct e
 			       __u32 table)
 {
 	const struct eg_doctor_facts *facts = judging->facts;
-	const struct eg_route *route = find_route(facts, prefix, table);
+	const struct eg_route *route = eg_doctor_find_route(facts, prefix, table);
 	char name[EG_ADDRESS_TEXT_LEN], where[48], in[32] = "";
 
 	if (route && route->ifindex == tunnel_index(facts))
@@ -300,8 +300,8 @@ static void judge_tunnel_route(struct eg_doctor_judging *judging, const struct e
 	eg_doctor_fix_restart(judging);
 }
 
-static bool has_table(const struct eg_doctor_facts *facts, const struct eg_wgop *op,
-		      __u32 *ret_table)
+bool eg_doctor_has_table(const struct eg_doctor_facts *facts, const struct eg_wgop *op,
+			 __u32 *ret_table)
 {
 	switch (op->table) {
 	case EG_WGTABLE_MAIN:
@@ -331,7 +331,7 @@ static void judge_hooks_routes(struct eg_doctor_judging *judging)
 
 		if (op->kind == EG_WGOP_ROUTE && op->to_tunnel && op->has_prefix &&
 		    !op->conditional && op->act != EG_WGACT_DELETE && eg_wgkey_is_up(op->phase) &&
-		    has_table(facts, op, &table))
+		    eg_doctor_has_table(facts, op, &table))
 			judge_tunnel_route(judging, &op->prefix, table);
 	}
 }
@@ -457,12 +457,12 @@ static void judge_exclusion(struct eg_doctor_judging *judging, const struct eg_w
 	const struct eg_route *route;
 	__u32 table;
 
-	if (!has_table(facts, op, &table)) {
+	if (!eg_doctor_has_table(facts, op, &table)) {
 		eg_doctor_doubt(judging, "%s:%u adds a route to a table that only the shell knows",
 				facts->conf, op->place.line);
 		return;
 	}
-	route = find_route(facts, &op->prefix, table);
+	route = eg_doctor_find_route(facts, &op->prefix, table);
 	if (!route)
 		tell_lan_route(judging, op, table, in_tunnel(facts, &op->prefix));
 }
@@ -500,6 +500,8 @@ static void judge_lan(struct eg_doctor_judging *judging)
 {
 	const struct eg_doctor_facts *facts = judging->facts;
 	const struct eg_wgmodel *model = facts->model;
+	EG_AUTO_TEXT struct eg_text names = {};
+	unsigned int n = 0;
 
 	for (size_t i = 0; model && i < model->hooks->n_ops; i++) {
 		const struct eg_wgop *op = &model->hooks->ops[i];
@@ -515,13 +517,14 @@ static void judge_lan(struct eg_doctor_judging *judging)
 
 		if (!in_tunnel(facts, network) || is_decided(facts, network))
 			continue;
-		eg_prefix_format(name, network);
-		eg_doctor_find(judging, EG_DOCTOR_FOUND_LAN_ROUTE_MISSING,
-			       "%s has no route past the tunnel", name);
-		eg_doctor_evidence(judging, "the kernel sends what goes there to %s",
-				   facts->tunnel);
-		eg_doctor_fix_render(judging, "let the routes be written into the file");
+		eg_text_printf(&names, "%s%s", n++ ? ", " : "", eg_prefix_format(name, network));
 	}
+	if (!n)
+		return;
+	eg_doctor_find(judging, EG_DOCTOR_FOUND_LAN_ROUTE_MISSING, "%s %s no route past the tunnel",
+		       names.data ? names.data : "", n == 1 ? "has" : "have");
+	eg_doctor_evidence(judging, "the kernel sends what goes there to %s", facts->tunnel);
+	eg_doctor_fix_render(judging, "let the routes be written into the file");
 }
 
 /* --- where packets really go ------------------------------------------------------------------ */
@@ -537,6 +540,39 @@ static bool is_held(const struct eg_doctor_facts *facts, const struct eg_prefix 
 		return true;
 	*ret_known = fate == EG_DOCTOR_PASSES;
 	return false;
+}
+
+/* What of the file sends it past the tunnel, changed; what it has right is made anew. */
+static void fix_public(struct eg_doctor_judging *judging, __u8 family)
+{
+	const struct eg_doctor_facts *facts = judging->facts;
+	const struct eg_wgmodel *model = facts->model;
+	bool off = model && (model->way == EG_WGWAY_OFF || model->way == EG_WGWAY_NUMBER);
+	const char *all = facts->sysctls.no_ipv6_all == 1 ? "0.0.0.0/0" : "0.0.0.0/0, ::/0";
+
+	if (off) {
+		eg_doctor_fix(judging, "let wg-quick make the routes and rules: without `Table =` "
+				       "in the file");
+		if (facts->words.conf[0]) {
+			eg_doctor_run(judging, "sed -i -E '/^[[:blank:]]*Table[[:blank:]]*=/Id' %s",
+				      facts->words.conf);
+			eg_doctor_run_restart(judging);
+		}
+	} else if (model && family == EG_FAMILY_IPV4 && !model->full4) {
+		eg_doctor_fix(judging, "let the file send it into the tunnel: AllowedIPs = %s",
+			      all);
+		if (facts->words.conf[0] && model->n_endpoints == 1) {
+			eg_doctor_run(judging,
+				      "sed -i -E 's|^([[:blank:]]*AllowedIPs[[:blank:]]*=).*|\\1 "
+				      "%s|I' %s",
+				      all, facts->words.conf);
+			eg_doctor_run_restart(judging);
+		}
+	} else if (family == EG_FAMILY_IPV6 && !eg_doctor_wants(facts, family)) {
+		eg_doctor_fix_render(judging, "let the file have a kill switch for IPv6 too");
+	} else {
+		eg_doctor_fix_restart(judging);
+	}
 }
 
 static void judge_public(struct eg_doctor_judging *judging, const struct eg_doctor_lookup *lookup)
@@ -576,14 +612,8 @@ static void judge_public(struct eg_doctor_judging *judging, const struct eg_doct
 		eg_doctor_fix(judging, "at once, hold it back; then put its cause right, as said "
 				       "with what else is found");
 		eg_doctor_run_attach(judging, "");
-	} else {
-		eg_doctor_fix(judging, "put its cause right, as said with what else is found");
 	}
-	if (wanted && facts->model && !eg_doctor_wants(facts, lookup->address.family))
-		eg_doctor_fix(judging, "AllowedIPs = 0.0.0.0/0, ::/0 in the file sends it into the "
-				       "tunnel");
-	else
-		eg_doctor_fix_restart(judging);
+	fix_public(judging, lookup->address.family);
 }
 
 static void judge_lookups(struct eg_doctor_judging *judging)

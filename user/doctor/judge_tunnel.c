@@ -228,13 +228,76 @@ static bool judge_settings(struct eg_doctor_judging *judging)
 	return false;
 }
 
+/* A gateway in figures that no interface but the tunnel leads to directly. */
+static bool is_far(const struct eg_doctor_facts *facts, const char *gateway)
+{
+	union eg_addr addr;
+	__u8 family;
+
+	if (eg_addr_parse(gateway, &family, &addr, NULL) < 0)
+		return false;
+	for (size_t i = 0; i < facts->n_addrs; i++) {
+		const struct eg_link_addr *own = &facts->addrs[i];
+		struct eg_prefix subnet = {
+			.addr = own->addr, .family = own->family, .len = own->prefix_len};
+
+		if (own->family == family && eg_prefix_contains(&subnet, family, &addr))
+			return false;
+	}
+	return true;
+}
+
+/* A hook that fails takes the tunnel away again: `ip route add` of what is there, or by a gateway
+ * that cannot be reached. */
+static bool judge_hooks(struct eg_doctor_judging *judging)
+{
+	const struct eg_doctor_facts *facts = judging->facts;
+	const struct eg_wgmodel *model = facts->model;
+
+	for (size_t i = 0; model && i < model->hooks->n_ops; i++) {
+		const struct eg_wgop *op = &model->hooks->ops[i];
+		const struct eg_route *there = NULL;
+		char name[EG_ADDRESS_TEXT_LEN];
+		__u32 table;
+
+		if (op->kind != EG_WGOP_ROUTE || !op->has_prefix || op->conditional ||
+		    op->tolerant || !eg_wgkey_is_up(op->phase) || op->act == EG_WGACT_DELETE ||
+		    !eg_doctor_has_table(facts, op, &table))
+			continue;
+		if (op->act == EG_WGACT_ADD)
+			there = eg_doctor_find_route(facts, &op->prefix, table);
+		if ((!there || there->metric) && !(op->gateway && is_far(facts, op->gateway)))
+			continue;
+		eg_prefix_format(name, &op->prefix);
+		eg_doctor_find(
+			judging, EG_DOCTOR_FOUND_NO_TUNNEL,
+			"there is no %s: the hook at line %u of %s fails, and wg-quick takes "
+			"the tunnel away again",
+			facts->tunnel, op->place.line, facts->conf);
+		if (there && !there->metric)
+			eg_doctor_evidence(judging,
+					   "it adds a route for %s, and there is one: the kernel "
+					   "says 'File exists'",
+					   name);
+		else
+			eg_doctor_evidence(judging,
+					   "its route for %s is by the gateway %s, which is in no "
+					   "network of the namespace's",
+					   name, op->gateway);
+		eg_doctor_fix_render(judging, "let the routes of the file be written so that they "
+					      "cannot fail");
+		return true;
+	}
+	return false;
+}
+
 static void judge_absent(struct eg_doctor_judging *judging)
 {
 	const struct eg_doctor_facts *facts = judging->facts;
 	EG_AUTO_TEXT struct eg_text others = {};
 	char word[EG_DOCTOR_WORD];
 
-	if (judge_refusal(judging) || judge_settings(judging))
+	if (judge_refusal(judging) || judge_settings(judging) || judge_hooks(judging))
 		return;
 	for (size_t i = 0; i < facts->n_links; i++) {
 		char safe[64];
