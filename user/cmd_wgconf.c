@@ -383,18 +383,27 @@ static int note_dns(const struct source *source)
 	return result;
 }
 
-/* What of the traffic is left as it was: nothing that render decides. */
+/* What render leaves as it was, and what of that is not understood. */
 static void note_left(const struct eg_wgreport *report)
 {
+	unsigned int others = 0;
+
 	for (size_t i = 0; i < report->n_findings; i++) {
 		const struct eg_wgfinding *finding = &report->findings[i];
 
 		if (finding->id == EG_WGFINDING_TABLE_UNUSED ||
 		    finding->id == EG_WGFINDING_PARTIAL_TUNNEL ||
-		    finding->id == EG_WGFINDING_CANNOT_TELL)
+		    (finding->id == EG_WGFINDING_CANNOT_TELL && !finding->line))
 			eg_log_note("wgconf", "%s: %s. %s", eg_wgfinding_infos[finding->id].id,
 				    finding->what, finding->fix);
+		else
+			others += finding->id == EG_WGFINDING_CANNOT_TELL;
 	}
+	if (others)
+		eg_log_note("wgconf",
+			    "%u of the commands that stay are not understood here: `egressguard "
+			    "wgconf check` names them",
+			    others);
 }
 
 static int render(const struct request *request, const struct source *source,

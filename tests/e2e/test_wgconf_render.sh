@@ -54,7 +54,7 @@ for file in "$SHAPES"/*.conf; do
 	name=$(basename "$file" .conf)
 	case $name in
 	# what the hooks of the first two do is for them to say; the scripts of the others are not here
-	table-off | named-interface-drop | nft-script | removal-of-the-unseen) continue ;;
+	table-off | named-interface-drop | nft-script | removal-of-the-unseen | restored-rules) continue ;;
 	esac
 	if [ -e "${file%.conf}.refused" ]; then
 		check_status "$name: refused" 2 render "$file"

@@ -106,6 +106,20 @@ static void check_variables(struct eg_wgchecker *checker, const struct eg_wghook
 
 /* --- what cannot be told ---------------------------------------------------------------------- */
 
+/* Whether the same program was told of already, of the same hook. */
+static bool is_told(const struct eg_wghooks *hooks, size_t at)
+{
+	const struct eg_wgop *ops = hooks->ops;
+	const char *name = eg_wgop_command(hooks, &ops[at])->words[0].text;
+
+	for (size_t i = 0; i < at; i++) {
+		if (ops[i].hook == ops[at].hook && ops[i].kind == ops[at].kind &&
+		    strcmp(eg_wgop_command(hooks, &ops[i])->words[0].text, name) == 0)
+			return true;
+	}
+	return false;
+}
+
 static void check_opaque(struct eg_wgchecker *checker, size_t at)
 {
 	const struct eg_wghooks *hooks = checker->model->hooks;
@@ -122,7 +136,8 @@ static void check_opaque(struct eg_wgchecker *checker, size_t at)
 		const struct eg_wgop *op = &hooks->ops[i];
 		char command[EG_WGCOMMAND_LEN];
 
-		if (op->hook != at || (op->kind != EG_WGOP_UNKNOWN && op->kind != EG_WGOP_NFT))
+		if (op->hook != at || (op->kind != EG_WGOP_UNKNOWN && op->kind != EG_WGOP_NFT) ||
+		    is_told(hooks, i))
 			continue;
 		eg_wgfind(checker, EG_WGFINDING_CANNOT_TELL, op->place,
 			  "what '%s' does to routes and rules cannot be told here",

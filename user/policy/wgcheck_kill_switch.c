@@ -166,6 +166,37 @@ static bool spares(const struct eg_wgrule *last, const struct eg_wgrule *rule)
 	return true;
 }
 
+/* Whether what a rule behind the kill switch accepts gets past that: let go by a rule before it,
+ * say.
+ */
+static bool is_reached(const struct eg_wgchecker *checker, const struct chain *chain,
+		       const struct eg_wgrule *rule)
+{
+	const struct eg_wgmodel *model = checker->model;
+	struct eg_wgpacket packet = {
+		.tunnel = rule->out_tunnel,
+		.loopback = rule->out_lo || rule->local,
+		.marked = rule->mark != NULL,
+		.answers = true,
+	};
+
+	if (!packet.tunnel && !packet.loopback && !packet.marked &&
+	    (rule->n_dst == 0 || rule->dst_not))
+		return false;
+	for (size_t i = 0; i == 0 || (i < rule->n_dst && !rule->dst_not); i++) {
+		struct eg_wgwalk walk;
+
+		packet.dst = rule->n_dst && !rule->dst_not ? &rule->dst[i] : NULL;
+		/* to an endpoint, it is meant for WireGuard's own */
+		packet.marked |= packet.dst && eg_wgmodel_is_endpoint(model, packet.dst);
+		walk = eg_wgwalk_chain(
+			chain->family == EG_FAMILY_IPV6 ? &model->chain6 : &model->chain4, &packet);
+		if (walk.end == EG_WGEND_DROPPED && !walk.some_pass)
+			return false;
+	}
+	return true;
+}
+
 /* Returns whether any stands behind it. */
 static bool check_early(struct eg_wgchecker *checker, const struct chain *chain)
 {
@@ -174,7 +205,7 @@ static bool check_early(struct eg_wgchecker *checker, const struct chain *chain)
 	for (size_t i = chain->at + 1; i < chain->chain->n_rules; i++) {
 		const struct eg_wgrule *rule = &chain->chain->rules[i];
 
-		if (!accepts(rule) || spares(chain->last, rule))
+		if (!accepts(rule) || spares(chain->last, rule) || is_reached(checker, chain, rule))
 			continue;
 		eg_wgfind(checker, EG_WGFINDING_KILL_SWITCH_EARLY, chain->last->op->place,
 			  "the kill switch comes before '%s' (line %u)",
@@ -304,8 +335,21 @@ static bool may_be_one(const struct eg_wgmodel *model, const struct chain *chain
 		if (op->family == chain->family && drops_in_other_table(model, op))
 			return true;
 	}
-	return chain->chain->unsure || find_named(chain->chain) ||
+	return chain->chain->unsure ||
 	       eg_wgwalk_chain(chain->chain, &public).end == EG_WGEND_UNSURE;
+}
+
+static void tell_named(struct eg_wgchecker *checker, const struct chain *chain)
+{
+	const struct eg_wgrule *rule = find_named(chain->chain);
+	char command[EG_WGCOMMAND_LEN], name[64];
+
+	eg_wgfind(checker, EG_WGFINDING_CANNOT_TELL, rule->op->place,
+		  "'%s' is a kill switch for one interface: whether there is another to leave by "
+		  "cannot be told",
+		  eg_wgcommand_format(checker, rule->op, command));
+	eg_wgfix(checker, "write ! -o %%i in the place of -o %s",
+		 eg_escape(name, sizeof(name), rule->out_other, strlen(rule->out_other)));
 }
 
 static void tell_ipv6_bypass(struct eg_wgchecker *checker)
@@ -333,6 +377,10 @@ static void check_ipv6(struct eg_wgchecker *checker, const struct chain *chain4,
 
 	if (chain6->last || model->no_ipv6 || model->guard_only)
 		return;
+	if (find_named(chain6->chain)) {
+		tell_named(checker, chain6);
+		return;
+	}
 	if (may_be_one(model, chain6) || model->less_ipv6 ||
 	    (!chain4->last && may_be_elsewhere(model))) {
 		eg_wgfind(checker, EG_WGFINDING_CANNOT_TELL, EG_WGNOWHERE,
@@ -361,6 +409,8 @@ static void check_present(struct eg_wgchecker *checker, const struct chain *chai
 			checker, EG_WGFINDING_GUARD_ENFORCES, EG_WGNOWHERE,
 			"the file was rendered for a guard: it leaves enforcement to egressguard");
 		eg_wgfix(checker, "`egressguard status` tells whether a guard is in force");
+	} else if (find_named(chain4->chain)) {
+		tell_named(checker, chain4);
 	} else if (may_be_one(model, chain4) || may_be_elsewhere(model)) {
 		eg_wgfind(checker, EG_WGFINDING_CANNOT_TELL, EG_WGNOWHERE,
 			  "whether there is a kill switch cannot be told: none is among the "

@@ -247,18 +247,47 @@ static void check_gateway(struct eg_wgchecker *checker)
 	}
 }
 
+/* Whether a rule is for some packets alone: by where they come from, or what they are. */
+static bool is_for_some(const struct eg_wghooks *hooks, const struct eg_wgop *op)
+{
+	static const char *const selectors[] = {"from",  "iif",   "uidrange", "ipproto",
+						"sport", "dport", "tos",      "dsfield"};
+	const struct eg_shell_command *command = eg_wgop_command(hooks, op);
+
+	for (size_t i = 0; i + 1 < command->n_words; i++) {
+		for (size_t k = 0; k < sizeof(selectors) / sizeof(selectors[0]); k++) {
+			if (strcmp(command->words[i].text, selectors[k]) == 0 &&
+			    strcmp(command->words[i + 1].text, "all") != 0)
+				return true;
+		}
+	}
+	return op->has_prefix || op->unknown_prefix;
+}
+
 static void check_table_used(struct eg_wgchecker *checker)
 {
 	const struct eg_wgmodel *model = checker->model;
+	const struct eg_wgop *some = NULL;
 
 	if (model->way != EG_WGWAY_NUMBER)
 		return;
 	for (size_t i = 0; i < model->hooks->n_ops; i++) {
 		const struct eg_wgop *op = &model->hooks->ops[i];
 
-		if (op->kind == EG_WGOP_RULE && op->act != EG_WGACT_DELETE &&
-		    (eg_wgop_in_policy_table(model, op) || op->table == EG_WGTABLE_UNKNOWN))
+		if (op->kind != EG_WGOP_RULE || op->act == EG_WGACT_DELETE ||
+		    (!eg_wgop_in_policy_table(model, op) && op->table != EG_WGTABLE_UNKNOWN))
+			continue;
+		if (!is_for_some(model->hooks, op))
 			return;
+		some = op;
+	}
+	if (some) {
+		eg_wgfind(checker, EG_WGFINDING_CANNOT_TELL, some->place,
+			  "some packets are sent to table %u: which others take the tunnel cannot "
+			  "be told",
+			  model->table);
+		eg_wgfix(checker, "leave Table out: wg-quick then makes the rules itself");
+		return;
 	}
 	eg_wgfind(checker, EG_WGFINDING_TABLE_UNUSED, table_place(model),
 		  "Table = %u, and no hook adds an `ip rule` that looks there", model->table);
