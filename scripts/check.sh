@@ -88,7 +88,7 @@ check_license() {
 	while read -r file; do
 		head -n 3 "$file" | grep -q 'SPDX-License-Identifier: GPL-2.0' ||
 			problem "$file: no SPDX line"
-	done < <(matching . | grep -vE '^(COPYING|VERSION)$|/(golden|corpus)/|\.json$')
+	done < <(matching . | grep -vE '^(COPYING|VERSION)$|/(golden|corpus)/|\.(json|conflist)$')
 }
 
 # $1: paths; $2: what they may not include; $3: why

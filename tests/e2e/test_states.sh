@@ -219,6 +219,7 @@ event_attach_old() {
 }
 event_daemon_starts() {
 	policy wireguard 'Target = netns:wireguard' "Endpoint = $BED_ENDPOINT"
+	# shellcheck disable=SC2119 # no variable is to be set
 	daemon_up && wait_until 30 logged 'wireguard: guarded|guarded already|policy was replaced'
 }
 event_daemon_killed() {
