@@ -75,8 +75,10 @@ says 'features takes no guard' 2 'takes no GUARD' features wireguard
 
 mkdir "$EG_PIN_DIR" 2>/dev/null || true
 check_equal 'status: no guards' "$(eg status 2>/dev/null)" "no guards in $EG_PIN_DIR"
-check_equal 'status --json: no guards' "$(eg status --json 2>/dev/null)" \
-	"{\"version\":\"$(cat "$BED_SOURCE/VERSION")\",\"pin_dir\":\"$EG_PIN_DIR\",\"guards\":[]}"
+# An engine of this machine may have its own idea of who is stranded.
+check_equal 'status --json: no guards' \
+	"$(eg status --json 2>/dev/null | jq -c '.stranded = 0 | .stranded_detail = 0')" \
+	"{\"version\":\"$(cat "$BED_SOURCE/VERSION")\",\"pin_dir\":\"$EG_PIN_DIR\",\"guards\":[],\"stranded\":0,\"stranded_detail\":0}"
 check_status 'status --check: no guards guard nothing' 1 eg status --check
 says 'status of no such guard' 3 "no guard is called 'clitest'" \
 	status --pin-dir "$EG_PIN_DIR" clitest
