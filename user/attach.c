@@ -177,6 +177,11 @@ static bool is_elsewhere(struct attach *attach, const char *name)
 	       !is_same_target(attach, eg_guard_meta(guard));
 }
 
+static bool has_ended(const struct attach *attach, struct eg_guard *guard)
+{
+	return !on_cgroup(attach) && eg_has_ended(guard, &attach->target.netns);
+}
+
 /* One target, one guard: with two, neither could say what may leave. */
 static int refuse_second_guard(struct attach *attach, struct eg_error *error)
 {
@@ -207,7 +212,7 @@ static int refuse_second_guard(struct attach *attach, struct eg_error *error)
 			break;
 		}
 		eg_escape(escaped, sizeof(escaped), *name, strlen(*name));
-		if (is_same_target(attach, eg_guard_meta(guard)))
+		if (is_same_target(attach, eg_guard_meta(guard)) && !has_ended(attach, guard))
 			result = eg_error_set(
 				error, EG_EXIT_FAILED, EBUSY,
 				"this %s has the guard '%s' already, and can have only one: "
@@ -912,6 +917,15 @@ static int take_older(struct attach *attach, struct eg_guard **guard, struct eg_
 	return result;
 }
 
+/* A container that was started again has another namespace, be its number the same. */
+static bool is_of_last_run(const struct attach *attach, struct eg_guard *guard)
+{
+	__u64 then = eg_guard_meta(guard)->target_started_realtime_ns;
+
+	return attach->target.kind == EG_TARGET_CONTAINER && then &&
+	       then != attach->target.started_realtime_ns && has_ended(attach, guard);
+}
+
 /* *ret_guard stays NULL where there is none that could be updated in place. */
 static int find_guard(struct attach *attach, struct eg_guard **ret_guard, struct eg_error *error)
 {
@@ -934,7 +948,7 @@ static int find_guard(struct attach *attach, struct eg_guard **ret_guard, struct
 			attach->result->name, eg_guard_meta(guard)->version);
 	if (result < 0)
 		return result;
-	if (!is_same_target(attach, eg_guard_meta(guard)))
+	if (!is_same_target(attach, eg_guard_meta(guard)) || is_of_last_run(attach, guard))
 		return refuse_orphan(attach, guard, error);
 	result = read_in_force(attach, guard, error);
 	if (result < 0)
@@ -993,7 +1007,9 @@ static int attach_run(struct attach *attach, struct eg_error *error)
 		return result;
 	ask_resolver(attach);
 	/* The guard is in force: leftovers are worth a warning, no failure. */
-	if (eg_sweep(&attach->pins, &sweeping) < 0)
+	if ((!on_cgroup(attach) && eg_reap_ended(&attach->pins, attach->result->name,
+						 &attach->target.netns, &sweeping) < 0) ||
+	    eg_sweep(&attach->pins, &sweeping) < 0)
 		eg_text_printf(&attach->result->warnings, "%s\n", sweeping.message);
 	return 0;
 }

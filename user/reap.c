@@ -4,9 +4,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "kern/guard.h"
-#include "net/netns.h"
-
 /* Most guards live, and are not to be opened as a whole for that. */
 static bool is_alive(struct eg_pins *pins, const char *name)
 {
@@ -42,6 +39,45 @@ int eg_reap(struct eg_pins *pins, struct eg_error *error)
 				    strerror(-result));
 	for (char **name = names; result == 0 && name && *name; name++) {
 		if (is_gone(pins, *name))
+			result = eg_guard_remove(pins, *name, error);
+	}
+	eg_names_free(names);
+	return result;
+}
+
+bool eg_has_ended(struct eg_guard *guard, const struct eg_netns *netns)
+{
+	return !(eg_guard_meta(guard)->netns_cookie && netns->cookie) && eg_guard_is_dead(guard);
+}
+
+static bool had_its_number(struct eg_pins *pins, const char *name, const struct eg_netns *netns)
+{
+	EG_AUTO_GUARD struct eg_guard *guard = NULL;
+	const struct eg_meta *meta;
+	struct eg_netns of_guard;
+
+	if (eg_guard_open(pins, name, &guard, NULL) < 0)
+		return false;
+	meta = eg_guard_meta(guard);
+	of_guard = (struct eg_netns){.fd = -1,
+				     .dev = (dev_t)meta->netns_dev,
+				     .inode = (ino_t)meta->netns_inode,
+				     .cookie = meta->netns_cookie};
+	return !(meta->flags & EG_META_CGROUP) && eg_netns_same(netns, &of_guard) &&
+	       eg_has_ended(guard, netns);
+}
+
+int eg_reap_ended(struct eg_pins *pins, const char *kept, const struct eg_netns *netns,
+		  struct eg_error *error)
+{
+	char **names = NULL;
+	int result = netns->cookie ? 0 : eg_pins_list(pins, false, &names);
+
+	if (result < 0)
+		return eg_error_set(error, EG_EXIT_FAILED, -result, "cannot list the guards: %s",
+				    strerror(-result));
+	for (char **name = names; result == 0 && name && *name; name++) {
+		if (strcmp(*name, kept) != 0 && had_its_number(pins, *name, netns))
 			result = eg_guard_remove(pins, *name, error);
 	}
 	eg_names_free(names);

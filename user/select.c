@@ -7,6 +7,7 @@
 
 #include "kern/guard.h"
 #include "net/target.h"
+#include "reap.h"
 #include "util/cleanup.h"
 #include "util/text.h"
 
@@ -92,7 +93,10 @@ static bool is_on(struct eg_pins *pins, const char *name, const struct eg_netns 
 				     .dev = (dev_t)meta->netns_dev,
 				     .inode = (ino_t)meta->netns_inode,
 				     .cookie = meta->netns_cookie};
-	return text ? text_matches(meta, text) : eg_netns_same(netns, &of_guard);
+	if (text)
+		return text_matches(meta, text);
+	/* Of one that may have ended its name tells, if that is the same. */
+	return eg_netns_same(netns, &of_guard) && !eg_has_ended(guard, netns);
 }
 
 /* Moves those that are on it to the front; returns how many. */
