@@ -283,6 +283,14 @@ EG_GLOBAL int eg_pid_is_probe(__u32 pid)
 	return of_verify && pid && of_verify->pid == pid;
 }
 
+/* Whether it is a socket of `verify`'s, which is to show what would hold if this layer did not. */
+EG_INLINE int eg_socket_is_permitted(struct bpf_sock *sk)
+{
+	const struct eg_maker *maker = sk ? bpf_sk_storage_get(&owners, sk, NULL, 0) : NULL;
+
+	return maker && maker->cgroup_id == EG_MAKER_IS_VERIFY;
+}
+
 /*
  * PACKET_QDISC_BYPASS: what such a packet socket sends never comes by tc egress. The kernel tells
  * no maker of a packet socket, but here it is the process itself that asks.
@@ -295,7 +303,8 @@ int eg_setsockopt(struct bpf_sockopt *ctx)
 	struct eg_maker owner = {};
 	struct eg_tables tables;
 
-	if (value + 1 > (const __s32 *)ctx->optval_end || !*value || eg_tables_open(&tables))
+	if (value + 1 > (const __s32 *)ctx->optval_end || !*value || eg_tables_open(&tables) ||
+	    eg_socket_is_permitted(ctx->sk))
 		return EG_SOCKET_PASS;
 	eg_owner_current(&owner);
 	return eg_socket_blocked(&owner, &blocked, &tables, EG_REASON_QDISC_BYPASS, 0,

@@ -506,6 +506,10 @@ struct eg_maker {
 };
 _Static_assert(sizeof(struct eg_maker) == 32, "ABI");
 
+/* No maker's: the mark of a packet socket that `verify` made and may set PACKET_QDISC_BYPASS on. No
+ * program writes it, and it goes with that socket. */
+#define EG_MAKER_IS_VERIFY (~0ULL)
+
 /* Underlays by interface index in the guarded namespace: what is bound to one leaves through it,
  * whatever the routes say. */
 #define EG_MAX_UNDERLAYS 1024

@@ -156,18 +156,29 @@ static int bind_to_port(struct eg_prober *prober, struct eg_refusal *refusal)
 	return 0;
 }
 
+/* With a guard that permits it, for no longer than it takes. */
+static int set_bypass(struct eg_prober *prober, struct eg_refusal *refusal)
+{
+	struct eg_guard *permitting = prober->request.permitting;
+	int one = 1, result = 0;
+
+	if (permitting && eg_guard_permit_bypass(permitting, prober->fd, true) < 0)
+		return refuse(refusal, "PACKET_QDISC_BYPASS");
+	if (setsockopt(prober->fd, SOL_PACKET, PACKET_QDISC_BYPASS, &one, sizeof(one)) < 0)
+		result = refuse(refusal, "PACKET_QDISC_BYPASS");
+	if (permitting)
+		eg_guard_permit_bypass(permitting, prober->fd, false);
+	return result;
+}
+
 static int set_up_packet(struct eg_prober *prober, struct eg_refusal *refusal)
 {
 	struct sockaddr_ll at = {.sll_family = AF_PACKET,
 				 .sll_ifindex = (int)prober->request.link->ifindex};
-	int one = 1;
 
 	if (bind(prober->fd, (struct sockaddr *)&at, sizeof(at)) < 0)
 		return refuse(refusal, "bind");
-	if (prober->request.way == EG_WAY_BYPASS &&
-	    setsockopt(prober->fd, SOL_PACKET, PACKET_QDISC_BYPASS, &one, sizeof(one)) < 0)
-		return refuse(refusal, "PACKET_QDISC_BYPASS");
-	return 0;
+	return prober->request.way == EG_WAY_BYPASS ? set_bypass(prober, refusal) : 0;
 }
 
 /* --- AF_XDP ---------------------------------------------------------------------------------- */

@@ -8,6 +8,7 @@
 #ifndef EG_PROBER_H
 #define EG_PROBER_H
 
+#include "kern/guard.h"
 #include "net/link.h"
 #include "verify/probe.h"
 
@@ -19,6 +20,8 @@ struct eg_prober_request {
 	enum eg_probe_way way;
 	bool mapped;
 	__u32 mark; /* 0: none */
+	/* The guard that is to let this one socket past the qdisc, NULL: none. */
+	struct eg_guard *permitting;
 	const struct eg_probe *probe;
 };
 

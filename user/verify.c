@@ -109,12 +109,9 @@ static const char *why_absent(const struct lane *lane, enum eg_probe_row row, __
 	return NULL;
 }
 
-/* The same packet by a packet socket, or, where that may not go past the qdisc, by AF_XDP, which
- * takes the same way from there. */
-static void try_twin(struct lane *lane, enum eg_probe_row row)
+static void try_twin_by(struct lane *lane, enum eg_probe_row row, enum eg_probe_way way,
+			const char *by)
 {
-	enum eg_probe_way way =
-		eg_way_is_ordinary(eg_probe_rows[row].way) ? EG_WAY_PACKET : EG_WAY_XDP;
 	struct trial *twin = &lane->twins[row];
 
 	*twin = (struct trial){.probe = {.content = eg_probe_rows[row].content}};
@@ -124,8 +121,22 @@ static void try_twin(struct lane *lane, enum eg_probe_row row)
 	if (way == EG_WAY_XDP && !lane->link->link_header)
 		twin->evidence = (struct eg_evidence){.absent = true, .call = "no Ethernet here"};
 	else
-		eg_trial_try(lane, twin, way, 0);
+		eg_trial_try(lane, twin, way, way == EG_WAY_BYPASS ? EG_PROBE_PERMITTED : 0);
+	twin->evidence.by = by;
 	lane->rows[row].evidence.twin = &twin->evidence;
+}
+
+/* The same packet by a packet socket; where that may not go past the qdisc, by one of ours that the
+ * guard lets do so. A guard of before does not: then by AF_XDP, which takes the same way. */
+static void try_twin(struct lane *lane, enum eg_probe_row row)
+{
+	if (eg_way_is_ordinary(eg_probe_rows[row].way)) {
+		try_twin_by(lane, row, EG_WAY_PACKET, "a packet socket");
+		return;
+	}
+	try_twin_by(lane, row, EG_WAY_BYPASS, "a socket that it let pass");
+	if (!lane->twins[row].sent)
+		try_twin_by(lane, row, EG_WAY_XDP, "AF_XDP");
 }
 
 static void try_row(struct lane *lane, enum eg_probe_row row)

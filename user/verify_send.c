@@ -241,6 +241,7 @@ void eg_trial_send(struct lane *lane, struct trial *trial, enum eg_probe_way way
 		.way = way,
 		.mapped = flags & EG_PROBE_MAPPED,
 		.mark = flags & EG_PROBE_MARKED ? run->request->mark : 0,
+		.permitting = flags & EG_PROBE_PERMITTED ? run->request->guard : NULL,
 		.probe = &trial->probe,
 	};
 	struct eg_refusal refusal = {};

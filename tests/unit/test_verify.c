@@ -201,9 +201,10 @@ struct example {
 #define GUARD .guarded = true, .watched = true, .control = true, .routed = true
 #define NONE  .watched = true, .control = true, .routed = true
 
-static const struct eg_evidence twin_dropped = {GUARD, .dropped = {[EG_LAYER_DEVICE] = 1}};
-static const struct eg_evidence twin_leaked = {GUARD, .seen = 1};
-static const struct eg_evidence twin_silent = {GUARD};
+static const struct eg_evidence twin_dropped = {GUARD, .dropped = {[EG_LAYER_DEVICE] = 1},
+						.by = "AF_XDP"};
+static const struct eg_evidence twin_leaked = {GUARD, .seen = 1, .by = "AF_XDP"};
+static const struct eg_evidence twin_silent = {GUARD, .by = "AF_XDP"};
 static const struct eg_evidence twin_absent = {GUARD, .absent = true, .call = "no AF_XDP"};
 
 static const struct example examples[] = {

@@ -208,6 +208,21 @@ __u32 eg_guard_maker_of(struct eg_guard *guard, int socket_fd)
 	return maker.pid;
 }
 
+int eg_guard_permit_bypass(struct eg_guard *guard, int socket_fd, bool permitted)
+{
+	const struct eg_maker mark = {.cgroup_id = EG_MAKER_IS_VERIFY, .uid = EG_UID_UNKNOWN};
+	int result;
+
+	if (guard->other_abi)
+		return -EPROTO;
+	if (permitted)
+		result =
+			bpf_map_update_elem(guard->maps[EG_MAP_OWNERS], &socket_fd, &mark, BPF_ANY);
+	else
+		result = bpf_map_delete_elem(guard->maps[EG_MAP_OWNERS], &socket_fd);
+	return result < 0 ? -errno : 0;
+}
+
 int eg_guard_has_probes(struct eg_guard *guard)
 {
 	struct eg_probes probes;

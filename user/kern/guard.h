@@ -241,6 +241,11 @@ int eg_guard_recent(struct eg_guard *guard, struct eg_recent **ret_recent, size_
 int eg_guard_set_probes(struct eg_guard *guard, const __u64 *cookies, size_t n, __u32 pid,
 			unsigned int ms);
 
+/* Lets this one packet socket set PACKET_QDISC_BYPASS, which the layer `socket` refuses to any
+ * other, or takes that back. A guard of before knows no exception and refuses all the same. 0 or
+ * -errno. */
+int eg_guard_permit_bypass(struct eg_guard *guard, int socket_fd, bool permitted);
+
 /* The process that made this socket, by the number that programs see, which in a PID namespace is
  * not our own. 0: not known. */
 __u32 eg_guard_maker_of(struct eg_guard *guard, int socket_fd);

@@ -115,8 +115,8 @@ static void judge_inside(const struct eg_evidence *evidence, struct eg_row_verdi
 	    eg_row_result_names[twin.result], twin.detail[0] ? ", " : "", twin.detail);
 }
 
-/* Not even a socket that could send so was to be had. What is beneath is tried by the other kind
- * that goes the same way, where there is one. */
+/* Not even a socket that could send so was to be had. What is beneath is tried by one to which it
+ * is permitted, or by the other kind that goes the same way, where there is one. */
 static void judge_forbidden(const struct eg_evidence *evidence, struct eg_row_verdict *verdict)
 {
 	struct eg_row_verdict twin = {.result = EG_ROW_NOT_HERE, .layer = -1};
@@ -131,7 +131,7 @@ static void judge_forbidden(const struct eg_evidence *evidence, struct eg_row_ve
 		    "refused; what is beneath was not tried by it, nor by AF_XDP%s%s",
 		    twin.detail[0] ? ": " : "", twin.detail);
 	else
-		say(verdict, twin.result, "refused; beneath, by AF_XDP: %s%s%s",
+		say(verdict, twin.result, "refused; beneath, by %s: %s%s%s", evidence->twin->by,
 		    eg_row_result_names[twin.result], twin.detail[0] ? ", " : "", twin.detail);
 }
 

@@ -40,8 +40,9 @@ struct eg_evidence {
 	bool ordinary; /* sent by an ordinary socket, by way of routes and the namespace's rules */
 	/* The same packet where something kept the first from becoming one, or from getting to the
 	 * guard: an ordinary socket's by a packet socket, a packet socket's past the qdisc by
-	 * AF_XDP; NULL: not tried. */
+	 * one to which that is permitted, else by AF_XDP; NULL: not tried. */
 	const struct eg_evidence *twin;
+	const char *by; /* of such a twin: what it was sent by */
 };
 
 struct eg_row_verdict {

@@ -44,8 +44,9 @@ enum eg_probe_content {
 };
 
 enum eg_probe_flag {
-	EG_PROBE_MAPPED = 1 << 0, /* IPv4 through an IPv6 socket */
-	EG_PROBE_MARKED = 1 << 1, /* with the tunnel's own mark, or wg-quick's usual one */
+	EG_PROBE_MAPPED = 1 << 0,    /* IPv4 through an IPv6 socket */
+	EG_PROBE_MARKED = 1 << 1,    /* with the tunnel's own mark, or wg-quick's usual one */
+	EG_PROBE_PERMITTED = 1 << 2, /* past the qdisc, which the guard lets this socket do */
 };
 
 /* X(identifier, "name", "what was tried", family, way, content, flags) */
