@@ -17,6 +17,7 @@
 #include <time.h>
 
 #include "net/parse.h"
+#include "net/patience.h"
 #include "net/process.h"
 #include "net/wireguard_ways.h"
 #include "policy/address.h"
@@ -28,12 +29,10 @@
 #define TUNGETDEVNETNS _IO('T', 227)
 #endif
 
-#define ANSWER_MAX             (1U << 20)
-#define PATIENCE_MS            2000
-#define PATIENCE_WITH_NETNS_MS 6000
-#define PROMPT_MS              500
-#define RETRY_MS               10
-#define FDINFO_MAX             4096
+#define ANSWER_MAX  (1U << 20)
+#define PATIENCE_MS 2000
+#define RETRY_MS    10
+#define FDINFO_MAX  4096
 
 /* --- the answer ---------------------------------------------------------------------------- */
 
@@ -547,44 +546,28 @@ static int try_process(pid_t pid, int proc_fd, void *argument)
 	return !holder->result;
 }
 
-/*
- * What is left of the patience with a namespace, for all its tunnels together: it can have any
- * number of silent ones, and be asked for each more than once by a command that has the lock of all
- * guards. A prompt answer restores it. A command goes from one namespace to the next.
- */
-static __s64 *patience_left(const struct eg_netns *netns)
-{
-	static __u64 inode;
-	static __s64 left;
-
-	if (inode != netns->inode) {
-		inode = netns->inode;
-		left = PATIENCE_WITH_NETNS_MS;
-	}
-	return &left;
-}
-
 int eg_wg_get_userspace(const struct eg_netns *netns, const struct eg_link *link,
 			struct eg_wg_device *ret_device)
 {
-	__s64 *left = patience_left(netns);
 	__s64 began = now_ms();
-	__s64 took;
+	__s64 left = eg_patience_left(netns->inode, began);
 	struct holder holder = {
 		.netns = netns,
 		.ifname = link->name,
 		.inside = true,
-		.deadline = began + (*left < PATIENCE_MS ? *left : PATIENCE_MS),
+		.deadline = began + (left < PATIENCE_MS ? left : PATIENCE_MS),
 		.result = -ENOENT,
 	};
-	int result = eg_processes_visit(try_process, &holder);
+	int result;
 
+	if (!left)
+		return -ETIMEDOUT;
+	result = eg_processes_visit(try_process, &holder);
 	if (!result) {
 		holder.inside = false;
 		result = eg_processes_visit(try_process, &holder);
 	}
-	took = now_ms() - began;
-	*left = result > 0 && took < PROMPT_MS ? PATIENCE_WITH_NETNS_MS : *left - took;
+	eg_patience_take(netns->inode, now_ms(), now_ms() - began, result > 0);
 	if (result == -ETIMEDOUT && holder.result != -ENOENT)
 		return holder.result;
 	if (result < 0)
