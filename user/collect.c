@@ -215,6 +215,20 @@ static void reclaim_viewers(struct eg_collection *c)
 		eg_viewers_reclaim(c->guard);
 }
 
+/* From when the target was started, until it was guarded or until now. */
+static void measure_gap(struct eg_guard_view *view)
+{
+	__u64 since = view->since_realtime_ns, started = view->target_started_realtime_ns;
+	struct timespec now;
+
+	if (!since) {
+		clock_gettime(CLOCK_REALTIME, &now);
+		since = (__u64)now.tv_sec * NS_PER_S + (__u64)now.tv_nsec;
+	}
+	if (started && since > started)
+		view->unguarded_ns = since - started;
+}
+
 static void conclude(struct eg_collection *c)
 {
 	struct eg_guard_view *view = c->view;
@@ -299,45 +313,60 @@ static void collect_open_guard(struct eg_collection *c)
 	eg_collect_dns(c);
 	collect_counters(c);
 	collect_answers(c);
-	collect_recent(c);
+	if (c->owners)
+		collect_recent(c);
 	reclaim_viewers(c);
 	conclude(c);
+	measure_gap(c->view);
 }
 
-static int collect_guard(struct eg_pins *pins, const struct eg_common *common, const char *name,
-			 struct eg_owners *owners, const struct eg_holds *holds,
-			 struct eg_guard_view *view)
+/* With what the caller has put into the collection. */
+static int collect_guard(struct eg_collection *c, const char *name)
 {
 	EG_AUTO_GUARD struct eg_guard *guard = NULL;
-	struct eg_collection c = {.pins = pins,
-				  .pin_dir = common->pin_dir,
-				  .of_self = common->netns &&
-					     strcmp(common->netns, EG_TARGET_OF_SELF) == 0,
-				  .owners = owners,
-				  .holds = holds,
-				  .view = view,
-				  .netns = EG_NETNS_NONE};
+	struct eg_guard_view *view = c->view;
 	struct eg_error why = {};
 	int result;
 
-	view->name = eg_keep(&c, name);
+	view->name = eg_keep(c, name);
 	view->state = EG_STATE_DEGRADED;
-	result = eg_guard_open(pins, name, &guard, &why);
-	c.guard = guard;
+	result = eg_guard_open(c->pins, name, &guard, &why);
+	c->guard = guard;
 	if (result == -ENOENT)
 		return -ENOENT; /* detached since it was listed */
 	if (result == -EPROTO)
-		eg_add_string(&c, &view->notes, "`egressguard attach` replaces it, new beside old");
+		eg_add_string(c, &view->notes, "`egressguard attach` replaces it, new beside old");
 	if (result < 0)
-		view->reason = eg_keep(&c, why.message[0] ? why.message : strerror(-result));
+		view->reason = eg_keep(c, why.message[0] ? why.message : strerror(-result));
 	else
-		collect_open_guard(&c);
+		collect_open_guard(c);
 
-	eg_policy_free(c.policy);
-	eg_survey_free(&c.survey);
-	eg_netns_close(&c.netns);
-	eg_text_free(&c.problems);
-	return c.failed ? -ENOMEM : 0;
+	eg_policy_free(c->policy);
+	eg_survey_free(&c->survey);
+	eg_netns_close(&c->netns);
+	eg_text_free(&c->problems);
+	return c->failed ? -ENOMEM : 0;
+}
+
+int eg_collect_state(const char *pin_dir, const char *name, const struct eg_netns *netns,
+		     const struct eg_hold *hold, struct eg_status_view *ret_status)
+{
+	EG_AUTO_PINS struct eg_pins pins = {.dir_fd = -1, .lock_fd = -1};
+	EG_AUTO_HOLDS struct eg_holds *holds = NULL;
+	struct eg_collection c = {
+		.pins = &pins, .pin_dir = pin_dir, .known = netns, .netns = EG_NETNS_NONE};
+	int result = eg_pins_open(pin_dir, false, &pins, NULL);
+
+	if (result == 0)
+		result = hold ? eg_holds_by(hold, &holds) : eg_holds_get(&holds);
+	if (result < 0)
+		return result;
+	c.holds = holds;
+	c.view = ret_status->guards = calloc(1, sizeof(*ret_status->guards));
+	if (!c.view)
+		return -ENOMEM;
+	ret_status->n_guards = 1;
+	return collect_guard(&c, name);
 }
 
 /* --- all of them --------------------------------------------------------------------------------
@@ -360,9 +389,17 @@ static int collect_all(struct eg_pins *pins, const struct eg_common *common, cha
 	if (!status->guards)
 		return -ENOMEM;
 	for (size_t i = 0; result == 0 && i < n; i++) {
-		status->n_guards++;
-		result = collect_guard(pins, common, names[i], owners, holds,
-				       &status->guards[status->n_guards - 1]);
+		struct eg_collection c = {
+			.pins = pins,
+			.pin_dir = common->pin_dir,
+			.of_self = common->netns && strcmp(common->netns, EG_TARGET_OF_SELF) == 0,
+			.owners = owners,
+			.holds = holds,
+			.view = &status->guards[status->n_guards++],
+			.netns = EG_NETNS_NONE,
+		};
+
+		result = collect_guard(&c, names[i]);
 		if (result == -ENOENT) {
 			status->n_guards--;
 			free(status->guards[status->n_guards].name);

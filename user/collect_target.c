@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What `status` finds of a guard's target: the namespace, its tunnels, its DNS. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,6 +41,16 @@ static bool is_another_of_that_number(struct eg_collection *c)
 	return !c->meta->netns_cookie && c->found && eg_guard_is_dead(c->guard);
 }
 
+/* Who follows the guard has it open. */
+static int find_netns(struct eg_collection *c, const struct eg_netns *guarded)
+{
+	if (!c->known || c->known->fd < 0 || !eg_netns_same(c->known, guarded))
+		return eg_netns_find(guarded->dev, guarded->inode, guarded->cookie, &c->netns);
+	c->netns = *c->known;
+	c->netns.fd = fcntl(c->known->fd, F_DUPFD_CLOEXEC, 3);
+	return c->netns.fd < 0 ? -errno : 0;
+}
+
 void eg_find_target(struct eg_collection *c)
 {
 	EG_AUTO_TARGET struct eg_target target = {.netns = EG_NETNS_NONE};
@@ -49,14 +60,14 @@ void eg_find_target(struct eg_collection *c)
 	int result;
 
 	memcpy(text, c->meta->target, EG_TARGET_MAX);
-	result = eg_netns_find(guarded.dev, guarded.inode, guarded.cookie, &c->netns);
+	result = find_netns(c, &guarded);
 	c->found = result == 0;
 	c->lost = result == -ENOENT ? 0 : result;
 	if (c->lost)
 		eg_add_problem(c, "cannot look for its namespace: %s", strerror(-result));
 	if (!text[0] || !may_move(text) || c->of_self)
 		return;
-	if (eg_target_resolve(text, &target, &why) < 0) {
+	if (eg_target_find(text, &target, &why) < 0) {
 		if (why.exit == EG_EXIT_FAILED)
 			eg_add_problem(c, "whether the target is still the same is not known: %s",
 				       why.message);
@@ -64,6 +75,11 @@ void eg_find_target(struct eg_collection *c)
 	}
 	c->moved = target.kind != EG_TARGET_PID &&
 		   (!eg_netns_same(&target.netns, &guarded) || is_another_of_that_number(c));
+	if (!c->moved)
+		return;
+	eg_target_learn(&target);
+	c->view->target_started_realtime_ns = target.started_realtime_ns;
+	c->view->since_realtime_ns = 0;
 }
 
 /* What is known of a cgroup's namespaces is its tunnel's. */

@@ -15,7 +15,8 @@
 struct eg_collection {
 	struct eg_pins *pins;
 	const char *pin_dir;
-	struct eg_owners *owners;
+	struct eg_owners *owners;     /* NULL: nobody wants to know whose packets were blocked */
+	const struct eg_netns *known; /* that the caller has open, NULL: none */
 	const struct eg_holds *holds; /* NULL: could not be asked */
 	struct eg_guard_view *view;
 	struct eg_guard *guard;

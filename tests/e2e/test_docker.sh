@@ -114,6 +114,9 @@ check_equal 'and gone again: enforcing' "$(of_guard wireguard .state)" enforcing
 # --- restart -------------------------------------------------------------------------------------------
 docker restart -t 5 wireguard >/dev/null
 check_equal 'restarted: unguarded' "$(of_guard wireguard .state)" unguarded
+check_equal 'since when, and for how long, is of the container that runs now' \
+	"$(of_guard wireguard " | (.target_started > \"$(of_status .since)\"), .since, (.unguarded_seconds | type)" |
+		tr '\n' ' ')" 'true null number '
 check_status 'restarted: for health checks too' 1 eg status wireguard --check
 wireguard_pid=$(docker_pid wireguard)
 wait_for_tunnel docker

@@ -213,7 +213,7 @@ check_equal 'status --netns' "$(eg status --json --netns wireguard | jq -r '.gua
 check 'status --format prometheus' grep -q \
 	'^egressguard_guard_state{guard="wireguard",state="enforcing"} 1$' <(eg status --format prometheus)
 check_equal 'status: keys' "$(eg status --json | jq -r '.guards[0]|keys_unsorted|join(" ")')" \
-	'name target mode state detail since target_started tunnel tunnels tunnel_state endpoints dns dns_detail dns_resolver dns_refused holds_against hidden layers notes counters recent policy'
+	'name target mode state detail since target_started unguarded_seconds tunnel tunnels tunnel_state endpoints dns dns_detail dns_resolver dns_refused holds_against hidden layers notes counters recent policy'
 check_equal 'status: the tunnel is not there' "$(eg status --json | jq -r '.guards[0].tunnel_state')" 'wg0 absent'
 check_equal 'status: what it holds against' "$(eg status --json | jq -r '.guards[0].holds_against')" \
 	'processes without NET_ADMIN'

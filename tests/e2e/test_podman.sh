@@ -77,6 +77,9 @@ done
 # --- restart, stop, names ----------------------------------------------------------------------------
 podman_bed restart --time 5 wireguard >/dev/null
 check_equal 'restarted: unguarded' "$(of_guard wireguard .state)" unguarded
+check_equal 'since when, and for how long, is of the container that runs now' \
+	"$(of_guard wireguard " | (.target_started > \"$(of_status .since)\"), .since, (.unguarded_seconds | type)" |
+		tr '\n' ' ')" 'true null number '
 wait_for_tunnel podman_bed
 check 'restarted: attach again' attach wireguard
 check_equal 'restarted: enforcing' "$(of_guard wireguard .state)" enforcing

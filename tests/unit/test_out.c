@@ -637,6 +637,7 @@ static void make_sample(struct sample *sample)
 		.state = EG_STATE_ENFORCING,
 		.since_realtime_ns = TIME_NS,
 		.target_started_realtime_ns = TIME_NS - 41000000000,
+		.unguarded_ns = 41000000000,
 		.tunnels = sample->tunnels,
 		.tunnel_state = tunnel,
 		.endpoints = sample->endpoints,
@@ -744,6 +745,25 @@ static void test_status_text(void **state)
 	output_free(&output);
 }
 
+/* The name means another namespace now: what the guard was on is not what is told. */
+static void test_status_unguarded(void **state)
+{
+	struct sample sample;
+	struct output output;
+	const char *text;
+
+	(void)state;
+	make_sample(&sample);
+	sample.guard.state = EG_STATE_UNGUARDED;
+	sample.guard.since_realtime_ns = 0;
+	assert_int_equal(eg_render_text.status(&sample.status, output_open(&output)), 0);
+	text = output_text(&output);
+	assert_non_null(strstr(text, "  started       2025-01-31 12:00:52\n"
+				     "  unguarded for 41 s\n"));
+	assert_null(strstr(text, "guarded since"));
+	output_free(&output);
+}
+
 /* Audit blocks nothing, and must not read as if it did. */
 static void test_status_audit(void **state)
 {
@@ -810,6 +830,7 @@ static void test_status_json(void **state)
 	check_string(guard, "state", "enforcing");
 	check_string(guard, "since", "2025-01-31T12:01:33.123456789Z");
 	check_string(guard, "target_started", "2025-01-31T12:00:52.123456789Z");
+	assert_true(json_real_value(json_object_get(guard, "unguarded_seconds")) == 41);
 	check_string(guard, "tunnel", "wg0");
 	check_string(guard, "dns", "tunnel");
 	check_string(guard, "policy", "[Guard]\nTunnel = wg0\n");
@@ -860,6 +881,7 @@ static void test_status_unknown(void **state)
 	check_null(value, "mode");
 	check_null(value, "counters");
 	check_null(value, "since");
+	check_null(value, "unguarded_seconds");
 	check_null(value, "tunnel");
 	json_decref(object);
 	assert_int_equal(eg_render_text.status(&status, output_open(&output)), 0);
@@ -1258,6 +1280,7 @@ int main(void)
 		cmocka_unit_test(test_pcap),
 		cmocka_unit_test(test_explanation),
 		cmocka_unit_test(test_features),
+		cmocka_unit_test(test_status_unguarded),
 		cmocka_unit_test(test_status_audit),
 		cmocka_unit_test(test_write_failure),
 		cmocka_unit_test(test_verification),

@@ -297,15 +297,14 @@ static int ask_maps(__u32 prog_id, struct found *found)
 	return 0;
 }
 
-static int ask_link(__u32 id, struct eg_holds *holds)
+static int ask_link(int fd, struct eg_holds *holds)
 {
-	EG_AUTO_CLOSE int fd = bpf_link_get_fd_by_id(id);
 	struct link_info info = {};
 	struct found found = {}, *larger;
 	__u32 len = sizeof(info);
 	int err;
 
-	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len) < 0)
+	if (bpf_obj_get_info_by_fd(fd, &info, &len) < 0)
 		return -errno;
 	if (info.type != LINK_TYPE_NETFILTER || info.hooknum != NF_INET_POST_ROUTING)
 		return 0;
@@ -331,13 +330,27 @@ int eg_holds_get(struct eg_holds **ret_holds)
 	if (!holds)
 		return -ENOMEM;
 	while (bpf_link_get_next_id(id, &id) == 0) {
-		int err = ask_link(id, holds);
+		EG_AUTO_CLOSE int fd = bpf_link_get_fd_by_id(id);
+		int err = fd < 0 ? -errno : ask_link(fd, holds);
 
 		if (err && err != -ENOENT)
 			return err;
 	}
 	if (errno != ENOENT)
 		return -errno;
+	*ret_holds = EG_TAKE(holds);
+	return 0;
+}
+
+int eg_holds_by(const struct eg_hold *hold, struct eg_holds **ret_holds)
+{
+	EG_AUTO_HOLDS struct eg_holds *holds = calloc(1, sizeof(*holds));
+	int err = holds ? 0 : -ENOMEM;
+
+	for (size_t i = 0; i < 2 && !err; i++)
+		err = ask_link(hold->links[i], holds);
+	if (err)
+		return err;
 	*ret_holds = EG_TAKE(holds);
 	return 0;
 }

@@ -39,6 +39,8 @@ __u32 eg_hold_id(const struct eg_hold *hold);
 /* The netfilter links of this machine that stand over some guard's maps. */
 struct eg_holds;
 int eg_holds_get(struct eg_holds **ret_holds);
+/* Those of `hold` alone, as the kernel has them: the machine may have thousands. */
+int eg_holds_by(const struct eg_hold *hold, struct eg_holds **ret_holds);
 void eg_holds_free(struct eg_holds *holds);
 static inline void eg_holds_freep(struct eg_holds **holds)
 {

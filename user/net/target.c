@@ -54,11 +54,14 @@ static int too_long(struct eg_error *error, const char *text)
 /* --- since when, and by whom --------------------------------------------------------------- */
 
 /* The oldest process of the namespace stands for it. */
-static void learn_processes(struct eg_target *target)
+void eg_target_learn(struct eg_target *target)
 {
-	EG_AUTO_FREE pid_t *pids = calloc(PIDS_MAX, sizeof(*pids));
+	EG_AUTO_FREE pid_t *pids = NULL;
 	size_t n = 0;
 
+	if (target->started_realtime_ns)
+		return;
+	pids = calloc(PIDS_MAX, sizeof(*pids));
 	/* It is told to people, and decides nothing. */
 	if (!pids || eg_netns_pids(&target->netns, pids, PIDS_MAX, &n) < 0)
 		return;
@@ -452,7 +455,7 @@ static int resolve(const char *text, struct eg_target *target, struct eg_error *
 	return resolve_name(text, target, error);
 }
 
-int eg_target_resolve(const char *text, struct eg_target *ret_target, struct eg_error *error)
+int eg_target_find(const char *text, struct eg_target *ret_target, struct eg_error *error)
 {
 	EG_AUTO_TARGET struct eg_target target = {.netns = EG_NETNS_NONE};
 	char safe[4 * EG_TARGET_MAX];
@@ -466,9 +469,16 @@ int eg_target_resolve(const char *text, struct eg_target *ret_target, struct eg_
 	result = resolve(text, &target, error);
 	if (result < 0)
 		return result;
-	if (!target.started_realtime_ns)
-		learn_processes(&target);
 	*ret_target = target;
 	target = (struct eg_target){.netns = EG_NETNS_NONE};
 	return 0;
+}
+
+int eg_target_resolve(const char *text, struct eg_target *ret_target, struct eg_error *error)
+{
+	int result = eg_target_find(text, ret_target, error);
+
+	if (result == 0)
+		eg_target_learn(ret_target);
+	return result;
 }

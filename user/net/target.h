@@ -38,4 +38,9 @@ void eg_target_close(struct eg_target *target);
  */
 int eg_target_resolve(const char *text, struct eg_target *ret_target, struct eg_error *error);
 
+/* Which namespace it is, and no look at all processes of the machine for since when and by whom:
+ * that is what eg_target_learn() does. */
+int eg_target_find(const char *text, struct eg_target *ret_target, struct eg_error *error);
+void eg_target_learn(struct eg_target *target);
+
 #endif /* EG_TARGET_H */

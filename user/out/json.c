@@ -468,6 +468,17 @@ static json_t *layers_of(const struct eg_guard_view *guard)
 	return array;
 }
 
+/* In milliseconds. In audit mode nothing holds it at any time. */
+static json_t *unguarded_of(const struct eg_guard_view *guard)
+{
+	const __u64 ms = guard->unguarded_ns / 1000000;
+
+	if (!guard->target_started_realtime_ns ||
+	    (guard->mode && strcmp(guard->mode, "audit") == 0))
+		return json_null();
+	return json_real((double)ms / 1e3);
+}
+
 static json_t *guard_of(const struct eg_guard_view *guard)
 {
 	json_t *object = json_object();
@@ -479,6 +490,7 @@ static json_t *guard_of(const struct eg_guard_view *guard)
 	set(&object, "detail", string_of(guard->reason));
 	set(&object, "since", time_of(guard->since_realtime_ns));
 	set(&object, "target_started", time_of(guard->target_started_realtime_ns));
+	set(&object, "unguarded_seconds", unguarded_of(guard));
 	set(&object, "tunnel", joined_of(guard->tunnels));
 	set(&object, "tunnels", strings_of(guard->tunnels));
 	set(&object, "tunnel_state", string_of(guard->tunnel_state));

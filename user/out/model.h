@@ -50,12 +50,13 @@ struct eg_guard_view {
 	const char *mode; /* "enforce", "audit" */
 	enum eg_guard_state state;
 	char *reason;                     /* why it is degraded, unguarded or gone; NULL */
-	__u64 since_realtime_ns;          /* guarded since */
-	__u64 target_started_realtime_ns; /* 0: not known */
-	char **tunnels;                   /* "wg0", NULL-terminated */
-	char *tunnel_state;               /* "wg0 (WireGuard, up)", "wg0 absent", … */
-	char **endpoints;                 /* texts */
-	char *dns;                        /* "tunnel", "lan", "outside the guard", "not known" */
+	__u64 since_realtime_ns;          /* guarded since; 0: it is not, or that is not known */
+	__u64 target_started_realtime_ns; /* what has the target's name now; 0: not known */
+	__u64 unguarded_ns; /* from its start until the guard, or now; of no meaning without */
+	char **tunnels;     /* "wg0", NULL-terminated */
+	char *tunnel_state; /* "wg0 (WireGuard, up)", "wg0 absent", … */
+	char **endpoints;   /* texts */
+	char *dns;          /* "tunnel", "lan", "outside the guard", "not known" */
 	const char *dns_resolver; /* Docker's: "none", "inside", "outside", "not known"; NULL */
 	bool dns_refused;         /* it is refused on loopback */
 	char *dns_detail;         /* what leaves outside any hook, and the fix; NULL */

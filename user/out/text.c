@@ -301,13 +301,18 @@ static void put_times(struct eg_text *text, const struct eg_guard_view *guard)
 		eg_put_date(text, started);
 		eg_put(text, "\n");
 	}
+	if (started && guard->state == EG_STATE_UNGUARDED) {
+		put_label(text, "unguarded for");
+		put_duration(text, guard->unguarded_ns / 1000000000);
+		eg_put(text, "\n");
+	}
 	if (!since)
 		return;
 	put_label(text, is_audit(guard) ? "audited since" : "guarded since");
 	eg_put_date(text, since);
-	if (started && since >= started + 1000000000) {
+	if (started && guard->unguarded_ns >= 1000000000) {
 		eg_put(text, " (");
-		put_duration(text, (since - started) / 1000000000);
+		put_duration(text, guard->unguarded_ns / 1000000000);
 		eg_put(text, is_audit(guard) ? " after it started)" : " unguarded)");
 	}
 	eg_put(text, "\n");
