@@ -20,8 +20,8 @@ int eg_adopt_watch(const char *pin_dir, int *ret_fd, struct eg_error *error)
 	if (result < 0)
 		return result;
 	fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	/* A guard gets its name when it is whole. */
-	if (fd < 0 || inotify_add_watch(fd, pins.path, IN_MOVED_TO | IN_ONLYDIR) < 0) {
+	/* A guard gets its name when it is whole, and loses it before it is taken away. */
+	if (fd < 0 || inotify_add_watch(fd, pins.path, IN_MOVE | IN_DELETE | IN_ONLYDIR) < 0) {
 		result = eg_error_set(error, EG_EXIT_FAILED, errno, "cannot watch %s: %m",
 				      pins.path);
 		if (fd >= 0)
@@ -53,7 +53,8 @@ void eg_adopt_all(const char *pin_dir, eg_adopt_found found, void *argument)
 	eg_names_free(names);
 }
 
-void eg_adopt_new(const char *pin_dir, int fd, eg_adopt_found found, void *argument)
+void eg_adopt_new(const char *pin_dir, int fd, eg_adopt_found found, eg_adopt_found changed,
+		  void *argument)
 {
 	EG_AUTO_PINS struct eg_pins pins = {.dir_fd = -1, .lock_fd = -1};
 	char buffer[EVENTS_SIZE] __attribute__((aligned(__alignof__(struct inotify_event))));
@@ -69,11 +70,16 @@ void eg_adopt_new(const char *pin_dir, int fd, eg_adopt_found found, void *argum
 			at += sizeof(*event) + event->len;
 			lost = lost || event->mask & IN_Q_OVERFLOW;
 			/* Of what is not whole, or not a guard's, it is no name. */
-			if (open && event->len &&
-			    eg_pin_name_unescape(name, sizeof(name), event->name) >= 0)
+			if (!event->len ||
+			    eg_pin_name_unescape(name, sizeof(name), event->name) < 0)
+				continue;
+			changed(argument, name);
+			if (open && event->mask & IN_MOVED_TO)
 				look(&pins, name, found, argument);
 		}
 	}
-	if (lost)
-		eg_adopt_all(pin_dir, found, argument);
+	if (!lost)
+		return;
+	changed(argument, NULL);
+	eg_adopt_all(pin_dir, found, argument);
 }

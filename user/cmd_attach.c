@@ -301,6 +301,8 @@ static int stay(const char *pin_dir, const char *name, struct eg_error *error)
 	result = eg_follow_new(pin_dir, name, say, NULL, &follow, error);
 	if (result < 0)
 		return result;
+	/* Where that is not to be had, it is seen within a second. */
+	(void)eg_follow_watch(follow);
 	eg_log_note("attach", "following the guard");
 	eg_notify("READY=1");
 	why = follow_until(follow, signal_fd);

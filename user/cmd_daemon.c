@@ -28,6 +28,11 @@
 #define ENGINES_WAIT_MS 1000
 #define EVENTS          64
 #define MOUNTS_SPACE_NS (10 * NS_PER_MS)
+/* Checks take a tenth of the time, however many guards there are, and one that takes long does not
+ * keep the others waiting for long. */
+#define CHECKS_SHARE     10
+#define CHECKS_PAUSE_MAX (1000 * NS_PER_MS)
+#define START_BEAT_NS    (5000 * NS_PER_MS)
 
 enum own_option {
 	OPTION_CONFIG_DIR = EG_OPTION_OWN,
@@ -64,7 +69,9 @@ struct daemon {
 	} engines[EG_RUNTIME_COUNT];
 	__u64 watchdog_ns; /* half of what the service manager waits for; 0: it does not */
 	__u64 watched_ns;
+	bool is_ready;
 	__u64 files_ns, looked_ns; /* when to look at namespaces' files, 0: not; when that was */
+	__u64 checks_ns;           /* not before then is a guard checked */
 	bool reload, stop;
 };
 
@@ -135,6 +142,15 @@ static void adopt(void *argument, const char *name)
 
 	if (ward && !eg_ward_policy(ward))
 		eg_ward_touch(ward);
+}
+
+static void touch_pins(void *argument, const char *name)
+{
+	const struct daemon *daemon = argument;
+
+	for (size_t i = 0; i < daemon->n; i++)
+		if (!name || strcmp(eg_ward_name(daemon->wards[i]), name) == 0)
+			eg_ward_touch_pins(daemon->wards[i]);
 }
 
 /* --- container engines ------------------------------------------------------------------------ */
@@ -376,6 +392,29 @@ static void take_signals(struct daemon *daemon)
 	}
 }
 
+static __u64 later(__u64 a, __u64 b)
+{
+	return a > b ? a : b;
+}
+
+/* Who waited longest is first. */
+static struct eg_ward *next_to_check(const struct daemon *daemon)
+{
+	struct eg_ward *next = NULL;
+
+	for (size_t i = 0; i < daemon->n; i++)
+		if (!next || eg_ward_check_due_ns(daemon->wards[i]) < eg_ward_check_due_ns(next))
+			next = daemon->wards[i];
+	return next;
+}
+
+static __u64 check_due_ns(const struct daemon *daemon)
+{
+	const struct eg_ward *next = next_to_check(daemon);
+
+	return next ? later(eg_ward_check_due_ns(next), daemon->checks_ns) : ~0ULL;
+}
+
 static int timeout_ms(const struct daemon *daemon)
 {
 	__u64 now = now_ns(), due = now + 60000 * NS_PER_MS;
@@ -383,17 +422,14 @@ static int timeout_ms(const struct daemon *daemon)
 	for (size_t i = 0; i < daemon->n; i++)
 		if (eg_ward_due_ns(daemon->wards[i]) < due)
 			due = eg_ward_due_ns(daemon->wards[i]);
+	if (check_due_ns(daemon) < due)
+		due = check_due_ns(daemon);
 	if (daemon->watchdog_ns && daemon->watched_ns + daemon->watchdog_ns < due)
 		due = daemon->watched_ns + daemon->watchdog_ns;
 	if (daemon->files_ns && daemon->files_ns < due)
 		due = daemon->files_ns;
 	/* Rounded up: too early would be again and again. */
 	return due <= now ? 0 : (int)((due - now + NS_PER_MS - 1) / NS_PER_MS);
-}
-
-static __u64 later(__u64 a, __u64 b)
-{
-	return a > b ? a : b;
 }
 
 static void wait(struct daemon *daemon, int at_most_ms)
@@ -410,7 +446,7 @@ static void wait(struct daemon *daemon, int at_most_ms)
 		if (data == &daemon->signal_fd)
 			take_signals(daemon);
 		else if (data == &daemon->pins_fd)
-			eg_adopt_new(daemon->pin_dir, daemon->pins_fd, adopt, daemon);
+			eg_adopt_new(daemon->pin_dir, daemon->pins_fd, adopt, touch_pins, daemon);
 		else if (data == &daemon->mounts_fd)
 			daemon->files_ns = later(now_ns(), daemon->looked_ns + MOUNTS_SPACE_NS);
 		else if (engine)
@@ -422,10 +458,18 @@ static void wait(struct daemon *daemon, int at_most_ms)
 
 /* --- work ------------------------------------------------------------------------------------- */
 
+/* To start with a thousand guards takes longer than a service manager waits. */
 static void beat(struct daemon *daemon)
 {
 	__u64 now = now_ns();
 
+	if (!daemon->is_ready) {
+		if (now < daemon->watched_ns + START_BEAT_NS)
+			return;
+		eg_notify("EXTEND_TIMEOUT_USEC=120000000");
+		daemon->watched_ns = now;
+		return;
+	}
 	if (!daemon->watchdog_ns || now < daemon->watched_ns + daemon->watchdog_ns)
 		return;
 	eg_notify("WATCHDOG=1");
@@ -443,17 +487,35 @@ static void look_at_files(struct daemon *daemon)
 		eg_ward_touch_files(daemon->wards[i]);
 }
 
+/* One at a time: what happens meanwhile comes first. */
+static void check_next(struct daemon *daemon)
+{
+	__u64 started = now_ns(), pause;
+	struct eg_ward *ward = next_to_check(daemon);
+
+	if (!ward || started < check_due_ns(daemon))
+		return;
+	eg_ward_check(ward);
+	pause = (now_ns() - started) * (CHECKS_SHARE - 1);
+	daemon->checks_ns = now_ns() + (pause < CHECKS_PAUSE_MAX ? pause : CHECKS_PAUSE_MAX);
+}
+
 static void work(struct daemon *daemon)
 {
 	beat(daemon);
 	look_at_files(daemon);
 	for (size_t i = 0; i < daemon->n && !daemon->stop; i++) {
 		EG_AUTO_FREE char *aside = NULL;
+		bool is_due = now_ns() >= eg_ward_due_ns(daemon->wards[i]);
 
 		if (eg_ward_work(daemon->wards[i], &aside))
 			get_ward(daemon, aside);
 		beat(daemon);
+		if (is_due) /* many at once take long */
+			take_signals(daemon);
 	}
+	if (!daemon->stop && daemon->is_ready)
+		check_next(daemon);
 	drop_finished(daemon);
 }
 
@@ -515,6 +577,7 @@ static int run(struct daemon *daemon, struct eg_error *error)
 		return result;
 	eg_adopt_all(daemon->pin_dir, adopt, daemon);
 	start_work(daemon);
+	daemon->is_ready = true;
 	eg_journal("daemon", EG_JOURNAL_INFO, NULL, "ready");
 	eg_notify("READY=1");
 	while (!daemon->stop) {

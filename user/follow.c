@@ -635,6 +635,11 @@ const struct eg_netns *eg_follow_netns(const struct eg_follow *follow)
 	return &follow->netns;
 }
 
+const struct eg_hold *eg_follow_hold(const struct eg_follow *follow)
+{
+	return follow->hold;
+}
+
 bool eg_follow_has_changed(struct eg_follow *follow)
 {
 	bool changed = follow->changed;
@@ -686,7 +691,7 @@ void eg_follow_free(struct eg_follow *follow)
 	free(follow);
 }
 
-static int watch_pins(struct eg_follow *follow)
+int eg_follow_watch(struct eg_follow *follow)
 {
 	follow->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	if (follow->inotify_fd < 0)
@@ -709,8 +714,6 @@ static int start_waiting(struct eg_follow *follow)
 {
 	int result = make_waiting(follow);
 
-	if (result == 0)
-		result = watch_pins(follow);
 	if (result == 0)
 		result = start_monitor(follow);
 	return result;

@@ -16,6 +16,7 @@
 #include "util/error.h"
 
 struct eg_follow;
+struct eg_hold;
 
 /* What happens, a line each, for whoever runs it: names in it are escaped. */
 typedef void (*eg_follow_say)(void *argument, bool warning, const char *line);
@@ -28,6 +29,10 @@ typedef void (*eg_follow_say)(void *argument, bool warning, const char *line);
 int eg_follow_new(const char *pin_dir, const char *name, eg_follow_say say, void *argument,
 		  struct eg_follow **ret_follow, struct eg_error *error);
 
+/* What becomes of the guard's pins is told by the kernel, and not seen within a second. For who
+ * follows few: a user has no more than 128 such watches by default. 0 or -errno. */
+int eg_follow_watch(struct eg_follow *follow);
+
 /* Lets go; what is pinned stays in force. */
 void eg_follow_free(struct eg_follow *follow);
 static inline void eg_follow_freep(struct eg_follow **follow)
@@ -39,6 +44,9 @@ static inline void eg_follow_freep(struct eg_follow **follow)
 /* The namespace; its fd is -1 where it was let go of. Valid until the next call. */
 const struct eg_netns *eg_follow_netns(const struct eg_follow *follow);
 
+/* The layer `netns`, NULL: it is not held. Valid until the next call. */
+const struct eg_hold *eg_follow_hold(const struct eg_follow *follow);
+
 /* Whether interfaces or addresses have changed since this was last asked: what `attach` would learn
  * now may be other than what is in force. */
 bool eg_follow_has_changed(struct eg_follow *follow);
@@ -46,7 +54,8 @@ bool eg_follow_has_changed(struct eg_follow *follow);
 /* Whether the namespace may ask for its endpoints' names: there is no tunnel. */
 bool eg_follow_names_open(const struct eg_follow *follow);
 
-/* Has the next eg_follow_work() look at once whether anything still keeps the namespace. */
+/* Has the next eg_follow_work() look at once whether the guard is still there, and whether anything
+ * keeps the namespace. */
 void eg_follow_hurry(struct eg_follow *follow);
 
 /* Readable when there is something to do: for poll(2). */

@@ -503,11 +503,12 @@ static bool is_held(const struct eg_guard_view *view)
 /* What `status` would say against it. */
 static void check(struct eg_ward *ward)
 {
-	const struct eg_common common = {.guard = ward->name, .pin_dir = ward->pin_dir};
 	EG_AUTO(eg_status_view_free) struct eg_status_view status = {};
 	__u64 started = now_ns(), took;
 
-	if (eg_collect_status(&common, &status, NULL) == 0 && status.n_guards == 1) {
+	if (eg_collect_state(ward->pin_dir, ward->name,
+			     ward->follow ? eg_follow_netns(ward->follow) : NULL,
+			     ward->follow ? eg_follow_hold(ward->follow) : NULL, &status) == 0) {
 		const struct eg_guard_view *view = &status.guards[0];
 		__u64 again = ward->mended_ns + MENDED_AGAIN_NS;
 
@@ -582,8 +583,6 @@ __u64 eg_ward_due_ns(const struct eg_ward *ward)
 {
 	__u64 due = ward->look_ns;
 
-	if (ward->check_ns < due)
-		due = ward->check_ns;
 	if (ward->follow && ward->endpoint_ns < due)
 		due = ward->endpoint_ns;
 	if (ward->names_ns < due)
@@ -607,14 +606,21 @@ bool eg_ward_work(struct eg_ward *ward, char **ret_aside)
 		ward->has_changed = true;
 		ward->look_ns = 0;
 	}
-	if (now_ns() >= ward->check_ns) {
-		check(ward);
-		if (ward->others_follow)
-			check_others(ward);
-	}
 	if (now_ns() >= ward->stranded_ns)
 		say_stranded(ward);
 	return now_ns() >= ward->look_ns && go_on(ward, ret_aside);
+}
+
+__u64 eg_ward_check_due_ns(const struct eg_ward *ward)
+{
+	return ward->check_ns;
+}
+
+void eg_ward_check(struct eg_ward *ward)
+{
+	check(ward);
+	if (ward->others_follow)
+		check_others(ward);
 }
 
 bool eg_ward_is_over(const struct eg_ward *ward)
@@ -669,6 +675,12 @@ void eg_ward_touch(struct eg_ward *ward)
 {
 	ward->look_ns = now_ns();
 	ward->failures = 0;
+	if (ward->follow)
+		eg_follow_hurry(ward->follow);
+}
+
+void eg_ward_touch_pins(struct eg_ward *ward)
+{
 	if (ward->follow)
 		eg_follow_hurry(ward->follow);
 }

@@ -34,9 +34,10 @@ int eg_ward_recall_policy(struct eg_ward *ward, struct eg_error *error);
 /* Does what following asks for, when `epoll_fd` says so. */
 void eg_ward_follow_work(struct eg_ward *ward);
 
-/* What may have changed, so that it is looked at anew: whatever it is; a namespace that a file
- * keeps; a container, by id and name (each may be NULL: any). */
+/* What may have changed, so that it is looked at anew: whatever it is; the guard's pins; a
+ * namespace that a file keeps; a container, by id and name (each may be NULL: any). */
 void eg_ward_touch(struct eg_ward *ward);
+void eg_ward_touch_pins(struct eg_ward *ward);
 void eg_ward_touch_files(struct eg_ward *ward);
 void eg_ward_touch_container(struct eg_ward *ward, enum eg_runtime runtime, const char *id,
 			     const char *name);
@@ -53,6 +54,11 @@ __u64 eg_ward_due_ns(const struct eg_ward *ward);
 /* Does it. True: it gave its guard away to another name, *ret_aside, the caller's to free, which is
  * to be kept up from now on. */
 bool eg_ward_work(struct eg_ward *ward, char **ret_aside);
+
+/* Whether what should be in force is in force: when that is to be looked at, and the look, which
+ * takes some milliseconds. What it finds is for the next eg_ward_work(). */
+__u64 eg_ward_check_due_ns(const struct eg_ward *ward);
+void eg_ward_check(struct eg_ward *ward);
 
 /* Without a file, and nothing left to keep up. */
 bool eg_ward_is_over(const struct eg_ward *ward);

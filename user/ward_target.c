@@ -79,7 +79,7 @@ enum eg_plan_target eg_ward_target_look(const char *target, const bool engine_up
 
 	if (can != EG_PLAN_TARGET_HERE)
 		return can;
-	result = eg_target_resolve(target, ret_target, error);
+	result = eg_target_find(target, ret_target, error);
 	if (result == 0)
 		return EG_PLAN_TARGET_HERE;
 	/* An engine that does not answer knows of no container, and its containers may run. */
