@@ -437,7 +437,8 @@ image:
 image-load: image
 	@scripts/image-load.sh '$(IMAGE)' $(ENGINE)
 
-EXAMPLES := wireguard.conf self.conf compose/guard.yaml compose/host.yaml egressguard-cni.conflist
+EXAMPLES := wireguard.conf self.conf compose/guard.yaml compose/host.yaml compose/runtime.yaml \
+	egressguard-cni.conflist
 .PHONY: install
 install:
 	@+$(BUILD_AS_CALLER) all

@@ -150,6 +150,7 @@ set_test() {
 	need_command hping3 hping3
 	need_command traceroute traceroute
 	need_command aria2c aria2
+	need_command systemd-analyze systemd
 }
 
 # Debian 12 has virtiofsd beside qemu, later ones in a package of its own.

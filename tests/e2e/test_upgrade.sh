@@ -1,8 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # A guard that an older egressguard made, read and replaced by this one: under constant traffic, with nothing
-# out; what it had learned, and since when it guards, stays. By hand and by the daemon. And what the manual
-# says of a machine without the tool.
+# out; what it had learned, and since when it guards, stays. By hand and by the daemon.
 # $EG_OLDER: another older one than the build's.
 # time-limit: 240
 
@@ -104,22 +103,3 @@ check_equal 'and knows the endpoint' "$(eg status wireguard --json | jq -r '.gua
 capture_stop daemon
 check_no_leak 'nothing has left meanwhile' daemon
 stop daemon
-
-# --- without the tool: as the manual says ------------------------------------------------------------------------
-
-capture_start without internet host0
-sleep 0.3
-capture_stop without
-check_no_leak 'no process of ours: the guard is in force' without
-check 'what is left in force is listed when the tool is removed' \
-	grep -q "^  $EG_PIN_DIR/wireguard$" <("$BED_SOURCE/scripts/left-in-force" "$EG_PIN_DIR")
-check 'who is guarded can be seen' grep -q '"wireguard"' <(bed_bpftool map dump pinned "$EG_PIN_DIR/wireguard/meta")
-rm -r "$EG_PIN_DIR/wireguard"
-if [ "${EGRESSGUARD_FORCE_CLSACT:-}" = 1 ] || [ "$("$EG" features --json | jq .features.tcx.present)" != true ]; then
-	in_ns wireguard tc filter del dev eth0 egress pref 1
-	in_ns host tc filter del dev veth-wg ingress pref 1
-fi
-capture_start removed internet host0
-sleep 0.3
-capture_stop removed
-check_leaks 'taken away without the tool: it is gone' removed
