@@ -11,6 +11,7 @@
 #include "kern/features.h"
 #include "kern/guard.h"
 #include "log.h"
+#include "net/link.h"
 #include "options.h"
 #include "reap.h"
 #include "start.h"
@@ -121,6 +122,29 @@ static int seal(const struct eg_netns *netns, const struct eg_cni_request *reque
 	return eg_start_seal(netns, &start, result, error);
 }
 
+/* Something has made a result, but not yet what it would be there for: the plugin that will comes
+ * later in the list, and nothing would guard what it makes. */
+static int check_interface(const struct eg_netns *netns, const struct eg_cni_request *request,
+			   struct eg_cni_error *error)
+{
+	EG_AUTO_FREE struct eg_link *links = NULL;
+	size_t n = 0;
+	int result = eg_links_get(netns, &links, &n);
+
+	if (result < 0)
+		return eg_cni_fail(error, EG_CNI_FAILED,
+				   "the pod '%s' is not guarded, and must not start: cannot list "
+				   "its interfaces: %s",
+				   request->name, strerror(-result));
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(links[i].name, request->ifname) == 0)
+			return 0;
+	return eg_cni_fail(error, EG_CNI_BAD_CONFIG,
+			   "there is no interface '%s' yet: this plugin guards what others make, "
+			   "so it comes after the one that makes it in the list of plugins",
+			   request->ifname);
+}
+
 /* Two pods may have one name for a while, when a new one comes and the old one's namespace is still
  * there; the container's id is nobody else's. */
 static int add(struct eg_cni_request *request, struct eg_cni_error *error)
@@ -144,6 +168,9 @@ static int add(struct eg_cni_request *request, struct eg_cni_error *error)
 	print_warnings(&result.warnings);
 	if (status < 0)
 		return told(request, status, &why, error);
+	status = check_interface(&netns, request, error);
+	if (status < 0)
+		return status;
 	if (!result.has_interface)
 		eg_log_warning("cni",
 			       "%s: the namespace has no interface yet that leads out: what comes "

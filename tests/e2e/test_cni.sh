@@ -255,6 +255,14 @@ runtime DEL named web --ifname net3
 guards_snapshot >"$BED/after"
 check 'nothing has changed by that' cmp "$BED/before" "$BED/after"
 
+conflist early 1.0.0 172.24.0.0/16
+jq '.plugins |= [{type: "loopback"}, .[1], .[0]]' "$BED/early.conflist" >"$BED/early.new"
+mv "$BED/early.new" "$BED/early.conflist"
+pod early
+refused 'before the plugin that makes the interface' 7 "no interface 'eth0' yet" ADD early early
+ip netns delete early
+runtime DEL early early
+
 # --- STATUS and GC -----------------------------------------------------------------------------------------
 POLICY='{"Endpoint": "203.0.113.9:51820"}' conflist late 1.1.0 172.25.0.0/16
 # That bridge plugin may not know this version.
