@@ -179,6 +179,20 @@ static void find_engine(struct runtime *runtime, const char *bundle)
 		runtime->terms.engine = "docker";
 }
 
+/* crun calls no hooks for it, runc where it can tell the container's state; and what has been
+ * running goes on at once. */
+static int restore(const struct runtime *runtime, const char *bundle, struct eg_error *error)
+{
+	int wants = eg_oci_bundle_wants_guard(bundle, &runtime->terms, error);
+
+	if (wants <= 0)
+		return wants;
+	return eg_error_set(
+		error, EG_EXIT_USAGE, EOPNOTSUPP,
+		"a container that is restored from a checkpoint runs before it could be "
+		"guarded: start it anew instead");
+}
+
 static int create(struct runtime *runtime, struct eg_error *error)
 {
 	EG_AUTO_FREE char *here = runtime->call.bundle ? NULL : getcwd(NULL, 0);
@@ -187,6 +201,8 @@ static int create(struct runtime *runtime, struct eg_error *error)
 	if (!bundle)
 		return eg_error_set(error, EG_EXIT_FAILED, errno,
 				    "the working directory, which is the bundle, is gone: %m");
+	if (runtime->call.kind == EG_OCI_CALL_RESTORE)
+		return restore(runtime, bundle, error);
 	find_engine(runtime, bundle);
 	runtime->terms.late = runtime->call.kind == EG_OCI_CALL_CREATE;
 	return eg_oci_bundle_add_hook(bundle, &runtime->terms, error);
@@ -257,6 +273,7 @@ int cmd_oci_runtime(int argc, char **argv)
 		switch (runtime.call.kind) {
 		case EG_OCI_CALL_CREATE:
 		case EG_OCI_CALL_RUN:
+		case EG_OCI_CALL_RESTORE:
 			result = create(&runtime, &error);
 			break;
 		case EG_OCI_CALL_START:

@@ -97,6 +97,32 @@ static const char *policy_of(const json_t *config, const struct eg_oci_terms *te
 	return terms->policy ? terms->policy : policy_of_environment(config);
 }
 
+/* *ret_policy is NULL where it is started without a guard. */
+static int choose_policy(const json_t *config, const struct eg_oci_terms *terms,
+			 const char **ret_policy, struct eg_error *error)
+{
+	*ret_policy = policy_of(config, terms);
+	if (*ret_policy || terms->optional)
+		return 0;
+	return eg_error_set(error, EG_EXIT_USAGE, EINVAL,
+			    "the container names no policy, and is not started without: "
+			    "give it the annotation " EG_OCI_POLICY "=NAME, or " EG_OCI_ENV
+			    "=NAME in its environment, or the runtime --policy NAME in its "
+			    "runtimeArgs (of a file NAME.conf in /etc/egressguard)");
+}
+
+int eg_oci_bundle_wants_guard(const char *path, const struct eg_oci_terms *terms,
+			      struct eg_error *error)
+{
+	EG_AUTO(bundle_close) struct bundle bundle = {.path = path, .dir_fd = -1};
+	const char *policy = NULL;
+	int result = bundle_open(&bundle, error);
+
+	if (result == 0)
+		result = choose_policy(bundle.config, terms, &policy, error);
+	return result < 0 ? result : policy != NULL;
+}
+
 /* --- the hook
  * ---------------------------------------------------------------------------------------
  */
@@ -198,21 +224,14 @@ int eg_oci_bundle_add_hook(const char *path, const struct eg_oci_terms *terms,
 	EG_AUTO(bundle_close) struct bundle bundle = {.path = path, .dir_fd = -1};
 	EG_AUTO_JSON json_t *hook = NULL;
 	char program[PATH_MAX];
-	const char *policy;
+	const char *policy = NULL;
 	ssize_t len;
 	int result = bundle_open(&bundle, error);
 
-	if (result < 0)
+	if (result == 0)
+		result = choose_policy(bundle.config, terms, &policy, error);
+	if (result < 0 || !policy)
 		return result;
-	policy = policy_of(bundle.config, terms);
-	if (!policy && terms->optional)
-		return 0;
-	if (!policy)
-		return eg_error_set(error, EG_EXIT_USAGE, EINVAL,
-				    "the container names no policy, and is not started without: "
-				    "give it the annotation " EG_OCI_POLICY "=NAME, or " EG_OCI_ENV
-				    "=NAME in its environment, or the runtime --policy NAME in its "
-				    "runtimeArgs (of a file NAME.conf in /etc/egressguard)");
 	len = readlink("/proc/self/exe", program, sizeof(program) - 1);
 	if (len <= 0)
 		return eg_error_set(error, EG_EXIT_FAILED, errno, "cannot tell where I am: %m");

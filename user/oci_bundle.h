@@ -13,6 +13,10 @@
 int eg_oci_bundle_add_hook(const char *bundle, const struct eg_oci_terms *terms,
 			   struct eg_error *error);
 
+/* 1: the container names a policy, or they do; 0: it is started without a guard; or an error. */
+int eg_oci_bundle_wants_guard(const char *bundle, const struct eg_oci_terms *terms,
+			      struct eg_error *error);
+
 /* The terms of the hook that is there; their strings are in *ret_config, which the caller lets go
  * of. -ENOENT: it has none of ours. */
 int eg_oci_bundle_find_hook(const char *bundle, json_t **ret_config, struct eg_oci_terms *ret_terms,

@@ -170,6 +170,8 @@ refused() { # PATTERN ARGUMENT...
 }
 refused 'the option .--new' --new create --bundle "$BED/bundle" oci
 refused 'the command .begin' begin --bundle "$BED/bundle" oci
+refused 'the option .--new' create --new --bundle="$BED/bundle" oci
+refused 'from a checkpoint runs before it could be guarded' restore --bundle "$BED/bundle" oci
 refused 'another file than its bundle' create --config /x --bundle "$BED/bundle" oci
 check 'nothing was written' cmp "$BED/before.json" "$BED/bundle/config.json"
 check 'what starts nothing is the runtime.s' is_runc

@@ -116,7 +116,10 @@ static void a_call_is_read_as_runc_reads_it(void **state)
 	assert_string_equal(call.bundle, "/b");
 	assert_null(call_of("create ID").bundle);
 	assert_string_equal(call_of("restore -bundle=/b ID").bundle, "/b");
-	assert_int_equal(call_of("restore ID").kind, EG_OCI_CALL_RUN);
+	assert_int_equal(call_of("restore ID").kind, EG_OCI_CALL_RESTORE);
+	assert_string_equal(call_of("create --pid-file --bundle=/p -b /b ID").bundle, "/b");
+	assert_null(call_of("run --no-pivot --console-socket --bundle=/p --keep ID").bundle);
+	assert_null(call_of("run -- --bundle=/p").bundle);
 	call = call_of("--root create start ID");
 	assert_int_equal(call.kind, EG_OCI_CALL_START);
 	assert_string_equal(call.id, "ID");
@@ -134,6 +137,11 @@ static void what_is_not_known_is_refused(void **state)
 	assert_int_equal(call_of("createandstart ID").command, -1);
 	assert_int_equal(call_of("create --config /c ID").command, -1);
 	assert_int_equal(call_of("run -f /c ID").command, -1);
+	assert_int_equal(call_of("create --new --bundle=/b ID").command, -1);
+	assert_int_equal(call_of("create --bundle /b --new ID").command, -1);
+	assert_int_equal(call_of("run --bun=/b ID").command, -1);
+	assert_int_equal(call_of("run -b/b ID").command, -1);
+	assert_int_equal(call_of("run -db /b ID").command, -1);
 }
 
 int main(void)

@@ -45,13 +45,31 @@ static const char *const is_root[] = {"root", NULL};
 static const char *const is_log[] = {"log", NULL};
 static const char *const is_bundle[] = {"bundle", "b", NULL};
 static const char *const is_config[] = {"config", "f", NULL};
+/* Of `create`, `run` and `restore`. */
+static const char *const bundle_with_value[] = {"bundle",
+						"b",
+						"console-socket",
+						"pid-file",
+						"pidfd-socket",
+						"preserve-fds",
+						"image-path",
+						"work-path",
+						"manage-cgroups-mode",
+						"empty-ns",
+						"lsm-profile",
+						"lsm-mount-context",
+						NULL};
+static const char *const bundle_switches[] = {
+	"no-pivot",   "no-new-keyring",  "no-subreaper", "detach",    "d",
+	"keep",       "tcp-established", "ext-unix-sk",  "shell-job", "file-locks",
+	"auto-dedup", "lazy-pages",      "help",         "h",         NULL};
 
 static const struct {
 	const char *name;
 	enum eg_oci_call_kind kind;
 } commands[] = {
 	{"create", EG_OCI_CALL_CREATE},    {"run", EG_OCI_CALL_RUN},
-	{"restore", EG_OCI_CALL_RUN},      {"start", EG_OCI_CALL_START},
+	{"restore", EG_OCI_CALL_RESTORE},  {"start", EG_OCI_CALL_START},
 	{"checkpoint", EG_OCI_CALL_OTHER}, {"delete", EG_OCI_CALL_OTHER},
 	{"events", EG_OCI_CALL_OTHER},     {"exec", EG_OCI_CALL_OTHER},
 	{"features", EG_OCI_CALL_OTHER},   {"help", EG_OCI_CALL_OTHER},
@@ -96,12 +114,14 @@ static int read_globals(int argc, char *const *argv, struct eg_oci_call *call,
 	return 0;
 }
 
+/* With an option that nobody knows, what follows may be its value or the bundle: the hook would be
+ * in one bundle, and the container of another one. */
 static int read_bundle(int argc, char *const *argv, struct eg_oci_call *call,
 		       struct eg_error *error)
 {
 	struct word word;
 
-	for (int i = call->command + 1; i < argc; i++) {
+	for (int i = call->command + 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
 		if (!read_option(argv[i], &word))
 			continue;
 		if (is_one_of(&word, is_config))
@@ -109,11 +129,14 @@ static int read_bundle(int argc, char *const *argv, struct eg_oci_call *call,
 					    "a container by another file than its bundle's "
 					    "config.json gets no hook: leave %s out",
 					    word.len > 1 ? "--config" : "-f");
-		if (!is_one_of(&word, is_bundle))
+		if (is_one_of(&word, bundle_switches))
 			continue;
+		if (!is_one_of(&word, bundle_with_value))
+			return unknown("the option", argv[i], error);
 		if (!word.value && i + 1 < argc)
 			word.value = argv[++i];
-		call->bundle = word.value;
+		if (is_one_of(&word, is_bundle))
+			call->bundle = word.value;
 	}
 	return 0;
 }
@@ -137,7 +160,8 @@ int eg_oci_call_read(int argc, char *const *argv, struct eg_oci_call *ret_call,
 	if (!commands[known].name)
 		return unknown("the command", argv[call.command], error);
 	call.kind = commands[known].kind;
-	if (call.kind == EG_OCI_CALL_CREATE || call.kind == EG_OCI_CALL_RUN)
+	if (call.kind == EG_OCI_CALL_CREATE || call.kind == EG_OCI_CALL_RUN ||
+	    call.kind == EG_OCI_CALL_RESTORE)
 		result = read_bundle(argc, argv, &call, error);
 	for (int i = call.command + 1; call.kind == EG_OCI_CALL_START && i < argc; i++)
 		if (!read_option(argv[i], &word))

@@ -6,10 +6,11 @@
 #include "util/error.h"
 
 enum eg_oci_call_kind {
-	EG_OCI_CALL_OTHER,  /* starts nothing */
-	EG_OCI_CALL_CREATE, /* of a bundle; what it makes runs after a `start` */
-	EG_OCI_CALL_RUN,    /* of a bundle, and it runs: `run`, `restore` */
-	EG_OCI_CALL_START,  /* of what `create` has made */
+	EG_OCI_CALL_OTHER,   /* starts nothing */
+	EG_OCI_CALL_CREATE,  /* of a bundle; what it makes runs after a `start` */
+	EG_OCI_CALL_RUN,     /* of a bundle, and it runs */
+	EG_OCI_CALL_RESTORE, /* the same, from a checkpoint: not all runtimes call hooks then */
+	EG_OCI_CALL_START,   /* of what `create` has made */
 };
 
 /* Points into argv. */
@@ -18,7 +19,7 @@ struct eg_oci_call {
 	int command;        /* its place in argv; argc: none (--version, say) */
 	const char *root;   /* --root; NULL: not given */
 	const char *log;    /* --log, where the runtime tells its caller what went wrong; NULL */
-	const char *bundle; /* of CREATE and RUN: --bundle; NULL: the working directory */
+	const char *bundle; /* of CREATE, RUN, RESTORE: --bundle; NULL: the working directory */
 	const char *id;     /* of START; NULL: missing */
 };
 
