@@ -25,9 +25,12 @@ static const struct {
 	const char *title;
 	const char *variable;
 	const char *engine;
+	const char *start; /* what to do where nobody answers */
 } runtimes[EG_RUNTIME_COUNT] = {
-	[EG_RUNTIME_DOCKER] = {"Docker", "DOCKER_HOST", "unix:///var/run/docker.sock"},
-	[EG_RUNTIME_PODMAN] = {"Podman", "CONTAINER_HOST", "unix:///run/podman/podman.sock"},
+	[EG_RUNTIME_DOCKER] = {"Docker", "DOCKER_HOST", "unix:///var/run/docker.sock",
+			       "start it, or "},
+	[EG_RUNTIME_PODMAN] = {"Podman", "CONTAINER_HOST", "unix:///run/podman/podman.sock",
+			       "`systemctl enable --now podman.socket`, or "},
 };
 
 void eg_container_free(struct eg_container *container)
@@ -96,9 +99,9 @@ static int ask(enum eg_runtime runtime, const char *path, const char *argument, 
 				    "%s; name a process of the container instead: pid:N", why);
 	if (result == -ECONNREFUSED)
 		return eg_error_set(error, EG_EXIT_NO_SUCH, ECONNREFUSED,
-				    "%s does not run here: nobody answers at %s (set %s if it is "
+				    "%s does not run here: nobody answers at %s (%sset %s if it is "
 				    "elsewhere)",
-				    runtimes[runtime].title, reply->engine,
+				    runtimes[runtime].title, reply->engine, runtimes[runtime].start,
 				    runtimes[runtime].variable);
 	return eg_error_set(error, EG_EXIT_FAILED, -result, "cannot ask %s at %s: %s",
 			    runtimes[runtime].title, reply->engine, why);

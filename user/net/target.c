@@ -233,6 +233,7 @@ static int resolve_container(enum eg_runtime runtime, const char *name, struct e
 /* --- a name that may be several things ------------------------------------------------------ */
 
 struct meanings {
+	struct eg_text silent; /* why engines were not asked, "; " before each */
 	bool netns;
 	bool has[EG_RUNTIME_COUNT];
 	struct eg_container containers[EG_RUNTIME_COUNT];
@@ -242,6 +243,7 @@ static void meanings_free(struct meanings *meanings)
 {
 	for (size_t i = 0; i < EG_RUNTIME_COUNT; i++)
 		eg_container_free(&meanings->containers[i]);
+	eg_text_free(&meanings->silent);
 }
 
 /* A number may be the beginning of some container's id by chance: that alone is not its name. */
@@ -261,6 +263,8 @@ static int ask_runtime(const char *text, enum eg_runtime runtime, struct meaning
 	struct eg_error why;
 	int result = eg_runtime_inspect(runtime, text, container, &why);
 
+	if (result == -ECONNREFUSED)
+		eg_text_printf(&meanings->silent, "; %s", why.message);
 	if (result == -ENOENT || result == -ECONNREFUSED || result == -EOPNOTSUPP)
 		return 0;
 	if (!result) {
@@ -371,7 +375,8 @@ static void add_container_names(struct names *names)
 	}
 }
 
-static int nothing(const char *text, struct eg_error *error)
+/* An engine that nobody could ask may have it: who meant its container has to hear of that. */
+static int nothing(const char *text, const struct meanings *meanings, struct eg_error *error)
 {
 	EG_AUTO(names_free) struct names names = {0};
 	char escaped[ESCAPED_LEN / 2], suggested[ESCAPED_LEN / 2];
@@ -388,11 +393,12 @@ static int nothing(const char *text, struct eg_error *error)
 		  nearest ? strlen(nearest) : 0);
 	return eg_error_set(error, EG_EXIT_NO_SUCH, ENOENT,
 			    "there is no target '%s': no namespace of that name in " NETNS_DIR
-			    "%s%s%s%s",
+			    "%s%s%s%s%s",
 			    escaped,
 			    eg_runtime_available() ? ", no container of that name (Docker, Podman)"
 						   : "; this build cannot ask for containers",
-			    nearest ? "; did you mean '" : "", suggested, nearest ? "'?" : "");
+			    nearest ? "; did you mean '" : "", suggested, nearest ? "'?" : "",
+			    meanings->silent.data ? meanings->silent.data : "");
 }
 
 static int resolve_name(const char *text, struct eg_target *target, struct eg_error *error)
@@ -411,7 +417,7 @@ static int resolve_name(const char *text, struct eg_target *target, struct eg_er
 			return open_container(&meanings.containers[i], target, error);
 	if (eg_pid_parse(text))
 		return resolve_pid(text, target, error);
-	return nothing(text, error);
+	return nothing(text, &meanings, error);
 }
 
 /* --- all together -------------------------------------------------------------------------- */
