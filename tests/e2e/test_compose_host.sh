@@ -45,3 +45,10 @@ application_runs || cat "$BED/compose.log"
 check 'and downloads through the tunnel' wait_until 60 has_downloaded "$(container_of qbittorrent)" 10
 capture_stop all
 check_no_leak 'it has sent nothing in the clear' all
+
+# --- WireGuard is restarted while no daemon is there -----------------------------------------------------
+stop daemon
+docker restart -t 5 "$(container_of wireguard)" >/dev/null
+check 'who watches is left behind, and does not call that guarded' wait_until 90 is_unhealthy "$(container_of watch)"
+docker inspect --format '{{range .State.Health.Log}}{{.Output}}{{end}}' "$(container_of watch)" >"$BED/health"
+check 'and says why' grep -q 'no interface that leads out' "$BED/health"

@@ -73,6 +73,17 @@ check 'restarted' podman_bed --hooks-dir "$BED/hooks.right" restart --time 0 app
 check_equal 'guarded again' "$(guard_meta app .netns_inode)" \
 	"$(stat -L -c %i "/proc/$(podman_bed inspect --format '{{.State.Pid}}' app)/ns/net")"
 check_equal 'by one guard' "$(guard_places | grep -c '^app')" 1
+app_is_guarded() {
+	[ "$(guard_meta app .netns_inode)" = \
+		"$(stat -L -c %i "/proc/$(podman_bed inspect --format '{{.State.Pid}}' app)/ns/net")" ]
+}
+# As the manual has it: an option's directory is forgotten, a file's is not.
+podman_bed restart --time 0 app >/dev/null
+check 'restarted without --hooks-dir: Podman has forgotten it' eval '! app_is_guarded'
+sed -i "/^\[engine\]/a hooks_dir = [\"$BED/no-such-directory\", \"$BED/hooks.right\"]" "$CONTAINERS_CONF"
+check 'restarted, with the directory in its configuration' podman_bed restart --time 0 app
+check 'guarded again' app_is_guarded
+sed -i '/^hooks_dir/d' "$CONTAINERS_CONF"
 
 # --- what stops a container -----------------------------------------------------------------------------------
 not_started 'no such policy' "there is no policy 'nobody'" one --annotation egressguard.policy=nobody
