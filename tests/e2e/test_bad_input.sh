@@ -105,8 +105,8 @@ bad_command_lines() {
 	refused 'no such namespace, explicitly' 3 "'wiregaurd'.* /run/netns" attach_to netns:wiregaurd
 	refused 'no such container' 3 "Docker has no container 'nonesuch'" attach_to docker:nonesuch
 	refused 'no engine' 3 'Podman does not run here.*/no.sock.*CONTAINER_HOST' attach_to podman:stopped
-	refused 'a name, and an engine that is not asked' 3 "no target 'stopped'.*Podman does not run here.*podman.socket" \
-		attach_to stopped
+	refused 'a name, and an engine that is not asked' 3 "no target 'nonesuch'.*Podman does not run here.*podman.socket" \
+		attach_to nonesuch
 	refused 'no such process' 3 'no process 999999999' attach_to pid:999999999
 	refused 'no such file' 3 "'/run/netns/none' does not exist" attach_to /run/netns/none
 	refused 'a file that is no namespace' 3 "'/etc/passwd' is not a network namespace" attach_to /etc/passwd
