@@ -401,7 +401,7 @@ static struct {
 	size_t changed; /* the register of an argument that the program must find as it was */
 	uint64_t value;
 } pending;
-static bool hit;
+static bool hit, killed_in_thread;
 
 /* A call with another argument. */
 static void change(pid_t pid, size_t at, uint64_t from, uint64_t to)
@@ -465,6 +465,7 @@ static bool at_return(pid_t pid)
 	if (pending.pid != pid)
 		return false;
 	pending.pid = 0;
+	killed_in_thread = pending.kill && pid != traced;
 	if (pending.kill)
 		kill(traced, SIGKILL);
 	else if (pending.changed)
@@ -511,6 +512,9 @@ static int trace(FILE *log)
 				continue;
 			if (timed_out)
 				return 124;
+			/* It had begun to end when a thread of it made the call. */
+			if (WIFEXITED(status) && killed_in_thread)
+				hit = false;
 			return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 		}
 		if (at_stop(pid, status, log, &signal) && !log)

@@ -229,7 +229,7 @@ int eg_shared_end(int root_fd)
 	cookies_fd = eg_shared_open_cookies(dir_fd);
 	if (cookies_fd < 0 && !eg_shared_is_missing(cookies_fd))
 		return cookies_fd;
-	/* Asked once more where it failed: nobody would come by to take the set away. */
+	/* All of it once more where it failed: nobody would come by to take the set away. */
 	for (int i = 0; cookies_fd >= 0 && i < 2; i++) {
 		if (bpf_map_get_next_key(cookies_fd, NULL, &first) == 0)
 			return 0;
@@ -238,7 +238,7 @@ int eg_shared_end(int root_fd)
 		if (i == 1)
 			return -errno;
 	}
-	return remove_set(root_fd);
+	return remove_set(root_fd) ? remove_set(root_fd) : 0;
 }
 
 /* --- entries -------------------------------------------------------------------------------- */
