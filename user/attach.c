@@ -171,10 +171,9 @@ static int open_target(struct attach *attach, struct eg_error *error)
 /* Told by its identity alone: there may be a thousand. */
 static bool is_elsewhere(struct attach *attach, const char *name)
 {
-	EG_AUTO_GUARD struct eg_guard *guard = NULL;
+	struct eg_meta meta;
 
-	return eg_guard_open_identity(&attach->pins, name, &guard) == 0 &&
-	       !is_same_target(attach, eg_guard_meta(guard));
+	return eg_guard_identity(&attach->pins, name, &meta) == 0 && !is_same_target(attach, &meta);
 }
 
 static bool has_ended(const struct attach *attach, struct eg_guard *guard)
@@ -988,7 +987,7 @@ static int attach_run(struct attach *attach, struct eg_error *error)
 	if (result == 0)
 		result = eg_pins_lock(&attach->pins, LOCK_WAIT_MS, error);
 	if (result == 0)
-		result = eg_reap(&attach->pins, error);
+		result = eg_reap_share(&attach->pins, error);
 	if (result == 0)
 		result = refuse_second_guard(attach, error);
 	if (result == 0)

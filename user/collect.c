@@ -357,11 +357,11 @@ int eg_collect_state(const char *pin_dir, const char *name, const struct eg_netn
 		.pins = &pins, .pin_dir = pin_dir, .known = netns, .netns = EG_NETNS_NONE};
 	int result = eg_pins_open(pin_dir, false, &pins, NULL);
 
-	if (result == 0)
-		result = hold ? eg_holds_by(hold, &holds) : eg_holds_get(&holds);
+	if (result == 0 && hold)
+		result = eg_holds_by(hold, &holds);
 	if (result < 0)
 		return result;
-	c.holds = holds;
+	c.holds = &holds;
 	c.view = ret_status->guards = calloc(1, sizeof(*ret_status->guards));
 	if (!c.view)
 		return -ENOMEM;
@@ -380,11 +380,11 @@ static int collect_all(struct eg_pins *pins, const struct eg_common *common, cha
 	size_t n = 0;
 	int result = eg_owners_new(&owners);
 
-	/* Once for all guards: it takes a look at each link of the machine. */
-	(void)eg_holds_get(&holds);
-
 	while (names[n])
 		n++;
+	/* What all guards ask of the machine is read once, where there are several. */
+	if (n > 1)
+		eg_netns_remember_processes();
 	status->guards = calloc(n + 1, sizeof(*status->guards));
 	if (!status->guards)
 		return -ENOMEM;
@@ -394,7 +394,7 @@ static int collect_all(struct eg_pins *pins, const struct eg_common *common, cha
 			.pin_dir = common->pin_dir,
 			.of_self = common->netns && strcmp(common->netns, EG_TARGET_OF_SELF) == 0,
 			.owners = owners,
-			.holds = holds,
+			.holds = &holds,
 			.view = &status->guards[status->n_guards++],
 			.netns = EG_NETNS_NONE,
 		};
@@ -407,6 +407,7 @@ static int collect_all(struct eg_pins *pins, const struct eg_common *common, cha
 			result = 0;
 		}
 	}
+	eg_netns_forget_processes();
 	return result;
 }
 

@@ -269,13 +269,20 @@ static const char *why_not_held(struct eg_collection *c, const struct eg_held *h
 	return "not held";
 }
 
-/* The list may be older than the guard's word on who holds it. */
+/* Of a guard that was never held nobody's links are asked for: that takes a look at each link of
+ * the machine. The list may be older than the guard's word on who holds it. */
 static int ask_held(struct eg_collection *c, struct eg_held *ret_held)
 {
 	EG_AUTO_HOLDS struct eg_holds *again = NULL;
-	int result = c->holds ? eg_holds_of(c->holds, c->guard, ret_held) : -ENODATA;
+	bool old = *c->holds;
+	int result;
 
-	if (result < 0 || ret_held->ipv4 || ret_held->ipv6 || !c->meta->hold_prog_id)
+	if (!c->meta->hold_prog_id)
+		return 0;
+	result = old ? 0 : eg_holds_get(c->holds);
+	if (result == 0)
+		result = eg_holds_of(*c->holds, c->guard, ret_held);
+	if (result < 0 || !old || ret_held->ipv4 || ret_held->ipv6)
 		return result;
 	result = eg_holds_get(&again);
 	return result < 0 ? result : eg_holds_of(again, c->guard, ret_held);

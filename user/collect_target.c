@@ -41,14 +41,21 @@ static bool is_another_of_that_number(struct eg_collection *c)
 	return !c->meta->netns_cookie && c->found && eg_guard_is_dead(c->guard);
 }
 
-/* Who follows the guard has it open. */
-static int find_netns(struct eg_collection *c, const struct eg_netns *guarded)
+/* Who follows the guard has it open; where its target is, it is there; else it is looked for among
+ * all. */
+static int find_netns(struct eg_collection *c, const struct eg_netns *guarded,
+		      struct eg_target *target)
 {
-	if (!c->known || c->known->fd < 0 || !eg_netns_same(c->known, guarded))
+	if (c->known && c->known->fd >= 0 && eg_netns_same(c->known, guarded)) {
+		c->netns = *c->known;
+		c->netns.fd = fcntl(c->known->fd, F_DUPFD_CLOEXEC, 3);
+		return c->netns.fd < 0 ? -errno : 0;
+	}
+	if (target->netns.fd < 0 || !eg_netns_same(&target->netns, guarded))
 		return eg_netns_find(guarded->dev, guarded->inode, guarded->cookie, &c->netns);
-	c->netns = *c->known;
-	c->netns.fd = fcntl(c->known->fd, F_DUPFD_CLOEXEC, 3);
-	return c->netns.fd < 0 ? -errno : 0;
+	c->netns = target->netns;
+	target->netns.fd = -1;
+	return 0;
 }
 
 void eg_find_target(struct eg_collection *c)
@@ -57,22 +64,23 @@ void eg_find_target(struct eg_collection *c)
 	struct eg_netns guarded = guarded_netns(c->meta);
 	char text[EG_TARGET_MAX + 1] = {};
 	struct eg_error why = {};
-	int result;
+	bool asked;
+	int resolved = -ENOENT, result;
 
 	memcpy(text, c->meta->target, EG_TARGET_MAX);
-	result = find_netns(c, &guarded);
+	asked = text[0] && may_move(text) && !c->of_self;
+	if (asked)
+		resolved = eg_target_find(text, &target, &why);
+	result = find_netns(c, &guarded, &target);
 	c->found = result == 0;
 	c->lost = result == -ENOENT ? 0 : result;
 	if (c->lost)
 		eg_add_problem(c, "cannot look for its namespace: %s", strerror(-result));
-	if (!text[0] || !may_move(text) || c->of_self)
+	if (asked && resolved < 0 && why.exit == EG_EXIT_FAILED)
+		eg_add_problem(c, "whether the target is still the same is not known: %s",
+			       why.message);
+	if (resolved < 0)
 		return;
-	if (eg_target_find(text, &target, &why) < 0) {
-		if (why.exit == EG_EXIT_FAILED)
-			eg_add_problem(c, "whether the target is still the same is not known: %s",
-				       why.message);
-		return;
-	}
 	c->moved = target.kind != EG_TARGET_PID &&
 		   (!eg_netns_same(&target.netns, &guarded) || is_another_of_that_number(c));
 	if (!c->moved)

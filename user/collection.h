@@ -17,7 +17,7 @@ struct eg_collection {
 	const char *pin_dir;
 	struct eg_owners *owners;     /* NULL: nobody wants to know whose packets were blocked */
 	const struct eg_netns *known; /* that the caller has open, NULL: none */
-	const struct eg_holds *holds; /* NULL: could not be asked */
+	struct eg_holds **holds; /* shared by all guards; *holds is NULL until one of them asks */
 	struct eg_guard_view *view;
 	struct eg_guard *guard;
 	const struct eg_meta *meta;

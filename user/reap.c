@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/random.h>
 
 /* Most guards live, and are not to be opened as a whole for that. */
 static bool is_alive(struct eg_pins *pins, const char *name)
@@ -29,20 +30,46 @@ static bool is_gone(struct eg_pins *pins, const char *name)
 	       -ENOENT;
 }
 
-int eg_reap(struct eg_pins *pins, struct eg_error *error)
+static int reap_one(struct eg_pins *pins, const char *name, struct eg_error *error)
+{
+	int result;
+
+	if (!is_gone(pins, name))
+		return 0;
+	result = eg_guard_remove(pins, name, error);
+	return result < 0 ? result : 1;
+}
+
+/* At most so many of them, beginning anywhere; 0: all. */
+static int reap(struct eg_pins *pins, size_t most, struct eg_error *error)
 {
 	char **names = NULL;
+	size_t n = 0, first = 0;
 	int result = eg_pins_list(pins, false, &names);
 
 	if (result < 0)
 		return eg_error_set(error, EG_EXIT_FAILED, -result, "cannot list the guards: %s",
 				    strerror(-result));
-	for (char **name = names; result == 0 && name && *name; name++) {
-		if (is_gone(pins, *name))
-			result = eg_guard_remove(pins, *name, error);
-	}
+	while (names[n])
+		n++;
+	if (!most || most > n)
+		most = n;
+	if (most < n && getrandom(&first, sizeof(first), GRND_NONBLOCK) < 0)
+		first = 0;
+	for (size_t i = 0; result >= 0 && i < most; i++)
+		result = reap_one(pins, names[(first % n + i) % n], error);
 	eg_names_free(names);
-	return result;
+	return result < 0 ? result : 0;
+}
+
+int eg_reap(struct eg_pins *pins, struct eg_error *error)
+{
+	return reap(pins, 0, error);
+}
+
+int eg_reap_share(struct eg_pins *pins, struct eg_error *error)
+{
+	return reap(pins, EG_REAP_SHARE, error);
 }
 
 bool eg_has_ended(struct eg_guard *guard, const struct eg_netns *netns)

@@ -14,6 +14,11 @@
  */
 int eg_reap(struct eg_pins *pins, struct eg_error *error);
 
+/* The same, of so many guards at most: a machine may have a thousand, each costs a look, and who is
+ * not looked at this time is the next. */
+#define EG_REAP_SHARE 16
+int eg_reap_share(struct eg_pins *pins, struct eg_error *error);
+
 /*
  * Whether a guard on a namespace of this number may be that of one before. Until Linux 5.14 a
  * namespace is known by its number alone, which the next one gets soon after: so by a guard that is

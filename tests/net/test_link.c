@@ -208,7 +208,17 @@ static void test_pids(void **state)
 		;
 	assert_true(pids[0] < pids[1]);
 	assert_int_equal(count_pids(&inner, pids, 1), 1);
+
+	/* As they were, and all of those: until they are forgotten. */
+	eg_netns_remember_processes();
+	assert_int_equal(count_pids(&inner, pids, 4), 2);
+	assert_true(pids[0] < pids[1]);
+	assert_int_equal(count_pids(&inner, pids, 1), 1);
 	bed_stop(first);
+	assert_int_equal(count_pids(&inner, pids, 4), 2);
+	eg_netns_forget_processes();
+	assert_int_equal(count_pids(&inner, pids, 4), 1);
+	assert_int_equal(pids[0], second);
 	bed_stop(second);
 }
 

@@ -246,7 +246,9 @@ int eg_guard_create(struct eg_pins *pins, const struct eg_meta *meta, const char
 	if (err)
 		return err;
 	set_first_meta(guard, meta);
-	err = eg_guard_load(guard, image, strlen(policy_text), error);
+	err = eg_guard_load(guard, image, strlen(policy_text),
+			    meta->flags & EG_META_CGROUP ? 0 : eg_shared_progs(guard->root_fd),
+			    error);
 	if (!err)
 		err = fill_first(guard, policy_text, image, error);
 	if (!err)
@@ -531,6 +533,30 @@ int eg_guard_open(struct eg_pins *pins, const char *name, struct eg_guard **ret_
 int eg_guard_open_identity(struct eg_pins *pins, const char *name, struct eg_guard **ret_guard)
 {
 	return open_guard(pins, name, open_identity, ret_guard, NULL);
+}
+
+/* By its full path, so that nothing is opened but the map itself. */
+int eg_guard_identity(const struct eg_pins *pins, const char *name, struct eg_meta *ret_meta)
+{
+	char entry[EG_PLACE_LEN], pin[EG_PLACE_LEN + 8], path[EG_PIN_PATH_LEN];
+	EG_AUTO_CLOSE int fd = -1;
+	struct eg_meta meta;
+	int err = eg_place_name(entry, EG_PLACE_NAME, 0, name);
+
+	if (err)
+		return err;
+	snprintf(pin, sizeof(pin), "%s/%s", entry, eg_maps[EG_MAP_META].name);
+	fd = bpf_obj_get(eg_pin_path(path, pins->dir_fd, pin));
+	if (fd < 0)
+		return -errno;
+	err = check_map(fd, EG_MAP_META);
+	if (!err && bpf_map_lookup_elem(fd, &zero, &meta) < 0)
+		err = -errno;
+	if (!err && (meta.magic != EG_ABI_MAGIC || meta.abi_version != EG_ABI_VERSION))
+		err = -EPROTO;
+	if (!err)
+		*ret_meta = meta;
+	return err;
 }
 
 /* --- taking it away ------------------------------------------------------------------------- */

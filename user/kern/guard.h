@@ -59,6 +59,10 @@ int eg_guard_open(struct eg_pins *pins, const char *name, struct eg_guard **ret_
  */
 int eg_guard_open_identity(struct eg_pins *pins, const char *name, struct eg_guard **ret_guard);
 
+/* What a guard of this version says of itself, and nothing else of it: whether it is whole is not
+ * looked at. Any failure: eg_guard_open() tells. */
+int eg_guard_identity(const struct eg_pins *pins, const char *name, struct eg_meta *ret_meta);
+
 /* Takes the guard of that name away, its links, filters and pins, and any leftovers of it. Works
  * for other ABI versions too: what it removes is told by the names of pins. */
 int eg_guard_remove(struct eg_pins *pins, const char *name, struct eg_error *error);

@@ -201,9 +201,10 @@ __u32 eg_hold_maps(void);
 
 /* --- loading and filling -------------------------------------------------------------------- */
 
-/* Loads the programs with tables that `image` and a text of `policy_len` bytes fit into. */
+/* Loads the programs with tables that `image` and a text of `policy_len` bytes fit into; and those
+ * of `wished`, a bit for each, unless that is more than goes at once. */
 int eg_guard_load(struct eg_guard *guard, const struct eg_image *image, size_t policy_len,
-		  struct eg_error *error);
+		  unsigned int wished, struct eg_error *error);
 
 /* Makes sure that a program is loaded, over the guard's own maps, and pinned. It is the same kind
  * as the guard's others, with the checksum test or without, or it is none at all. */
@@ -281,6 +282,9 @@ int eg_filters_detach(int dir_fd, struct eg_error *error);
 bool eg_guard_cgroup_is_gone(struct eg_guard *guard);
 
 /* --- what all guards share ------------------------------------------------------------------ */
+
+/* The programs that a guard needs there, a bit for each; 0: the set is not made yet. */
+unsigned int eg_shared_progs(int root_fd);
 
 /* Takes the socket programs of a guard's directory out of the shared set. */
 int eg_shared_forget(int root_fd, int dir_fd, const char *root_path, struct eg_error *error);

@@ -12,6 +12,7 @@
 #include "guard.skel.h"
 #include "guard_nobtf.skel.h"
 #include "kern/internal.h"
+#include "kern/together.h"
 #include "util/cleanup.h"
 
 const struct eg_map_info eg_maps[EG_MAP_COUNT] = {
@@ -88,14 +89,11 @@ static int take_map(struct bpf_object *object, struct eg_guard *guard, enum eg_m
 		       &guard->maps[map]);
 }
 
-static int take_prog(struct bpf_object *object, struct eg_guard *guard, enum eg_prog prog)
+static int take_prog(struct eg_loaded *loaded, struct eg_guard *guard, enum eg_prog prog)
 {
-	struct bpf_program *found =
-		bpf_object__find_program_by_name(object, eg_progs[prog].function);
-	int err = found ? take_fd(bpf_program__fd(found), &guard->progs[prog]) : -ENOENT;
-
-	if (err)
-		return err;
+	if (loaded->fds[prog] < 0)
+		return -ENOENT;
+	guard->progs[prog] = EG_TAKE_FD(loaded->fds[prog]);
 	guard->prog_ids[prog] = eg_prog_id(guard->progs[prog]);
 	guard->meta.prog_tags[prog] = eg_prog_tag(guard->progs[prog]);
 	/* So that a program tells whose it is when its pins are out of reach (strays.h). It is none
@@ -111,14 +109,20 @@ static void drop_prog(struct eg_guard *guard, enum eg_prog prog)
 	guard->prog_ids[prog] = 0;
 }
 
+static void drop_progs(struct eg_guard *guard, unsigned int progs)
+{
+	for (enum eg_prog prog = 0; prog < EG_PROG_COUNT; prog++)
+		if (progs >> prog & 1)
+			drop_prog(guard, prog);
+}
+
 void eg_guard_unload(struct eg_guard *guard)
 {
 	for (enum eg_map map = 0; map < EG_MAP_COUNT; map++) {
 		eg_cleanup_close(&guard->maps[map]);
 		guard->maps[map] = -1;
 	}
-	for (enum eg_prog prog = 0; prog < EG_PROG_COUNT; prog++)
-		drop_prog(guard, prog);
+	drop_progs(guard, ~0U);
 }
 
 /* The programs with what reads the kernel's memory, or without. */
@@ -142,6 +146,7 @@ static struct bpf_object *open_object(enum eg_object which, bool with_btf)
 	const void *elf = object_bytes(which, with_btf, &elf_size);
 
 	eg_libbpf_forget();
+	eg_together_prepare();
 	return bpf_object__open_mem(elf, elf_size, &opts);
 }
 
@@ -172,26 +177,81 @@ static unsigned int progs_now(void)
 	return progs;
 }
 
-static int load_object(struct eg_guard *guard, bool with_btf, const struct eg_image *image,
-		       size_t policy_len)
+static int take_programs(struct eg_guard *guard, struct eg_loaded *loaded, unsigned int progs)
+{
+	int err = 0;
+
+	for (enum eg_prog prog = 0; prog < EG_PROG_COUNT && !err; prog++)
+		if (progs >> prog & 1)
+			err = take_prog(loaded, guard, prog);
+	return err;
+}
+
+/* What is to be loaded of an object, and how: a bit for each program. */
+struct loading {
+	enum eg_object which;
+	bool with_btf;
+	unsigned int progs;
+	bool together;
+	const struct eg_image *image; /* what the maps have to hold; NULL: they are there */
+	size_t policy_len;
+};
+
+/* The guard's own maps, if it has some already, in place of new ones. */
+static int prepare_maps(struct bpf_object *object, const struct eg_guard *guard,
+			const struct loading *loading)
+{
+	int err = 0;
+
+	if (loading->image)
+		return size_maps(object, loading->image, loading->policy_len);
+	for (enum eg_map map = 0; map < EG_MAP_COUNT && !err; map++) {
+		struct bpf_map *found = bpf_object__find_map_by_name(object, eg_maps[map].name);
+
+		err = found ? bpf_map__reuse_fd(found, guard->maps[map]) : -ENOENT;
+	}
+	return err;
+}
+
+static int load_once(struct eg_guard *guard, const struct loading *loading)
 {
 	EG_AUTO(close_object)
-	struct bpf_object *object = open_object(EG_OBJECT_GUARD, with_btf);
+	struct bpf_object *object = open_object(loading->which, loading->with_btf);
+	EG_AUTO(eg_loaded_close) struct eg_loaded loaded = EG_LOADED_NONE;
 	int err;
 
 	if (!object)
 		return -errno;
-	err = size_maps(object, image, policy_len);
+	err = prepare_maps(object, guard, loading);
 	if (!err)
-		err = choose(object, EG_OBJECT_GUARD, progs_now());
+		err = choose(object, loading->which, loading->progs);
 	if (!err)
-		err = bpf_object__load(object);
-	for (enum eg_map map = 0; map < EG_MAP_COUNT && !err; map++)
+		err = eg_load_object(object, loading->together, &loaded);
+	for (enum eg_map map = 0; map < EG_MAP_COUNT && !err && loading->image; map++)
 		err = take_map(object, guard, map);
-	for (enum eg_prog prog = 0; prog < EG_PROG_COUNT && !err; prog++)
-		if (progs_now() >> prog & 1)
-			err = take_prog(object, guard, prog);
-	return err;
+	return err ? err : take_programs(guard, &loaded, loading->progs);
+}
+
+/* Those of `wished` as well, if they can be had at once. */
+static int load_object(struct eg_guard *guard, bool with_btf, const struct eg_image *image,
+		       size_t policy_len, unsigned int wished)
+{
+	struct loading loading = {
+		.which = EG_OBJECT_GUARD,
+		.with_btf = with_btf,
+		.progs = progs_now() | wished,
+		.together = true,
+		.image = image,
+		.policy_len = policy_len,
+	};
+	int err = load_once(guard, &loading);
+
+	if (!err)
+		return 0;
+	eg_guard_unload(guard);
+	loading.together = false;
+	loading.progs = progs_now();
+	return load_once(guard, &loading);
 }
 
 /* Those that look into the kernel's structures, where they may. The others are the same programs
@@ -200,27 +260,23 @@ static int load_object(struct eg_guard *guard, bool with_btf, const struct eg_im
 	(1U << EG_PROG_DEVICE | 1U << EG_PROG_DEVICE_L3 | 1U << EG_PROG_LO | 1U << EG_PROG_PEER |  \
 	 1U << EG_PROG_CGROUP)
 
-/* Those of these programs (a bit for each) that are of this object. */
+/* Over the guard's own maps. */
 static int load_some_of(struct eg_guard *guard, enum eg_object which, bool with_btf,
 			unsigned int progs)
 {
-	EG_AUTO(close_object) struct bpf_object *object = open_object(which, with_btf);
-	int err;
+	struct loading loading = {
+		.which = which,
+		.with_btf = with_btf,
+		.progs = progs,
+		.together = __builtin_popcount(progs) > 1,
+	};
+	int err = load_once(guard, &loading);
 
-	if (!object)
-		return -errno;
-	err = choose(object, which, progs);
-	for (enum eg_map map = 0; map < EG_MAP_COUNT && !err; map++) {
-		struct bpf_map *found = bpf_object__find_map_by_name(object, eg_maps[map].name);
-
-		err = found ? bpf_map__reuse_fd(found, guard->maps[map]) : -ENOENT;
-	}
-	if (!err)
-		err = bpf_object__load(object);
-	for (enum eg_prog prog = 0; prog < EG_PROG_COUNT && !err; prog++)
-		if (progs >> prog & 1)
-			err = take_prog(object, guard, prog);
-	return err;
+	if (!err || !loading.together)
+		return err;
+	drop_progs(guard, progs);
+	loading.together = false;
+	return load_once(guard, &loading);
 }
 
 static unsigned int progs_of(enum eg_object which, unsigned int progs)
@@ -317,17 +373,18 @@ bool eg_load_is_lasting(int err)
 }
 
 /* 1: loaded. 0: this kernel cannot take it. */
-static int load_with_btf(struct eg_guard *guard, const struct eg_image *image, size_t policy_len)
+static int load_with_btf(struct eg_guard *guard, const struct eg_image *image, size_t policy_len,
+			 unsigned int wished)
 {
 	int err;
 
 	if (access("/sys/kernel/btf/vmlinux", R_OK) < 0)
 		return eg_load_is_lasting(-errno) ? 0 : -errno;
-	err = load_object(guard, true, image, policy_len);
+	err = load_object(guard, true, image, policy_len, wished);
 	/* libbpf says of a BTF that it could not read that there is none: once more, to be sure. */
 	if (err && eg_load_is_lasting(err) && !eg_libbpf_verifier_refused()) {
 		eg_guard_unload(guard);
-		err = load_object(guard, true, image, policy_len);
+		err = load_object(guard, true, image, policy_len, wished);
 	}
 	if (!err)
 		err = can_read_kernel(guard);
@@ -339,19 +396,19 @@ static int load_with_btf(struct eg_guard *guard, const struct eg_image *image, s
 }
 
 int eg_guard_load(struct eg_guard *guard, const struct eg_image *image, size_t policy_len,
-		  struct eg_error *error)
+		  unsigned int wished, struct eg_error *error)
 {
 	int err;
 
 	eg_libbpf_capture();
 	guard->meta.flags &= ~(__u32)EG_META_NO_CHECKSUM_TEST;
 	eg_libbpf_forget();
-	err = load_with_btf(guard, image, policy_len);
+	err = load_with_btf(guard, image, policy_len, wished);
 	if (err)
 		return err < 0 ? load_failed(err, error) : 0;
 	/* A locked-down kernel refuses to read its memory; others may have moved what we look for.
 	 * The rest of the decision needs neither. */
-	err = load_object(guard, false, image, policy_len);
+	err = load_object(guard, false, image, policy_len, wished);
 	if (err)
 		return load_failed(err, error);
 	guard->meta.flags |= EG_META_NO_CHECKSUM_TEST;

@@ -434,8 +434,15 @@ void eg_names_free(char **names)
 	free(names);
 }
 
-static int settle(struct eg_pins *pins, const char *name)
+/* Where a commit was interrupted between its two renames there is an _old-NAME. */
+static int settle(const char *entry, void *argument)
 {
+	const struct eg_pins *pins = argument;
+	char name[EG_NAME_MAX];
+	enum eg_place place;
+
+	if (eg_place_parse(entry, &place, name) < 0 || place != EG_PLACE_OLD)
+		return 0;
 	return eg_place_settle(pins->dir_fd, pins->path, name, NULL);
 }
 
@@ -448,16 +455,15 @@ static int clear(struct eg_pins *pins, const char *name)
 }
 
 /* A failure on one name must not keep the others from their turn. */
-static int for_each(struct eg_pins *pins, bool leftovers,
-		    int (*call)(struct eg_pins *pins, const char *name))
+static int clear_leftovers(struct eg_pins *pins)
 {
 	char **names;
-	int failed = 0, err = eg_pins_list(pins, leftovers, &names);
+	int failed = 0, err = eg_pins_list(pins, true, &names);
 
 	if (err)
 		return err;
 	for (char **name = names; *name; name++) {
-		err = call(pins, *name);
+		err = clear(pins, *name);
 		if (err && !failed)
 			failed = err;
 	}
@@ -467,9 +473,9 @@ static int for_each(struct eg_pins *pins, bool leftovers,
 
 int eg_pins_sweep(struct eg_pins *pins)
 {
-	int err = for_each(pins, false, settle);
+	int err = eg_dir_visit(pins->dir_fd, settle, pins);
 
 	if (!err)
-		err = for_each(pins, true, clear);
+		err = clear_leftovers(pins);
 	return err ? err : eg_shared_sweep(pins->dir_fd);
 }

@@ -110,6 +110,15 @@ static unsigned int guard_progs(const struct eg_shared_set *set)
 	return progs;
 }
 
+unsigned int eg_shared_progs(int root_fd)
+{
+	EG_AUTO(eg_shared_close) struct eg_shared_set set = EG_SHARED_SET_NONE;
+	const char *missing;
+
+	set.root_fd = root_fd;
+	return eg_shared_open(&set, &missing) ? 0 : guard_progs(&set);
+}
+
 static int need_progs(const struct eg_shared_set *set, struct eg_guard *guard,
 		      struct eg_error *error)
 {

@@ -96,14 +96,19 @@ static int open_meta(int dir_fd, __u32 *ret_hooks)
 	return EG_TAKE_FD(fd);
 }
 
-/* The id of the root of the hierarchy, 0: it cannot be seen from here, as in a container. */
+/* The id of the root of the hierarchy, 0: it cannot be seen from here, as in a container. There is
+ * one hierarchy, and as long as the kernel runs its root stays the same: to look for it again takes
+ * a list of all mounts, of which each namespace that has a name is one. */
 static __u64 root_cgroup_id(void)
 {
+	static _Thread_local __u64 known;
 	EG_AUTO_CLOSE int fd = -1;
 	struct stat stat;
 
 	/* A cgroup's id is the inode of its directory. */
-	return eg_cgroup_root_open(&fd) < 0 || fstat(fd, &stat) < 0 ? 0 : stat.st_ino;
+	if (!known && eg_cgroup_root_open(&fd) == 0 && fstat(fd, &stat) == 0)
+		known = stat.st_ino;
+	return known;
 }
 
 /* Whether a pinned link holds the program at the root of the cgroups, where alone it sees all of
@@ -353,10 +358,14 @@ int eg_shared_forget(int root_fd, int dir_fd, const char *root_path, struct eg_e
 
 /* --- entries without a guard ---------------------------------------------------------------- */
 
+/* Of a machine with more guards not each is looked at where all seems to be well. */
+#define FEW_GUARDS 64
+
 struct progs {
 	int root_fd;
 	__u32 *ids;
 	size_t n;
+	size_t n_dirs;
 };
 
 static void progs_free(struct progs *progs)
@@ -364,21 +373,31 @@ static void progs_free(struct progs *progs)
 	free(progs->ids);
 }
 
+static int count_dir(const char *entry, void *argument)
+{
+	struct progs *progs = argument;
+
+	progs->n_dirs += strcmp(entry, EG_SHARED_DIR) != 0;
+	return 0;
+}
+
+/* By its full path, so that nothing is opened but the program. */
 static int add_prog(const char *entry, void *argument)
 {
 	struct progs *progs = argument;
-	EG_AUTO_CLOSE int fd =
-		openat(progs->root_fd, entry, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	__u32 *ids, id = 0;
-	int err;
+	char pin[2 * EG_PLACE_LEN], path[EG_PIN_PATH_LEN];
+	EG_AUTO_CLOSE int fd = -1;
+	__u32 *ids, id;
 
 	if (strcmp(entry, EG_SHARED_DIR) == 0)
 		return 0;
+	snprintf(pin, sizeof(pin), "%s/%s", entry, eg_progs[EG_PROG_SOCK_CREATE].pin);
+	fd = bpf_obj_get(eg_pin_path(path, progs->root_fd, pin));
 	if (fd < 0)
 		return errno == ENOTDIR || errno == ELOOP || errno == ENOENT ? 0 : -errno;
-	err = pinned_prog(fd, &id);
-	if (err || !id)
-		return err;
+	id = eg_prog_id(fd);
+	if (!id)
+		return -EIO;
 	ids = reallocarray(progs->ids, progs->n + 1, sizeof(*ids));
 	if (!ids)
 		return -ENOMEM;
@@ -397,6 +416,24 @@ static bool is_no_guards(__u32 prog_id, const void *argument)
 	return true;
 }
 
+/*
+ * Each guard has one entry at most. What a killed command leaves is made and dropped while there is
+ * a directory of it, and goes with that; so one too many is what somebody else has made, by
+ * removing a directory.
+ */
+static int has_no_more_than_guards(int root_fd, struct progs *progs)
+{
+	EG_AUTO_CLOSE int dir_fd = eg_shared_open_dir(root_fd);
+	EG_AUTO_CLOSE int cookies_fd = dir_fd < 0 ? dir_fd : eg_shared_open_cookies(dir_fd);
+	EG_AUTO(eg_shared_entries_free) struct eg_shared_entries entries = {};
+	int err = eg_dir_visit(root_fd, count_dir, progs);
+
+	if (err || progs->n_dirs <= FEW_GUARDS || cookies_fd < 0)
+		return err;
+	err = eg_shared_entries(cookies_fd, &entries);
+	return err ? err : entries.n <= progs->n_dirs;
+}
+
 int eg_shared_sweep(int root_fd)
 {
 	EG_AUTO(progs_free) struct progs progs = {.root_fd = root_fd};
@@ -404,6 +441,9 @@ int eg_shared_sweep(int root_fd)
 
 	if (faccessat(root_fd, EG_SHARED_DIR, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : -errno;
+	err = has_no_more_than_guards(root_fd, &progs);
+	if (err)
+		return err < 0 ? err : 0;
 	err = eg_dir_visit(root_fd, add_prog, &progs);
 	if (!err)
 		err = drop_entries(root_fd, is_no_guards, &progs);

@@ -36,12 +36,23 @@ static int add_id(struct ids *ids, __u32 id)
 	return 0;
 }
 
+static int compare_ids(const void *a, const void *b)
+{
+	const __u32 *left = a, *right = b;
+
+	return (*left > *right) - (*left < *right);
+}
+
+static void sort_ids(struct ids *ids)
+{
+	if (ids->n)
+		qsort(ids->list, ids->n, sizeof(*ids->list), compare_ids);
+}
+
+/* Of sorted ones. */
 static bool has_id(const struct ids *ids, __u32 id)
 {
-	for (size_t i = 0; i < ids->n; i++)
-		if (ids->list[i] == id)
-			return true;
-	return false;
+	return ids->n && bsearch(&id, ids->list, ids->n, sizeof(*ids->list), compare_ids);
 }
 
 /* A filter's pin has its program too, and so has a half-removed guard's. What cannot be opened is
@@ -151,12 +162,15 @@ struct found {
 static int learn_own(struct found *found)
 {
 	struct roots roots = {.ids = &found->own};
+	int err;
 
 	if (found->own_known || !found->pins)
 		return 0;
 	found->own_known = true;
 	roots.root_fd = found->pins->dir_fd;
-	return eg_dir_visit(found->pins->dir_fd, take_guard, &roots);
+	err = eg_dir_visit(found->pins->dir_fd, take_guard, &roots);
+	sort_ids(&found->own);
+	return err;
 }
 
 /* A machine may have a thousand guards: the one that it says it is of is looked at first. */
@@ -170,15 +184,21 @@ static bool is_in_its_place(const struct found *found, const struct eg_stray *st
 	    eg_place_name(entry, EG_PLACE_NAME, 0, stray->name) < 0)
 		return false;
 	roots.root_fd = found->pins->dir_fd;
-	return take_guard(entry, &roots) == 0 && has_id(&ids, stray->prog_id);
+	if (take_guard(entry, &roots))
+		return false;
+	sort_ids(&ids);
+	return has_id(&ids, stray->prog_id);
 }
 
 static int look_at_prog(struct found *found, __u32 id)
 {
-	EG_AUTO_CLOSE int fd = bpf_prog_get_fd_by_id(id);
+	EG_AUTO_CLOSE int fd = -1;
 	struct eg_stray stray, *more;
 	int err;
 
+	if (found->own_known && has_id(&found->own, id))
+		return 0;
+	fd = bpf_prog_get_fd_by_id(id);
 	if (fd < 0 || !is_ours(fd, &stray) || is_in_its_place(found, &stray))
 		return 0;
 	err = learn_own(found);
@@ -208,7 +228,7 @@ int eg_strays_find(const struct eg_pins *pins, struct eg_stray **ret_strays, siz
 {
 	struct found found = {.pins = pins};
 	__u32 id = 0;
-	int err = 0;
+	int err = learn_own(&found); /* most programs are, and need no further look */
 
 	while (!err) {
 		if (bpf_prog_get_next_id(id, &id) < 0) {

@@ -578,7 +578,7 @@ static int find_namespace(const struct eg_netns *netns, int nsid, struct eg_netn
 	if (result < 0)
 		return result;
 	candidates.netlink = netlink;
-	result = eg_netns_each(try_candidate, &candidates);
+	result = eg_netns_search(try_candidate, &candidates);
 	if (result < 0)
 		return result;
 	if (!result)

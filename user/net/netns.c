@@ -23,6 +23,7 @@
 #endif
 
 #define ESCAPED_LEN 512
+#define PLACE_LEN   320
 
 /* Where namespaces without a process are kept. Docker's overlay networks are such: the other end of
  * a container's veth is in one. */
@@ -219,9 +220,12 @@ struct walk {
 	bool (*wanted)(const struct identity *identity, void *argument);
 	int (*visit)(const struct eg_netns *netns, void *argument);
 	void *argument;
+	const char *directory; /* what is walked, for *place; NULL: paths are whole */
+	char *place;           /* where the visit that ended the walk was; NULL: not asked */
 	struct identity *seen; /* an open-addressed table, n_slots a power of two */
 	size_t n_slots;
 	size_t n_seen;
+	dev_t dev;  /* of all namespaces, 0: not known */
 	int failed; /* why something could not be looked at: it may be what is looked for */
 };
 
@@ -293,6 +297,8 @@ static int walk_one(struct walk *walk, int dir_fd, const char *path)
 	if (!stat.st_ino)
 		return 0;
 	identity = (struct identity){.dev = stat.st_dev, .inode = stat.st_ino};
+	if (path == own_path)
+		walk->dev = stat.st_dev;
 	result = remember(walk, &identity);
 	if (result <= 0)
 		return result;
@@ -301,13 +307,24 @@ static int walk_one(struct walk *walk, int dir_fd, const char *path)
 	result = open_at(dir_fd, path, &netns);
 	if (result < 0)
 		return pass_over(walk, result);
-	return walk->visit(&netns, walk->argument);
+	result = walk->visit(&netns, walk->argument);
+	if (result == 1 && walk->place && path != walk->place &&
+	    snprintf(walk->place, PLACE_LEN, "%s%s%s", walk->directory ? walk->directory : "",
+		     walk->directory ? "/" : "", path) >= PLACE_LEN)
+		walk->place[0] = '\0';
+	return result;
 }
 
+/* Most processes are in a namespace that has been seen: that its number tells. */
 static int walk_process(pid_t pid, int proc_fd, void *argument)
 {
+	struct walk *walk = argument;
+	struct identity identity = {.dev = walk->dev};
 	char path[32];
 
+	if (walk->n_seen && eg_process_netns_inode(pid, proc_fd, &identity.inode) == 0 &&
+	    walk->seen[seen_slot(walk, &identity)].inode)
+		return 0;
 	snprintf(path, sizeof(path), "%d/ns/net", pid);
 	return walk_one(argument, proc_fd, path);
 }
@@ -320,6 +337,7 @@ static int walk_directory(struct walk *walk, const char *directory)
 	/* No such directory: nothing is kept there. */
 	if (!dir)
 		return pass_over(walk, -errno);
+	walk->directory = directory;
 	while (!result) {
 		const struct dirent *entry;
 
@@ -342,12 +360,16 @@ int eg_netns_kept_visit(int (*visit)(const char *directory, void *argument), voi
 	return result;
 }
 
+/* *place may be where something was found before: it is looked at early. */
 static int walk_namespaces(struct walk *walk)
 {
 	int result = walk_one(walk, AT_FDCWD, own_path);
 
+	if (!result && walk->place && walk->place[0])
+		result = walk_one(walk, AT_FDCWD, walk->place);
 	for (size_t i = 0; !result && i < sizeof(kept_in) / sizeof(kept_in[0]); i++)
 		result = walk_directory(walk, kept_in[i]);
+	walk->directory = "/proc";
 	if (!result)
 		result = eg_processes_visit(walk_process, walk);
 	free(walk->seen);
@@ -358,6 +380,15 @@ static int walk_namespaces(struct walk *walk)
 int eg_netns_each(int (*visit)(const struct eg_netns *netns, void *argument), void *argument)
 {
 	struct walk walk = {.visit = visit, .argument = argument};
+
+	return walk_namespaces(&walk);
+}
+
+int eg_netns_search(int (*is_it)(const struct eg_netns *netns, void *argument), void *argument)
+{
+	/* A name, and nothing that would keep a namespace alive. */
+	static _Thread_local char last[PLACE_LEN];
+	struct walk walk = {.visit = is_it, .argument = argument, .place = last};
 
 	return walk_namespaces(&walk);
 }
@@ -433,6 +464,87 @@ struct members {
 	size_t n, max;
 };
 
+/* What was remembered, sorted by namespace, and then by PID. */
+static _Thread_local struct {
+	struct process {
+		ino_t inode;
+		pid_t pid;
+	} * all;
+	size_t n;
+	bool known;
+} remembered;
+
+static int remember_process(pid_t pid, int proc_fd, void *argument)
+{
+	struct process process = {.pid = pid}, *all;
+	int result = eg_process_netns_inode(pid, proc_fd, &process.inode);
+
+	(void)argument;
+	if (result < 0)
+		return 0; /* gone, or hidden from us */
+	all = reallocarray(remembered.all, remembered.n + 1, sizeof(*all));
+	if (!all)
+		return -ENOMEM;
+	remembered.all = all;
+	all[remembered.n++] = process;
+	return 0;
+}
+
+static int compare_processes(const void *a, const void *b)
+{
+	const struct process *left = a, *right = b;
+
+	if (left->inode != right->inode)
+		return left->inode < right->inode ? -1 : 1;
+	return (left->pid > right->pid) - (left->pid < right->pid);
+}
+
+void eg_netns_forget_processes(void)
+{
+	free(remembered.all);
+	remembered.all = NULL;
+	remembered.n = 0;
+	remembered.known = false;
+}
+
+void eg_netns_remember_processes(void)
+{
+	eg_netns_forget_processes();
+	if (eg_processes_visit(remember_process, NULL) < 0) {
+		eg_netns_forget_processes();
+		return;
+	}
+	if (remembered.n)
+		qsort(remembered.all, remembered.n, sizeof(*remembered.all), compare_processes);
+	remembered.known = true;
+}
+
+/* By halving: the first one that is not before the namespace's. */
+static size_t first_process(ino_t inode)
+{
+	size_t low = 0, high = remembered.n;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (remembered.all[middle].inode < inode)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static size_t take_remembered(const struct eg_netns *netns, pid_t *pids, size_t max)
+{
+	size_t n = 0;
+
+	for (size_t i = first_process(netns->inode);
+	     n < max && i < remembered.n && remembered.all[i].inode == netns->inode; i++)
+		pids[n++] = remembered.all[i].pid;
+	return n;
+}
+
 static int take_member(pid_t pid, int proc_fd, void *argument)
 {
 	struct members *members = argument;
@@ -449,8 +561,13 @@ int eg_netns_pids(const struct eg_netns *netns, pid_t *pids, size_t max, size_t 
 {
 	struct members members = {.netns = netns, .pids = pids, .max = max};
 	/* /proc lists processes in ascending order. */
-	int result = max ? eg_processes_visit(take_member, &members) : 0;
+	int result;
 
+	if (remembered.known) {
+		*ret_n = take_remembered(netns, pids, max);
+		return 0;
+	}
+	result = max ? eg_processes_visit(take_member, &members) : 0;
 	if (result < 0)
 		return result;
 	*ret_n = members.n;

@@ -48,6 +48,12 @@ int eg_netns_visit(int (*visit)(const struct eg_netns *netns, void *argument), v
 /* PIDs with a process in the namespace, ascending; at most `max`. */
 int eg_netns_pids(const struct eg_netns *netns, pid_t *pids, size_t max, size_t *ret_n);
 
+/* Until they are forgotten, eg_netns_pids() in this thread tells of the processes that are there
+ * now: for a command that asks it of many namespaces, and would else look at each process for each.
+ */
+void eg_netns_remember_processes(void);
+void eg_netns_forget_processes(void);
+
 /* 1 if the namespace belongs to our own user namespace, or to one above it, so that a privilege
  * there is one over the host's namespaces too; 0 if to another one; -errno. */
 int eg_netns_is_ours(const struct eg_netns *netns);
