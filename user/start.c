@@ -180,20 +180,29 @@ static struct eg_netns netns_of(const struct eg_guard *guard)
 				 .cookie = meta->netns_cookie};
 }
 
+/* Root inside can take `device` off where that is a filter, but not `peer`. */
+static bool is_on(struct eg_guard *guard, const struct eg_netns *netns,
+		  const struct eg_underlay *underlay)
+{
+	bool tcx;
+
+	return eg_guard_device_state(guard, netns, &underlay->link, &tcx) != EG_COVER_NONE ||
+	       (underlay->has_peer && eg_guard_peer_state(guard, &underlay->link, &underlay->peer,
+							  &tcx) != EG_COVER_NONE);
+}
+
 /* Before 5.14 a namespace is known by its number, which the next one may get: a guard that is on
  * nothing here is that of one that has ended, and may have any policy. */
 static bool is_stale(const struct start *start, struct eg_guard *guard)
 {
 	EG_AUTO_SURVEY struct eg_survey survey = {};
-	bool tcx;
 
 	if (eg_guard_meta(guard)->netns_cookie && start->netns->cookie)
 		return false;
 	if (eg_survey_take(start->netns, start->policy, &survey, NULL) < 0)
 		return false;
 	for (size_t i = 0; i < survey.n_underlays; i++)
-		if (eg_guard_device_state(guard, start->netns, &survey.underlays[i].link, &tcx) !=
-		    EG_COVER_NONE)
+		if (is_on(guard, start->netns, &survey.underlays[i]))
 			return false;
 	return true;
 }
