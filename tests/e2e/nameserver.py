@@ -6,7 +6,9 @@ usage: nameserver.py READY-FILE ADDRESS... -- [NAME=ADDRESS[,ADDRESS]]...
 
 Answers A and AAAA of the names that it knows, by an alias on the way where the name begins with `alias`,
 and NXDOMAIN for others. Prints a line for each question: TYPE NAME. On SIGHUP it reads READY-FILE.names,
-if that is there, whose lines are NAME=ADDRESS[,ADDRESS] too.
+if that is there, whose lines are NAME=ADDRESS[,ADDRESS] too. With forged=ADDRESS, each answer comes
+after one that somebody forged who has guessed its number and its port, but not how the name's letters
+were written: with this address, for the name in lower case.
 """
 
 import ipaddress
@@ -55,6 +57,14 @@ def answer(message, names):
     return message[:2] + struct.pack("!HHHHH", flags, 1, len(records), 0, 0) + asked + b"".join(records)
 
 
+def forge(message, addresses):
+    name, kind, asked = question(message)
+    lower = encode(name.lower()) + asked[-4:]
+    records = [b"\xc0\x0c" + struct.pack("!HHIH", kind, 1, 60, len(address.packed)) + address.packed
+               for address in addresses if KINDS.get(kind) == address.version]
+    return message[:2] + struct.pack("!HHHHH", 0x8180, 1, len(records), 0, 0) + lower + b"".join(records)
+
+
 def main(arguments):
     ready, words = arguments[0], arguments[1:]
     split = words.index("--")
@@ -78,6 +88,8 @@ def main(arguments):
         for sock in select.select(sockets, [], [])[0]:
             message, peer = sock.recvfrom(4096)
             try:
+                if "forged" in names:
+                    sock.sendto(forge(message, names["forged"]), peer)
                 sock.sendto(answer(message, names), peer)
             except (IndexError, struct.error, UnicodeDecodeError):
                 pass

@@ -9,7 +9,7 @@
 # shellcheck source=tests/e2e/daemon.sh
 . "$(dirname "$0")/daemon.sh"
 
-RESOLVER=203.0.113.53 OTHER=203.0.113.54 RESOLVER6=2001:db8:7::53
+RESOLVER=203.0.113.53 OTHER=203.0.113.54 RESOLVER6=2001:db8:7::53 FORGED=203.0.113.55
 NAME=vpn.example.com
 
 ask() { # RESOLVER NAME [FLAG...]
@@ -26,7 +26,7 @@ not_asked() { # RESOLVER NAME [FLAG...]: no answer, and the resolver has seen no
 # attach [OPTION...]: from `host`, whose resolver is RESOLVER, as a machine's would be.
 attach() {
 	in_ns host "$EG" attach --pin-dir "$EG_PIN_DIR" --netns /run/netns/wireguard --name wireguard \
-		--bootstrap-dns "$RESOLVER" --endpoint "$NAME:$BED_WG_PORT" "$@"
+		--bootstrap-dns "${ASKED-$RESOLVER}" --endpoint "$NAME:$BED_WG_PORT" "$@"
 }
 # counted_are VERDICT REASON PACKETS: so many by one of the layers, and no more by the other.
 counted_are() {
@@ -93,6 +93,22 @@ ip -n wireguard rule add to "$RESOLVER" table main pref 10
 check 'the name is not asked for any more' not_asked "$RESOLVER" "$NAME"
 eg detach wireguard
 check 'without the guard it would be' ask "$RESOLVER" "$NAME"
+
+# --- answers that somebody forges ------------------------------------------------------------------------------
+
+# Whoever can send from the resolver's address has to guess the number, the port, and the letters' case.
+ip -n internet address add "$FORGED/32" dev lo
+start_in internet forging python3 "$BED_SOURCE/tests/e2e/nameserver.py" "$BED/forging.ready" "$FORGED" -- \
+	"$NAME=203.0.113.9" forged=203.0.113.66
+wait_until 20 test -e "$BED/forging.ready"
+check_equal 'the forged answer comes first' "$(ask "$FORGED" "$NAME")" 203.0.113.66
+for i in 1 2 3; do
+	ASKED=$FORGED check "attach $i" attach --replace
+	check_equal 'and is not believed' "$(endpoints)" "$BED_ENDPOINT"
+done
+check 'the letters are drawn by lot' [ "$(grep '^1 ' "$BED/forging.log" | sort -u | wc -l)" -gt 2 ]
+stop forging
+eg detach wireguard
 
 # --- followed by the daemon: closed with the handshake, open without ----------------------------------------
 

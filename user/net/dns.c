@@ -52,6 +52,24 @@ static __u64 now_ms(void)
 
 /* --- the question ----------------------------------------------------------------------------- */
 
+/*
+ * Draws by lot which of the name's letters are upper case ("0x20"). An answer has to have the same,
+ * and that is what whoever forges one cannot guess: a container can send to this machine from any
+ * address of the LAN, the resolver's too, and has the time to try all of 2^16 numbers and the ports
+ * again and again, as the name is asked for every half a minute while its tunnel is down.
+ */
+static int draw_letters(__u8 *name, size_t len)
+{
+	__u8 lot[EG_QNAME_MAX];
+
+	if (getrandom(lot, len, 0) != (ssize_t)len)
+		return -EIO;
+	for (size_t i = 0; i < len; i++)
+		if (name[i] >= 'a' && name[i] <= 'z')
+			name[i] ^= lot[i] & 0x20;
+	return 0;
+}
+
 static int write_query(const struct eg_bootstrap_name *name, __u16 type, struct query *query)
 {
 	__u8 *at = query->message;
@@ -63,6 +81,8 @@ static int write_query(const struct eg_bootstrap_name *name, __u16 type, struct 
 	at[5] = 1; /* one question */
 	at += 12;
 	eg_qname_bytes(name, at);
+	if (draw_letters(at, name->len) < 0)
+		return -EIO;
 	at += name->len;
 	at[1] = (__u8)type;
 	at[3] = EG_DNS_CLASS_IN;

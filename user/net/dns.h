@@ -8,7 +8,8 @@
 /*
  * All addresses, of both families, that the resolver gives for the endpoint's host name, each with
  * the endpoint's port; waits at most `timeout_ms`. The resolver's word is believed, that of nobody
- * else: what comes from another address, for another question or with another number is left out.
+ * else: what comes from another address, for another question (by the case of each letter, which is
+ * drawn by lot) or with another number is left out.
  * -EHOSTUNREACH with a message where it names none. The caller frees *ret_endpoints.
  */
 int eg_dns_resolve(const struct eg_prefix *resolver, const struct eg_endpoint *endpoint,
