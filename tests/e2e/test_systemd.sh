@@ -166,6 +166,12 @@ inside systemctl reload egressguard.service
 check 'a bad file is said as an error' wait_until 20 said_in_journal 'wireguard.conf:[0-9]+:[0-9]+:' PRIORITY=3
 policy 'Deny = 192.168.1.1'
 
+# --- it is taken away -------------------------------------------------------------------------------------
+egressguard detach wireguard >"$BED/detach.out" 2>&1
+check 'detach says that the daemon puts it back, and what to do' grep -q -F \
+	"the daemon puts 'wireguard' back, as /etc/egressguard/wireguard.conf is there" "$BED/detach.out"
+check 'and it does' wait_until 30 enforces
+
 # --- it is killed, and hangs --------------------------------------------------------------------------------
 restarted() { # TIMES
 	[ "$(of_unit NRestarts)" -ge "$1" ] && is_active
