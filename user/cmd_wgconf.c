@@ -300,8 +300,8 @@ static void sync_directory(const char *path)
 		(void)fsync(fd);
 }
 
-static int replace_file(const char *path, const struct source *source, const char *text,
-			struct eg_error *error)
+static int replace_file(const char *path, const struct source *source, enum eg_wgkill kill,
+			const char *text, struct eg_error *error)
 {
 	char real[PATH_LEN], new[PATH_LEN], backup[BACKUP_LEN], safe[PATH_LEN];
 	struct stat info;
@@ -330,8 +330,13 @@ static int replace_file(const char *path, const struct source *source, const cha
 	sync_directory(real);
 	eg_log_note("wgconf",
 		    "%s is written; the old one is %s. Restart the WireGuard container, "
-		    "then the containers that share its namespace",
-		    source->safe, eg_escape(safe, sizeof(safe), backup, strlen(backup)));
+		    "then the containers that share its namespace%s; `egressguard doctor` says "
+		    "whether all is well",
+		    source->safe, eg_escape(safe, sizeof(safe), backup, strlen(backup)),
+		    kill == EG_WGKILL_IPTABLES
+			    ? ""
+			    : ", then `egressguard attach --netns CONTAINER`: the guard goes with "
+			      "the old namespace");
 	return 0;
 }
 
@@ -431,7 +436,7 @@ static int render(const struct request *request, const struct source *source,
 		return EG_EXIT_OK;
 	}
 	if (request->in_place)
-		return replace_file(request->file, source, text, error);
+		return replace_file(request->file, source, request->kill, text, error);
 	if (fputs(text, stdout) < 0 || fflush(stdout) != 0)
 		return eg_error_set(error, EG_EXIT_FAILED, errno, "cannot write: %s",
 				    strerror(errno));

@@ -7,6 +7,8 @@
 #ifndef EG_DOCTOR_H
 #define EG_DOCTOR_H
 
+#include <limits.h>
+
 #include "doctor/facts.h"
 #include "net/target.h"
 #include "options.h"
@@ -47,6 +49,9 @@ bool eg_doctor_has_session(const struct eg_doctor_facts *facts);
 /* How commands reach the namespace, and its files; after the configuration was looked for. */
 void eg_doctor_collect_words(const struct eg_doctor_request *request,
 			     const struct eg_target *target, struct eg_doctor_facts *facts);
+/* Where this mount namespace has the very file that `path` is to a process: what is mounted into a
+ * container has a place of its own here. False: it has none. */
+bool eg_doctor_here(pid_t pid, const char *path, char ret_path[PATH_MAX]);
 /* What starts again whatever is in a namespace that is cut off. */
 void eg_doctor_find_rejoin(const struct eg_target *target, struct eg_doctor_facts *facts);
 /* The command that makes a container anew, NULL where it is not known. The caller frees it. */

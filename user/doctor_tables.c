@@ -71,9 +71,9 @@ struct saving {
 
 static int spawn(const char *program, int out, pid_t *ret_pid)
 {
-	char name[32], option[] = "-t", table[] = "filter";
+	char name[32];
 	char where[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin", language[] = "LC_ALL=C";
-	char *arguments[] = {name, option, table, NULL};
+	char *arguments[] = {name, NULL};
 	char *environment[] = {where, language, NULL};
 	posix_spawn_file_actions_t actions;
 	int result = ENOENT;
@@ -153,37 +153,51 @@ struct presence {
 	int nft_result;
 };
 
-static bool lists_filter(const char *path)
+/* The tables of iptables that can hold a packet back. */
+static const char *const holding[] = {"filter", "mangle", "raw", "security"};
+#define N_HOLDING (sizeof(holding) / sizeof(holding[0]))
+
+static bool is_holding(const char *name)
+{
+	for (size_t i = 0; i < N_HOLDING; i++) {
+		if (strcmp(name, holding[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool lists_holding(const char *path)
 {
 	EG_AUTO_FREE char *text = NULL;
+	char *rest = NULL;
 	size_t len;
 
-	return eg_file_read(AT_FDCWD, path, 4096, &text, &len) == 0 && strstr(text, "filter");
+	if (eg_file_read(AT_FDCWD, path, 4096, &text, &len) < 0)
+		return false;
+	for (char *name = strtok_r(text, "\n", &rest); name; name = strtok_r(NULL, "\n", &rest)) {
+		if (is_holding(name))
+			return true;
+	}
+	return false;
 }
 
 static int find_legacy(void *argument)
 {
 	struct presence *presence = argument;
 
-	presence->legacy4 = lists_filter("/proc/thread-self/net/ip_tables_names");
-	presence->legacy6 = lists_filter("/proc/thread-self/net/ip6_tables_names");
+	presence->legacy4 = lists_holding("/proc/thread-self/net/ip_tables_names");
+	presence->legacy6 = lists_holding("/proc/thread-self/net/ip6_tables_names");
 	return 0;
 }
 
-/* Those of iptables-nft, which rule no packet out but in `filter`; those that wg-quick makes
- * against spoofing; and of families that never see what leaves by IP. */
+/* The one of iptables-nft that rules no packet out; those that wg-quick makes against spoofing; and
+ * of families that never see what leaves by IP. */
 static bool says_nothing(__u8 family, const char *name)
 {
-	static const char *const names[] = {"nat", "mangle", "raw", "security"};
-
 	if (family == NFPROTO_ARP || family == NFPROTO_BRIDGE ||
 	    strncmp(name, "wg-quick-", strlen("wg-quick-")) == 0)
 		return true;
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (strcmp(name, names[i]) == 0)
-			return family == NFPROTO_IPV4 || family == NFPROTO_IPV6;
-	}
-	return false;
+	return strcmp(name, "nat") == 0 && (family == NFPROTO_IPV4 || family == NFPROTO_IPV6);
 }
 
 static int take_table(const struct nlmsghdr *message, void *argument)
@@ -201,9 +215,9 @@ static int take_table(const struct nlmsghdr *message, void *argument)
 		if (mnl_attr_get_type(attr) != NFTA_TABLE_NAME ||
 		    mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) < 0)
 			continue;
-		if (header->nfgen_family == NFPROTO_IPV4 && strcmp(name, "filter") == 0)
+		if (header->nfgen_family == NFPROTO_IPV4 && is_holding(name))
 			presence->nft4 = true;
-		else if (header->nfgen_family == NFPROTO_IPV6 && strcmp(name, "filter") == 0)
+		else if (header->nfgen_family == NFPROTO_IPV6 && is_holding(name))
 			presence->nft6 = true;
 		else if (!says_nothing(header->nfgen_family, name))
 			presence->others = true;

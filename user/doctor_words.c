@@ -53,8 +53,10 @@ static void find_conf(const struct eg_target *target, const char *path,
 
 	if (words->inside) {
 		eg_doctor_word(words->conf_there, path);
+		/* by a process it is found only until that ends, as with the next restart */
 		if (target->pid &&
-		    snprintf(whole, sizeof(whole), "/proc/%d/root%s", (int)target->pid, path) > 0)
+		    (eg_doctor_here(target->pid, path, whole) ||
+		     snprintf(whole, sizeof(whole), "/proc/%d/root%s", (int)target->pid, path) > 0))
 			eg_doctor_word(words->conf, whole);
 	} else if (realpath(path, whole)) {
 		eg_doctor_word(words->conf, whole);

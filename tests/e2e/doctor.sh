@@ -11,10 +11,6 @@
 # shellcheck source=tests/e2e/quick.sh
 . "$(dirname "${BASH_SOURCE[0]}")/quick.sh"
 
-quick() { # up | down
-	in_ns wireguard wg-quick "$1" "$BED/wg0.conf" && { [ "$1" = up ] || wait_until 10 is_tidy; }
-}
-
 # doctor [OPTION...]: of the process that stands for the container.
 doctor() {
 	in_ns host "$EG" doctor --pin-dir "$EG_PIN_DIR" --netns "pid:${BED_PIDS[container]}" \

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# A real wg-quick in the bed, for tests of what `wgconf` says of it. Sourced after lib.sh or what
-# sources that.
+# A real wg-quick in the bed. Sourced after lib.sh or what sources that.
 
 # What wg-quick runs besides: a command for resolvers, and where the kernel has no WireGuard, one that
 # starts a userspace one in the background.
@@ -24,6 +23,11 @@ bed_at_exit() {
 	ip -n wireguard link delete wg0 2>/dev/null
 }
 
+# wg-quick down is through, and so is a userspace WireGuard.
 is_tidy() {
 	bed_no_link wireguard wg0 && [ ! -S /run/wireguard/wg0.sock ]
+}
+
+quick() { # up | down
+	in_ns wireguard wg-quick "$1" "$BED/wg0.conf" && { [ "$1" = up ] || wait_until 10 is_tidy; }
 }

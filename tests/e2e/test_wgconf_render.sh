@@ -12,10 +12,6 @@
 
 SHAPES=$BED_SOURCE/tests/unit/golden/wgconf/shape
 
-quick() { # up | down
-	in_ns wireguard wg-quick "$1" "$BED/wg0.conf" && { [ "$1" = up ] || wait_until 10 is_tidy; }
-}
-
 # Everything that hooks may leave behind. Empty base chains are no rules.
 state() {
 	local family tool

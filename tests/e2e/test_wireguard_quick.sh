@@ -7,20 +7,8 @@
 # shellcheck source=tests/e2e/wireguard.sh
 . "$(dirname "$0")/wireguard.sh"
 
-# What wg-quick runs besides: a command for resolvers, and where the kernel has no WireGuard, one that
-# starts a userspace one in the background.
-mkdir "$BED/bin"
-cat >"$BED/bin/resolvconf" <<-'EOF'
-	#!/bin/sh
-	[ "$1" = -d ] || cat >/dev/null
-EOF
-cat >"$BED/bin/wireguard-userspace" <<-'EOF'
-	#!/bin/sh
-	LOG_LEVEL=silent setsid wireguard-go -f "$1" >/dev/null 2>&1 </dev/null &
-	until [ -S "/run/wireguard/$1.sock" ]; do sleep 0.02; done
-EOF
-chmod +x "$BED"/bin/*
-export PATH=$BED/bin:$PATH WG_QUICK_USERSPACE_IMPLEMENTATION=wireguard-userspace
+# shellcheck source=tests/e2e/quick.sh
+. "$(dirname "$0")/quick.sh"
 
 write_conf() {
 	bed_keys
@@ -37,15 +25,6 @@ write_conf() {
 		AllowedIPs = 0.0.0.0/0, ::/0
 		Endpoint = $BED_ENDPOINT
 	EOF
-}
-
-quick() { # up | down
-	in_ns wireguard wg-quick "$1" "$BED/wg0.conf" && { [ "$1" = up ] || wait_until 10 is_tidy; }
-}
-
-# wg-quick down is through, and so is a userspace WireGuard.
-is_tidy() {
-	bed_no_link wireguard wg0 && [ ! -S /run/wireguard/wg0.sock ]
 }
 
 # rules: how many of wg-quick's are there: of the kill switch, of its own, and those that choose routes.

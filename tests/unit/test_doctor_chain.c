@@ -62,6 +62,15 @@ static void test_chains(void **state)
 				     "-A OUTPUT ! -o wg0 -j DROP\nCOMMIT\n";
 	static const char others[] = "*nat\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -j DROP\nCOMMIT\n";
 
+	static const char mangle[] = "*mangle\n:OUTPUT ACCEPT [0:0]\n"
+				     "-A OUTPUT ! -o wg0 -j DROP\nCOMMIT\n";
+	/* what wg-quick itself makes, where there is no nft */
+	static const char spoofed[] =
+		"*raw\n:PREROUTING ACCEPT [0:0]\n"
+		"-A PREROUTING -d 10.13.13.2/32 ! -i wg0 -m addrtype ! --src-type LOCAL -j DROP\n"
+		"COMMIT\n*mangle\n:POSTROUTING ACCEPT [0:0]\n"
+		"-A POSTROUTING -p udp -m mark --mark 0xca6c -j CONNMARK --save-mark\nCOMMIT\n";
+
 	(void)state;
 	assert_int_equal(fate_of(rules4, "1.1.1.1", "eth0", 0), EG_DOCTOR_DROPPED);
 	assert_int_equal(fate_of(rules4, "1.1.1.1", "eth0", 51820), EG_DOCTOR_PASSES);
@@ -72,6 +81,8 @@ static void test_chains(void **state)
 	assert_int_equal(fate_of(jumps, "1.1.1.1", "eth1", 0), EG_DOCTOR_PASSES);
 	assert_int_equal(fate_of(narrow, "1.1.1.1", "eth0", 0), EG_DOCTOR_MAYBE);
 	assert_int_equal(fate_of(others, "1.1.1.1", "eth0", 0), EG_DOCTOR_PASSES);
+	assert_int_equal(fate_of(mangle, "1.1.1.1", "eth0", 0), EG_DOCTOR_MAYBE);
+	assert_int_equal(fate_of(spoofed, "1.1.1.1", "eth0", 0), EG_DOCTOR_PASSES);
 	assert_int_equal(fate_of("", "1.1.1.1", "eth0", 0), EG_DOCTOR_PASSES);
 }
 

@@ -118,21 +118,40 @@ static int add_chain(struct eg_doctor_rules *rules, const char *line, size_t len
 	return 0;
 }
 
-/* The table `filter` of what iptables-save printed. */
+static bool starts(const char *line, const char *with)
+{
+	return strncmp(line, with, strlen(with)) == 0;
+}
+
+/* A line of another table: whether it drops what leaves. What only comes in is none. */
+static bool drops_elsewhere(const char *line, size_t len)
+{
+	if (starts(line, ":OUTPUT DROP") || starts(line, ":POSTROUTING DROP"))
+		return true;
+	return starts(line, "-A ") && !starts(line, "-A PREROUTING ") &&
+	       !starts(line, "-A INPUT ") && !starts(line, "-A FORWARD ") &&
+	       memmem(line, len, " -j DROP", strlen(" -j DROP"));
+}
+
+/* The table `filter` of what iptables-save printed, and whether others of it matter. */
 static int read_rules(const char *saved, struct eg_doctor_rules *rules)
 {
-	bool filter = false;
+	bool filter = false, nat = false;
 	int result = 0;
 
 	while (*saved && result == 0) {
 		size_t len = strcspn(saved, "\n");
 
-		if (*saved == '*')
+		if (*saved == '*') {
 			filter = len == strlen("*filter") && memcmp(saved, "*filter", len) == 0;
-		else if (filter && *saved == ':')
+			nat = len == strlen("*nat") && memcmp(saved, "*nat", len) == 0;
+		} else if (filter && *saved == ':') {
 			result = add_chain(rules, saved + 1, len - 1);
-		else if (filter && len > 3 && memcmp(saved, "-A ", 3) == 0)
+		} else if (filter && len > 3 && memcmp(saved, "-A ", 3) == 0) {
 			result = add_rule(rules, saved + 3, len - 3);
+		} else if (!filter && !nat) {
+			rules->elsewhere |= drops_elsewhere(saved, len);
+		}
 		saved += len + (saved[len] == '\n');
 	}
 	return result;
@@ -486,7 +505,9 @@ static enum eg_doctor_fate fate_in(const struct eg_doctor_tables *tables,
 		*ret_rule = walk.drop;
 		return EG_DOCTOR_DROPPED;
 	}
-	return ends == ACCEPTED && !tables->others ? EG_DOCTOR_PASSES : EG_DOCTOR_MAYBE;
+	return ends == ACCEPTED && !tables->others && (packet->incoming || !walk.rules->elsewhere)
+		       ? EG_DOCTOR_PASSES
+		       : EG_DOCTOR_MAYBE;
 }
 
 bool eg_doctor_drops(const struct eg_doctor_tables *tables, const struct eg_doctor_packet *packet,

@@ -35,6 +35,7 @@ struct eg_doctor_rules {
 	char **chains; /* those that are not the kernel's own */
 	size_t n_chains;
 	bool output_drops, input_drops; /* the policies */
+	bool elsewhere; /* mangle, raw or security drop some of what leaves: not followed */
 };
 
 /* One backend. */

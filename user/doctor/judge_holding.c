@@ -173,8 +173,8 @@ static void judge_kill_switch(struct eg_doctor_judging *judging)
 	if (fate == EG_DOCTOR_MAYBE)
 		eg_doctor_doubt(judging,
 				"the rules in force are more than is followed here (nft of "
-				"its own, or matches by more than interface, mark and "
-				"destination)");
+				"its own, drops in the tables mangle, raw or security, or matches "
+				"by more than interface, mark and destination)");
 	eg_doctor_end(judging, "%s",
 		      fate == EG_DOCTOR_DROPPED ? "a kill switch is in force, for IPv4 and IPv6"
 						: "no kill switch of its own");

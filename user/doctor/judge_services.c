@@ -48,6 +48,14 @@ static void fix_dns(struct eg_doctor_judging *judging, const struct eg_doctor_dn
 		fix_dns_route(judging, dns);
 		return;
 	}
+	if (is_named(model, dns)) {
+		eg_doctor_fix(
+			judging,
+			"`DNS =` in %s names it: write the one that the provider gives, which "
+			"answers through the tunnel; then restart what reads the file",
+			facts->conf);
+		return;
+	}
 	if (model && model->n_dns)
 		eg_prefix_format(server, &model->dns[0].prefix);
 	if (facts->owner)
@@ -235,6 +243,62 @@ static void say_evidence(struct eg_doctor_judging *judging, const struct eg_doct
 			   eg_doctor_answer_names[port->inside], more);
 }
 
+/* Whether there are rules that nothing follows here: nft's own, or of iptables' other tables. */
+static bool has_others(const struct eg_doctor_tables *tables)
+{
+	return tables->others || tables->four.elsewhere || tables->six.elsewhere;
+}
+
+static bool have_others(const struct eg_doctor_facts *facts)
+{
+	return has_others(&facts->tables[EG_DOCTOR_LEGACY]) ||
+	       has_others(&facts->tables[EG_DOCTOR_NFT]);
+}
+
+static void fix_others(struct eg_doctor_judging *judging)
+{
+	const struct eg_doctor_tables *tables = judging->facts->tables;
+
+	eg_doctor_fix_render(judging, "let the kill switch be written anew, in the place of one by "
+				      "nft, or in the table mangle or raw");
+	eg_doctor_fix(judging,
+		      "read those rules: one that drops what does not take the tunnel must let "
+		      "through what goes to 10.0.0.0/8, 172.16.0.0/12 and 192.168.0.0/16");
+	if (has_others(&tables[EG_DOCTOR_NFT]))
+		eg_doctor_run_inside(judging, "nft list ruleset");
+	if (has_others(&tables[EG_DOCTOR_LEGACY]))
+		eg_doctor_run_inside(judging, "iptables-legacy-save");
+}
+
+/* A rule of the namespace's own, for what comes in to that port by the underlay. */
+static bool tell_input_rule(struct eg_doctor_judging *judging, const struct eg_doctor_port *port)
+{
+	const struct eg_doctor_facts *facts = judging->facts;
+	struct eg_doctor_packet packet = {
+		.device = facts->underlay[0] ? facts->underlay : NULL,
+		.proto = IPPROTO_TCP,
+		.own_port = port->port,
+		.incoming = true,
+	};
+	struct eg_doctor_drop drop;
+	char value[8], match[64], seen[EG_DOCTOR_WHY];
+
+	if (!eg_doctor_gateway(facts, EG_FAMILY_IPV4, &packet.far.addr))
+		return false;
+	packet.far.family = EG_FAMILY_IPV4;
+	packet.far.len = 32;
+	if (eg_doctor_fate(facts->tables, &packet, &drop) != EG_DOCTOR_DROPPED)
+		return false;
+	eg_doctor_evidence(judging, "iptables drops what comes in to port %u: %s", port->port,
+			   eg_doctor_say_drop(seen, &packet, &drop));
+	snprintf(value, sizeof(value), "%u", port->port);
+	snprintf(match, sizeof(match), "-i %s -p tcp --dport %s", facts->underlay, value);
+	eg_doctor_fix(judging, "let it through; so that it stays, have the file do the same, in a "
+			       "PostUp behind the one that drops it");
+	eg_doctor_run_let(judging, &packet, "--dport", value, match);
+	return true;
+}
+
 static void judge_silence(struct eg_doctor_judging *judging, const struct eg_doctor_port *port)
 {
 	const struct eg_doctor_facts *facts = judging->facts;
@@ -257,7 +321,17 @@ static void judge_silence(struct eg_doctor_judging *judging, const struct eg_doc
 		eg_doctor_fix(judging, "put right what stands before this");
 		return;
 	}
-	say_evidence(judging, port, "; routes and rules are right");
+	if (tell_input_rule(judging, port))
+		return;
+	if (have_others(facts)) {
+		say_evidence(
+			judging, port,
+			"; routes are right, and nft has rules inside of the namespace that are "
+			"not followed here: they may be why");
+		fix_others(judging);
+	} else {
+		say_evidence(judging, port, "; routes and rules are right");
+	}
 	if (facts->owner) {
 		eg_doctor_fix(
 			judging,
@@ -270,7 +344,7 @@ static void judge_silence(struct eg_doctor_judging *judging, const struct eg_doc
 	eg_doctor_run(judging, "ss -tlnp 'sport = :%u'", port->host_port);
 	eg_doctor_fix(judging,
 		      "is it a firewall of the host's between it and the container, or an MTU "
-		      "larger than the way carries? The host's rules:");
+		      "larger than the way carries? The host's rules");
 	eg_doctor_run(judging, "nft list ruleset");
 }
 
@@ -299,34 +373,6 @@ static void judge_inside(struct eg_doctor_judging *judging, const struct eg_doct
 	}
 }
 
-/* A rule of the namespace's own, for what comes in to that port by the underlay. */
-static bool tell_input_rule(struct eg_doctor_judging *judging, const struct eg_doctor_port *port)
-{
-	const struct eg_doctor_facts *facts = judging->facts;
-	struct eg_doctor_packet packet = {
-		.device = facts->underlay[0] ? facts->underlay : NULL,
-		.proto = IPPROTO_TCP,
-		.own_port = port->port,
-		.incoming = true,
-	};
-	struct eg_doctor_drop drop;
-	char value[8], match[64], seen[EG_DOCTOR_WHY];
-
-	if (!eg_doctor_gateway(facts, EG_FAMILY_IPV4, &packet.far.addr))
-		return false;
-	packet.far.family = EG_FAMILY_IPV4;
-	packet.far.len = 32;
-	if (eg_doctor_fate(facts->tables, &packet, &drop) != EG_DOCTOR_DROPPED)
-		return false;
-	eg_doctor_evidence(judging, "iptables drops what comes in to port %u: %s", port->port,
-			   eg_doctor_say_drop(seen, &packet, &drop));
-	snprintf(value, sizeof(value), "%u", port->port);
-	snprintf(match, sizeof(match), "-i %s -p tcp --dport %s", facts->underlay, value);
-	eg_doctor_fix(judging, "let it through");
-	eg_doctor_run_let(judging, &packet, "--dport", value, match);
-	return true;
-}
-
 static void fix_unreachable(struct eg_doctor_judging *judging, const struct eg_doctor_port *port)
 {
 	const struct eg_doctor_facts *facts = judging->facts;
@@ -335,7 +381,7 @@ static void fix_unreachable(struct eg_doctor_judging *judging, const struct eg_d
 		eg_doctor_fix(
 			judging,
 			"publish it by the container that owns the namespace (`ports:` belong "
-			"to that one), and at this address; what is published now:");
+			"to that one), and at this address; what is published now");
 		if (facts->owner)
 			eg_doctor_run(judging, "%s ps --format '{{.Names}} {{.Ports}}'",
 				      facts->podman ? "podman" : "docker");
@@ -347,6 +393,8 @@ static void fix_unreachable(struct eg_doctor_judging *judging, const struct eg_d
 		return;
 	if (eg_doctor_tunnel_is_wrong(judging))
 		eg_doctor_fix(judging, "put right what stands before this");
+	else if (have_others(facts))
+		fix_others(judging);
 	else
 		eg_doctor_fix(judging,
 			      "what the service answers is dropped or takes the tunnel, or "

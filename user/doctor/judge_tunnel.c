@@ -122,6 +122,12 @@ void eg_doctor_judge_containers(struct eg_doctor_judging *judging)
 
 /* --- the interface that is not there ---------------------------------------------------------- */
 
+/* `--mark $(wg show wg0 fwmark)`, where that says "off": iptables takes no such mark. */
+static bool has_no_mark(const struct eg_wgfinding *finding)
+{
+	return finding->id == EG_WGFINDING_KILL_SWITCH_NO_MARK && strstr(finding->what, "wg show");
+}
+
 /* What of the file ends wg-quick before there is a tunnel, or takes that away again. */
 static const struct eg_wgfinding *find_refusal(const struct eg_doctor_facts *facts)
 {
@@ -143,6 +149,10 @@ static const struct eg_wgfinding *find_refusal(const struct eg_doctor_facts *fac
 			if (report->findings[i].id == ids[k])
 				return &report->findings[i];
 		}
+	}
+	for (size_t i = 0; report && i < report->n_findings; i++) {
+		if (has_no_mark(&report->findings[i]))
+			return &report->findings[i];
 	}
 	return NULL;
 }
@@ -174,8 +184,12 @@ static bool judge_refusal(struct eg_doctor_judging *judging)
 			       facts->conf);
 	eg_doctor_evidence(judging, "%s [%s]; %s", refusal->what,
 			   eg_wgfinding_infos[refusal->id].id, eg_wgfinding_infos[refusal->id].why);
+	if (has_no_mark(refusal))
+		eg_doctor_evidence(judging, "iptables refuses the mark \"off\"");
 	if (refusal->id == EG_WGFINDING_MULTI_LINE_HOOK)
 		eg_doctor_fix_render(judging, "put each hook on one line: let it be written so");
+	else if (has_no_mark(refusal))
+		eg_doctor_fix_render(judging, "let a kill switch be written that works here");
 	eg_doctor_fix(judging, "by hand: %s", refusal->fix ? refusal->fix : "put it right");
 	eg_doctor_run_restart(judging);
 	return true;
@@ -328,6 +342,57 @@ static void judge_absent(struct eg_doctor_judging *judging)
 
 /* --- the interface ---------------------------------------------------------------------------- */
 
+/* The endpoint's name that `wg setconf` asks for, and waits: until it has an answer wg-quick gives
+ * the interface no address. NULL: that is not why. */
+static const char *find_awaited(const struct eg_doctor_facts *facts)
+{
+	const struct eg_wgmodel *model = facts->model;
+
+	if (!model || !model->n_addresses)
+		return NULL;
+	for (size_t i = 0; i < facts->n_addrs; i++) {
+		if (facts->addrs[i].ifindex == facts->tunnel_link->ifindex)
+			return NULL;
+	}
+	for (size_t i = 0; i < model->n_endpoints; i++) {
+		if (model->endpoints[i].endpoint.host)
+			return model->endpoints[i].endpoint.host;
+	}
+	return NULL;
+}
+
+static void judge_down(struct eg_doctor_judging *judging)
+{
+	const struct eg_doctor_facts *facts = judging->facts;
+	const char *host = find_awaited(facts);
+	char name[EG_DOCTOR_WORD];
+
+	eg_doctor_find(judging, EG_DOCTOR_FOUND_TUNNEL_DOWN, "the interface %s is down",
+		       facts->tunnel);
+	if (!host || !eg_doctor_word(name, host)) {
+		eg_doctor_evidence(judging, "its routes went with it: to set it up alone does not "
+					    "bring them back");
+		eg_doctor_fix_restart(judging);
+		return;
+	}
+	eg_doctor_evidence(
+		judging,
+		"it has no address yet: wg-quick waits for that of the endpoint %s, which "
+		"nobody tells it",
+		name);
+	eg_doctor_fix(judging, "write the endpoint's address into the file, and let it be read");
+	if (facts->words.conf[0]) {
+		eg_doctor_run(judging,
+			      "address=$(getent ahostsv4 %s | awk 'NR == 1 { print $1 }') && [ -n "
+			      "\"$address\" ] && sed -i \"s/%s/$address/\" %s",
+			      name, name, facts->words.conf);
+		eg_doctor_run_restart(judging);
+	}
+	eg_doctor_fix(judging,
+		      "see what the resolver of the WireGuard container is (`dns:` in the compose "
+		      "file), and whether it can be reached while there is no tunnel");
+}
+
 static void judge_interface(struct eg_doctor_judging *judging, const struct eg_link *link)
 {
 	const struct eg_doctor_facts *facts = judging->facts;
@@ -345,11 +410,7 @@ static void judge_interface(struct eg_doctor_judging *judging, const struct eg_l
 			eg_doctor_run(judging, "%s wg-quick up %s", facts->words.quick,
 				      facts->words.conf_there);
 	} else if (!(link->flags & IFF_UP)) {
-		eg_doctor_find(judging, EG_DOCTOR_FOUND_TUNNEL_DOWN, "the interface %s is down",
-			       facts->tunnel);
-		eg_doctor_evidence(judging, "its routes went with it: to set it up alone does not "
-					    "bring them back");
-		eg_doctor_fix_restart(judging);
+		judge_down(judging);
 	} else if (facts->kind == EG_TUNNEL_TUN) {
 		eg_doctor_doubt(judging,
 				"%s is a tun, and whoever runs it does not answer as "

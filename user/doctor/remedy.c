@@ -171,6 +171,9 @@ void eg_doctor_run_restart(struct eg_doctor_judging *judging)
 
 	if (facts->owner) {
 		run_containers(judging);
+		if (facts->guard == EG_DOCTOR_GUARD_ENFORCING ||
+		    facts->guard == EG_DOCTOR_GUARD_OTHER)
+			eg_doctor_run_attach(judging, "");
 		return;
 	}
 	if (!words->quick[0] || !words->conf_there[0])
@@ -214,7 +217,8 @@ void eg_doctor_run_attach(struct eg_doctor_judging *judging, const char *options
 		return;
 	if (strcmp(facts->tunnel, "wg0") != 0)
 		eg_text_printf(&text, " --tunnel %s", facts->tunnel);
-	if (words->attach_conf && words->conf[0])
+	/* without a tunnel the file alone tells the endpoint */
+	if ((words->attach_conf || !facts->tunnel_link) && words->conf[0])
 		eg_text_printf(&text, " --wg-conf %s", words->conf);
 	if (words->pin_dir[0])
 		eg_text_printf(&text, " --pin-dir %s", words->pin_dir);

@@ -409,8 +409,8 @@ static void check_loop(struct eg_wgchecker *checker, const struct eg_wgendpoint 
 	char version = address->family == EG_FAMILY_IPV6 ? '6' : '4';
 	char name[EG_ADDRESS_TEXT_LEN];
 
-	if (model->way != EG_WGWAY_MAIN || !eg_wgmodel_tunnels(model, address) ||
-	    excluded_by(model, address))
+	if (!eg_wgmodel_is_markless(model, address->family) ||
+	    !eg_wgmodel_tunnels(model, address) || excluded_by(model, address))
 		return;
 	eg_prefix_format(name, address);
 	eg_wgfind(checker, EG_WGFINDING_ENDPOINT_IN_TUNNEL, endpoint->place,

@@ -63,7 +63,10 @@ struct eg_wgop {
 	unsigned long priority; /* where has_priority */
 	unsigned int asked;     /* how many rules are asked before it, once the tunnel is up */
 	/* nft */
-	bool drops; /* has a verdict that may be a kill switch */
+	bool drops;         /* has a verdict that may be a kill switch */
+	bool base_output;   /* makes a chain that sees what is sent */
+	bool base_other;    /* or one that sees something else */
+	char nft_table[64]; /* "inet killswitch", the one that it is all about; "": not known */
 	/* iptables */
 	char verb; /* A I D N X F P C, or another; '?' */
 	struct eg_prefix prefix;

@@ -331,6 +331,13 @@ bool eg_wgop_falls_into_tunnel(const struct eg_wgmodel *model, const struct eg_w
 	       (op->family == EG_FAMILY_IPV6 ? model->default6 : model->default4);
 }
 
+bool eg_wgmodel_is_markless(const struct eg_wgmodel *model, __u8 family)
+{
+	bool by_rules = family == EG_FAMILY_IPV6 ? model->default6 : model->default4;
+
+	return model->way == EG_WGWAY_MAIN || (model->way == EG_WGWAY_RULES && !by_rules);
+}
+
 bool eg_wgmodel_has_mark(const struct eg_wgmodel *model)
 {
 	if (model->way == EG_WGWAY_RULES || model->fwmark)

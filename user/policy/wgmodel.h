@@ -88,6 +88,10 @@ bool eg_wgmodel_has_allowed(const struct eg_wgmodel *model, __u8 family);
 /* Whether AllowedIPs cover the whole of a prefix. */
 bool eg_wgmodel_tunnels(const struct eg_wgmodel *model, const struct eg_prefix *prefix);
 
+/* Whether packets of that IP version find the tunnel by routes in the main table, WireGuard's own
+ * not excepted: wg-quick makes its rules for those alone that a /0 of AllowedIPs is of. */
+bool eg_wgmodel_is_markless(const struct eg_wgmodel *model, __u8 family);
+
 /* Whether it is the one address of an endpoint. */
 bool eg_wgmodel_is_endpoint(const struct eg_wgmodel *model, const struct eg_prefix *prefix);
 

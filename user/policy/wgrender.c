@@ -135,6 +135,8 @@ static void put_base(struct eg_wgrenderer *renderer)
 		} else if (hook != (size_t)-1) {
 			i = put_hook(renderer, i, hook);
 		} else {
+			if (eg_wgedit_is_table_off(renderer->model, line))
+				eg_text_printf(&renderer->text, REPLACED);
 			put_raw(renderer, line);
 			i++;
 		}

@@ -136,8 +136,9 @@ static bool needs_route(const struct eg_wgrenderer *renderer, const struct eg_en
 {
 	struct eg_prefix address = whole(endpoint);
 
-	return renderer->base->way == EG_WGWAY_MAIN && endpoint->family == EG_FAMILY_IPV4 &&
-	       eg_wgmodel_tunnels(renderer->base, &address) && !in_lan(renderer, &address);
+	return eg_wgmodel_is_markless(renderer->base, EG_FAMILY_IPV4) &&
+	       endpoint->family == EG_FAMILY_IPV4 && eg_wgmodel_tunnels(renderer->base, &address) &&
+	       !in_lan(renderer, &address);
 }
 
 static void put_endpoint_routes(struct eg_wgrenderer *renderer, const char **separator)

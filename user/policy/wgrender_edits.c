@@ -49,12 +49,15 @@ static bool is_kill_switch_rule(const struct eg_wgmodel *model, const struct eg_
 	bool is_one = false;
 
 	plain.conditional = false; /* it is one where it runs */
-	if (strcmp(op->table_name, "filter") != 0 || !op->chain)
+	if (!op->chain || strcmp(op->table_name, "nat") == 0)
+		return false;
+	if (strcmp(op->table_name, "filter") != 0 && strcmp(op->chain, "OUTPUT") != 0 &&
+	    strcmp(op->chain, "POSTROUTING") != 0)
 		return false;
 	if (strncmp(op->chain, "EGRESSGUARD", strlen("EGRESSGUARD")) == 0 ||
 	    has_word(model, op, EG_WGRENDER_CHAIN))
 		return true;
-	if (strcmp(op->chain, "OUTPUT") != 0)
+	if (strcmp(op->table_name, "filter") == 0 && strcmp(op->chain, "OUTPUT") != 0)
 		return false;
 	if (op->verb == 'P' || op->verb == 'F' || has_word(model, op, "ACCEPT"))
 		return true;
@@ -62,6 +65,55 @@ static bool is_kill_switch_rule(const struct eg_wgmodel *model, const struct eg_
 		is_one = eg_wgrule_is_kill_switch(&rule) || eg_wgrule_is_named_kill_switch(&rule);
 	free(rule.dst);
 	return is_one;
+}
+
+/* A table of nft's that is a kill switch and nothing else, made with plain commands. */
+static bool is_kill_switch_table(const struct eg_wgmodel *model, const char *table)
+{
+	bool output = false, drops = false;
+
+	for (size_t i = 0; i < model->hooks->n_ops && *table; i++) {
+		const struct eg_wgop *op = &model->hooks->ops[i];
+
+		if (op->kind != EG_WGOP_NFT || strcmp(op->nft_table, table) != 0)
+			continue;
+		if (op->base_other)
+			return false;
+		if (eg_wgkey_is_up(op->phase)) {
+			output |= op->base_output;
+			drops |= op->drops;
+		}
+	}
+	return output && drops;
+}
+
+/* The recipe that has wg-quick make no routes, and puts the main table's default route into the
+ * tunnel by hand. With AllowedIPs that take everything it is what wg-quick does itself, and better:
+ * its way leaves that route alone, by which the LAN is reached. */
+static bool is_default_by_hand(const struct eg_wgmodel *model)
+{
+	if (!model->full4 || model->way == EG_WGWAY_NUMBER)
+		return false;
+	for (size_t i = 0; i < model->hooks->n_ops; i++) {
+		const struct eg_wgop *op = &model->hooks->ops[i];
+
+		if (eg_wgkey_is_up(op->phase) && op->kind == EG_WGOP_ROUTE && op->is_default &&
+		    op->family == EG_FAMILY_IPV4 && op->table == EG_WGTABLE_MAIN && op->to_tunnel &&
+		    op->act != EG_WGACT_DELETE && !op->conditional)
+			return true;
+	}
+	return false;
+}
+
+static bool is_default_route(const struct eg_wgop *op)
+{
+	return op->kind == EG_WGOP_ROUTE && op->table == EG_WGTABLE_MAIN && op->is_default;
+}
+
+bool eg_wgedit_is_table_off(const struct eg_wgmodel *model, const struct eg_wgline *line)
+{
+	return line->kind == EG_WGLINE_SETTING && line->key == EG_WGKEY_TABLE &&
+	       model->way == EG_WGWAY_OFF && is_default_by_hand(model);
 }
 
 /* Whether the line is in the block that was rendered before. */
@@ -126,15 +178,20 @@ static bool is_edit(const struct eg_wgmodel *model, const struct eg_wgop *op)
 {
 	bool edit;
 
+	if (op->kind == EG_WGOP_NFT)
+		return is_kill_switch_table(model, op->nft_table);
+	if (is_default_route(op))
+		return is_default_by_hand(model);
 	if (op->kind == EG_WGOP_TABLES)
 		edit = is_kill_switch_rule(model, op);
 	else if (op->kind != EG_WGOP_ROUTE || !op->has_prefix)
 		edit = false;
 	else if (op->to_tunnel)
 		edit = is_dns_server(model, &op->prefix);
+	else if (eg_wgmodel_is_endpoint(model, &op->prefix)) /* wg-quick's mark does without */
+		edit = model->default4 && is_default_by_hand(model);
 	else
-		edit = eg_wgedit_is_private(&op->prefix) &&
-		       !eg_wgmodel_is_endpoint(model, &op->prefix);
+		edit = eg_wgedit_is_private(&op->prefix);
 	return edit && !removes_unseen(model, op);
 }
 
@@ -302,7 +359,7 @@ static bool changes_default(const struct eg_wgmodel *model, const struct eg_wgop
 {
 	const struct eg_shell_command *command = eg_wgop_command(model->hooks, op);
 
-	if (!eg_wgkey_is_up(op->phase))
+	if (!eg_wgkey_is_up(op->phase) || (is_default_route(op) && is_default_by_hand(model)))
 		return false;
 	if (op->kind == EG_WGOP_UNKNOWN && strcmp(command->words[0].text, "route") == 0)
 		return true;

@@ -48,6 +48,8 @@ size_t eg_wgparts_find(const struct eg_wgmodel *model, size_t hook, size_t list,
 		       struct eg_wgpart parts[EG_WGPARTS_MAX]);
 /* -EINVAL and the error for what would come to harm beside the rendered edits, or by half. */
 int eg_wgedits_refuse(const struct eg_wgmodel *model, struct eg_error *error);
+/* `Table = off`, where the hooks then do what wg-quick does without it. */
+bool eg_wgedit_is_table_off(const struct eg_wgmodel *model, const struct eg_wgline *line);
 /* LAN, or shared addresses: what a route past the tunnel may be for. */
 bool eg_wgedit_is_private(const struct eg_prefix *prefix);
 
