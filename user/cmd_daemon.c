@@ -114,7 +114,8 @@ static struct eg_ward *get_ward(struct daemon *daemon, const char *name)
 	ward = eg_ward_new(daemon->pin_dir, name, daemon->epoll_fd);
 	if (ward && add_ward(daemon, ward)) {
 		for (enum eg_runtime runtime = 0; runtime < EG_RUNTIME_COUNT; runtime++)
-			eg_ward_set_engine(ward, runtime, daemon->engines[runtime].up);
+			if (daemon->engines[runtime].settled)
+				eg_ward_set_engine(ward, runtime, daemon->engines[runtime].up);
 		return ward;
 	}
 	eg_ward_free(ward);
@@ -213,6 +214,8 @@ static void start_engine(struct daemon *daemon, enum eg_runtime runtime)
 	eg_runtime_events_free(engine->events);
 	engine->events = NULL;
 	engine->settled = true;
+	for (size_t i = 0; i < daemon->n; i++)
+		eg_ward_set_engine(daemon->wards[i], runtime, false);
 	eg_journal("daemon", EG_JOURNAL_ERROR, NULL, "cannot follow the events of %s: %s",
 		   eg_runtime_names[runtime],
 		   result == -EOPNOTSUPP ? "this build cannot ask for containers (no libcurl)"

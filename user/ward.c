@@ -56,6 +56,7 @@ struct eg_ward {
 	bool has_endpoints;
 
 	bool engine_up[EG_RUNTIME_COUNT];
+	bool engine_told[EG_RUNTIME_COUNT]; /* whether it is up was said once */
 	struct eg_netns seen; /* the target's namespace when it was last there; fd always -1 */
 	char container_id[sizeof(((struct eg_container *)0)->id)];
 
@@ -456,6 +457,15 @@ static __u64 rest(struct eg_ward *ward, enum eg_plan_target target)
 	return LOOK_NS;
 }
 
+/* While one is being asked for the first time nobody knows what it has. */
+static bool are_engines_told(const struct eg_ward *ward)
+{
+	for (enum eg_runtime runtime = 0; runtime < EG_RUNTIME_COUNT; runtime++)
+		if (eg_ward_asks(ward, runtime) && !ward->engine_told[runtime])
+			return false;
+	return ward->target;
+}
+
 /* Towards what the file asks for, as far as that goes now. */
 static bool go_on(struct eg_ward *ward, char **ret_aside)
 {
@@ -466,9 +476,9 @@ static bool go_on(struct eg_ward *ward, char **ret_aside)
 		int result;
 
 		if (step == EG_PLAN_REST || step == EG_PLAN_WAIT) {
-			if (target == EG_PLAN_TARGET_UNKNOWN && ward->target)
+			if (target == EG_PLAN_TARGET_UNKNOWN && are_engines_told(ward))
 				complain(ward, &error, -EIO);
-			else if (target == EG_PLAN_TARGET_AWAY && ward->target)
+			else if (target == EG_PLAN_TARGET_AWAY && are_engines_told(ward))
 				say_away(ward, &error);
 			ward->look_ns = now_ns() + (step == EG_PLAN_WAIT ? retry_after(ward)
 									 : rest(ward, target));
@@ -704,8 +714,9 @@ void eg_ward_touch_files(struct eg_ward *ward)
 
 void eg_ward_set_engine(struct eg_ward *ward, enum eg_runtime runtime, bool up)
 {
-	bool news = up && !ward->engine_up[runtime];
+	bool news = (up && !ward->engine_up[runtime]) || !ward->engine_told[runtime];
 
+	ward->engine_told[runtime] = true;
 	ward->engine_up[runtime] = up;
 	if (news && eg_ward_asks(ward, runtime))
 		eg_ward_touch(ward);

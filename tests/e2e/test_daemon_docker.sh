@@ -53,6 +53,7 @@ tunnel_on "$(docker_pid wireguard)"
 
 # --- a container that is there, one that starts --------------------------------------------------------
 check 'the daemon starts' daemon_up
+check 'and does not call an engine silent that it asks for the first time' eval "! logged 'docker does not answer'"
 check 'what is there is guarded when it is ready' is_guarded
 check_logged 'the engine is followed' 'docker answers: its events are followed'
 leaks_nothing there
