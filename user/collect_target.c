@@ -79,6 +79,10 @@ void eg_find_target(struct eg_collection *c)
 	if (asked && resolved < 0 && why.exit == EG_EXIT_FAILED)
 		eg_add_problem(c, "whether the target is still the same is not known: %s",
 			       why.message);
+	/* Where an engine does not run its containers may, as Podman's do. */
+	else if (asked && (resolved == -ECONNREFUSED || resolved == -EREMOTE))
+		eg_add_note(c, "whether the target is still the same is not known: %s",
+			    why.message);
 	if (resolved < 0)
 		return;
 	c->moved = target.kind != EG_TARGET_PID &&

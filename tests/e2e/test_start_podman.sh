@@ -84,6 +84,12 @@ sed -i "/^\[engine\]/a hooks_dir = [\"$BED/no-such-directory\", \"$BED/hooks.rig
 check 'restarted, with the directory in its configuration' podman_bed restart --time 0 app
 check 'guarded again' app_is_guarded
 sed -i '/^hooks_dir/d' "$CONTAINERS_CONF"
+# Podman needs no service for its containers, and without one nobody says which is called app now.
+not_asked() {
+	CONTAINER_HOST=unix://$BED/no.sock eg status app --json |
+		jq -e '.guards[0] | .state == "enforcing" and any(.notes[]; test("target is still the same is not known"))'
+}
+check 'without its service: status says that the name is not known' not_asked
 
 # --- what stops a container -----------------------------------------------------------------------------------
 not_started 'no such policy' "there is no policy 'nobody'" one --annotation egressguard.policy=nobody
