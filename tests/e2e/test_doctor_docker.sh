@@ -71,6 +71,19 @@ check_equal 'who shares the namespace' \
 	"$(jq -r '.checks[] | select(.name == "containers") | .detail' "$BED/doctor.json")" \
 	'wireguard: its namespace is shared by qbittorrent'
 
+# Its file, by the path that it is mounted from: a process of the container's ends with the next restart.
+in_ns host "$EG" doctor --pin-dir "$EG_PIN_DIR" --json >"$BED/doctor.json" || true
+# shellcheck disable=SC2016 # jq's
+check 'the file by its path here' jq -e --arg file "$BED/config/wg_confs/wg0.conf" \
+	'[.findings[].remedies[].commands[]] | any(. == "egressguard wgconf render --in-place " + $file)' "$BED/doctor.json"
+touch "$BED/wg0.conf"
+says 'a file that was edited' '1 stale-conf'
+# shellcheck disable=SC2016
+check 'the guard is attached again after the restart' jq -e --arg file "$BED/wg0.conf" \
+	'.findings[0].remedies[0].commands | (.[0] | test("^docker restart wireguard && docker restart qbittorrent$")) and
+	(.[1] | test("^egressguard attach --netns docker:wireguard .*--wg-conf " + $file))' "$BED/doctor.json"
+touch -d '-1 hour' "$BED/wg0.conf"
+
 # --- a proxy that is stuck ---------------------------------------------------------------------------
 
 proxy=$(in_ns host ss -Htlnp 'sport = :8080' | sed -n 's/.*pid=\([0-9]*\).*/\1/p')

@@ -164,6 +164,38 @@ static void run_containers(struct eg_doctor_judging *judging)
 	add_command(judging, eg_text_take(&text));
 }
 
+/* `soon`: the tunnel may not be there yet. */
+static void run_attach(struct eg_doctor_judging *judging, const char *options, bool soon)
+{
+	const struct eg_doctor_facts *facts = judging->facts;
+	const struct eg_doctor_words *words = &facts->words;
+	EG_AUTO_TEXT struct eg_text text = {};
+
+	if (words->guard[0] && words->guard_target[0])
+		eg_text_printf(&text, "egressguard attach --netns %s --name %s",
+			       words->guard_target, words->guard);
+	else if (words->target[0])
+		eg_text_printf(&text, "egressguard attach --netns %s", words->target);
+	else
+		return;
+	if (strcmp(facts->tunnel, "wg0") != 0)
+		eg_text_printf(&text, " --tunnel %s", facts->tunnel);
+	/* without a tunnel the file alone tells the endpoint; a name it may be that nobody resolves
+	 */
+	if (words->conf[0] && (words->attach_conf || !facts->tunnel_link ||
+			       (soon && facts->model && !facts->model->n_names)))
+		eg_text_printf(&text, " --wg-conf %s", words->conf);
+	if (words->pin_dir[0])
+		eg_text_printf(&text, " --pin-dir %s", words->pin_dir);
+	eg_text_printf(&text, "%s", options);
+	add_command(judging, eg_text_take(&text));
+}
+
+void eg_doctor_run_attach(struct eg_doctor_judging *judging, const char *options)
+{
+	run_attach(judging, options, false);
+}
+
 void eg_doctor_run_restart(struct eg_doctor_judging *judging)
 {
 	const struct eg_doctor_facts *facts = judging->facts;
@@ -173,7 +205,7 @@ void eg_doctor_run_restart(struct eg_doctor_judging *judging)
 		run_containers(judging);
 		if (facts->guard == EG_DOCTOR_GUARD_ENFORCING ||
 		    facts->guard == EG_DOCTOR_GUARD_OTHER)
-			eg_doctor_run_attach(judging, "");
+			run_attach(judging, "", true); /* it goes with the old namespace */
 		return;
 	}
 	if (!words->quick[0] || !words->conf_there[0])
@@ -200,30 +232,6 @@ void eg_doctor_fix_restart(struct eg_doctor_judging *judging)
 	else
 		eg_doctor_fix(judging, "bring the tunnel up");
 	eg_doctor_run_restart(judging);
-}
-
-void eg_doctor_run_attach(struct eg_doctor_judging *judging, const char *options)
-{
-	const struct eg_doctor_facts *facts = judging->facts;
-	const struct eg_doctor_words *words = &facts->words;
-	EG_AUTO_TEXT struct eg_text text = {};
-
-	if (words->guard[0] && words->guard_target[0])
-		eg_text_printf(&text, "egressguard attach --netns %s --name %s",
-			       words->guard_target, words->guard);
-	else if (words->target[0])
-		eg_text_printf(&text, "egressguard attach --netns %s", words->target);
-	else
-		return;
-	if (strcmp(facts->tunnel, "wg0") != 0)
-		eg_text_printf(&text, " --tunnel %s", facts->tunnel);
-	/* without a tunnel the file alone tells the endpoint */
-	if ((words->attach_conf || !facts->tunnel_link) && words->conf[0])
-		eg_text_printf(&text, " --wg-conf %s", words->conf);
-	if (words->pin_dir[0])
-		eg_text_printf(&text, " --pin-dir %s", words->pin_dir);
-	eg_text_printf(&text, "%s", options);
-	add_command(judging, eg_text_take(&text));
 }
 
 void eg_doctor_fix_render(struct eg_doctor_judging *judging, const char *why)
