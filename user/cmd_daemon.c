@@ -522,7 +522,7 @@ static void work(struct daemon *daemon)
 	drop_finished(daemon);
 }
 
-/* Each guard takes some thirty descriptors. */
+/* Each guard takes some forty descriptors. */
 static void raise_limits(void)
 {
 	struct rlimit limit;
