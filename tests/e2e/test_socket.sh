@@ -198,7 +198,7 @@ wait_until 10 grep -q listening "$BED/tap.log"
 pass_on lan wireguard 7023
 check 'passed in from another namespace: leaves by that one' \
 	wait_until 5 sh -c "tcpdump -r '$capture' 2>/dev/null | grep -q 192.168.1.10"
-check 'passed in from another namespace: is no matter of the guard' sh -c "! grep -q 7023 '$BED/watch.json'"
+check 'passed in from another namespace: is no matter of the guard' sh -c "! grep -q ':7023,' '$BED/watch.json'"
 stop tap
 
 # A server's answers are its own, from the first one on.
@@ -348,13 +348,16 @@ check_equal 'status, after all of it' "$(layer_state) $(guard_state)" 'attached 
 # --- where it cannot be ------------------------------------------------------------------------------------
 check 'detach' eg detach wireguard
 check_equal 'nothing is left' "$(find "$EG_PIN_DIR" -mindepth 1)" ''
+# PID 1's mounts are looked at too, so its list is hidden.
 # shellcheck disable=SC2016 # the inner shell's
 without_cgroup2() {
 	unshare --mount --propagation private -- sh -c 'awk "/ - cgroup2 / { print \$5 }" /proc/self/mountinfo |
-		tac | while read -r mounted; do umount -l "$mounted"; done; exec "$@"' - "$@"
+		tac | while read -r mounted; do umount -l "$mounted"; done
+		mount --bind /dev/null /proc/1/mountinfo; exec "$@"' - "$@"
 }
-without_cgroup2 "$EG" attach --pin-dir "$EG_PIN_DIR" --netns wireguard --endpoint "$BED_ENDPOINT" --dns lan \
-	>"$BED/without.out" 2>&1
+check 'without cgroup v2: attach' without_cgroup2 "$EG" attach --pin-dir "$EG_PIN_DIR" --netns wireguard \
+	--endpoint "$BED_ENDPOINT" --dns lan
+cp "$BED/check.out" "$BED/without.out"
 check 'without cgroup v2: it says so' grep 'the layer socket is not available: no cgroup v2' "$BED/without.out"
 check_equal 'without cgroup v2: in force all the same' "$(guard_state)" enforcing
 check_equal 'without cgroup v2: not available' "$(layer_state)" 'not available'

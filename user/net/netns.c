@@ -82,8 +82,13 @@ static int open_at(int dir_fd, const char *path, struct eg_netns *ret_netns)
 void eg_netns_learn_cookie(struct eg_netns *netns)
 {
 	__u64 cookie = 0;
+	int result = eg_netns_run(netns, read_cookie, &cookie);
 
-	if (!eg_netns_run(netns, read_cookie, &cookie))
+	/* Asked again where something failed (a kernel that has none says so): known by its number
+	 * alone, it would later be taken for another one, or another one for it. */
+	if (result < 0 && result != -ENOPROTOOPT)
+		result = eg_netns_run(netns, read_cookie, &cookie);
+	if (result == 0)
 		netns->cookie = cookie;
 }
 
