@@ -397,15 +397,20 @@ static void tell_covered(struct eg_follow *follow, const struct eg_underlay *und
 		     name);
 }
 
-static int cover(struct eg_follow *follow, const struct eg_survey *survey, struct eg_error *error)
+/* Those with an end outside, or those without. */
+static int cover_those(struct eg_follow *follow, const struct eg_survey *survey, bool with_peer,
+		       struct eg_error *error)
 {
 	int failed = 0;
 
 	for (size_t i = 0; i < survey->n_underlays; i++) {
 		const struct eg_underlay *underlay = &survey->underlays[i];
 		struct eg_error why = {};
-		int result = eg_cover_one(follow->guard, &follow->netns, underlay, &why);
+		int result;
 
+		if (underlay->has_peer != with_peer)
+			continue;
+		result = eg_cover_one(follow->guard, &follow->netns, underlay, &why);
 		if (result > 0)
 			tell_covered(follow, underlay);
 		if (result < 0 && !failed) {
@@ -414,6 +419,20 @@ static int cover(struct eg_follow *follow, const struct eg_survey *survey, struc
 		}
 	}
 	return failed;
+}
+
+/* What an engine adds comes first: of others root inside can make any number, and an interface that
+ * leads out is not to wait for them. */
+static int cover(struct eg_follow *follow, const struct eg_survey *survey, struct eg_error *error)
+{
+	struct eg_error why = {};
+	int failed = cover_those(follow, survey, true, error);
+	int others = cover_those(follow, survey, false, &why);
+
+	if (failed || !others)
+		return failed;
+	*error = why;
+	return others;
 }
 
 static bool expects_tunnel(const struct eg_follow *follow, const struct eg_survey *survey)

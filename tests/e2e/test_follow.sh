@@ -43,7 +43,12 @@ layer() { # GUARD
 # Without the layer in this kernel, what is said of it is always the same.
 check_layer() { # NAME STATE [GUARD]
 	[ "$HAS_LAYER" = true ] || set -- "$1" 'not available' "${3:-}"
+	# What it says comes before it notes in the guard that it holds it.
+	wait_until 10 layer_is "${3:-wireguard}" "$2" || true
 	check_equal "$1" "$(layer "${3:-wireguard}")" "$2"
+}
+layer_is() {
+	[ "$(layer "$1")" = "$2" ]
 }
 blocked() {
 	! probe wireguard icmp 203.0.113.7 --timeout 200
@@ -109,6 +114,24 @@ ip -n wireguard link delete eth1
 ip -n wireguard link add tap9 type veth peer name tap9b
 check 'one with both ends inside' wait_until 10 grep -q 'tap9 is guarded by .device. alone' "$BED/holder.log"
 ip -n wireguard link delete tap9
+
+# What leads out does not wait for what root inside has made in any number.
+said_at() { # PATTERN: in which line
+	grep -n -m 1 -- "$1" "$BED/holder.log" | cut -d : -f 1
+}
+kill -STOP "${BED_PIDS[holder]}"
+for i in {1..6}; do
+	echo "link add many$i type veth peer name other$i"
+done | ip -n wireguard -batch -
+check 'many interfaces, and then one more' bed_link host veth-late wireguard late0
+kill -CONT "${BED_PIDS[holder]}"
+check 'all of them are guarded' wait_until 60 grep -q 'many6 is guarded' "$BED/holder.log"
+check 'what leads out first' [ "$(said_at 'late0 is guarded')" -lt "$(said_at '\(many\|other\)[0-9]* is guarded')" ]
+for i in {1..6}; do
+	echo "link delete many$i"
+done | ip -n wireguard -batch -
+ip -n wireguard link delete late0
+
 # Whether the other end of a clsact filter's veth is gone cannot be told from here.
 pins_are_of_one() {
 	[ "$(find "$EG_PIN_DIR/wireguard" -name 'link_device_*' -o -name 'filter_device_*' | wc -l)" = 1 ]
