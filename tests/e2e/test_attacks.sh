@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# time-limit: 300
 # What root inside the guarded namespace, with namespaces of its own, can try against attach, against
 # what is pinned and against the frames' way. Each attack is first seen to work where there is no
 # guard; under one it is held, and no command says more than is true.
