@@ -110,7 +110,7 @@ __u32 eg_prog_maps(enum eg_prog prog, bool with_btf)
 	case EG_PROG_CONNECT6:
 		return POLICY_MAPS | RECORD_MAPS | BIT(UNDERLAYS);
 	case EG_PROG_SETSOCKOPT:
-		return BIT(CONTROL) | BIT(CONFIG) | BIT(FRONT4) | (RECORD_MAPS & ~BIT(OWNERS));
+		return BIT(CONTROL) | BIT(CONFIG) | BIT(FRONT4) | RECORD_MAPS;
 	case EG_PROG_CGROUP:
 		/* Without BTF it cannot tell a tunnel, and asks for none. */
 		return PACKET_MAPS | RECORD_MAPS | (with_btf ? BIT(TUNNELS) | BIT(HOME) : 0);
