@@ -151,8 +151,9 @@ static inline int eg_frame_ipv6_chain(const struct eg_frame *frame, struct eg_pa
 		pkt, transport);
 }
 
-/* In a frame's `checksum`, too: nothing at tc ingress will see it. */
-#define EG_SKIPS_INGRESS (1ULL << 62)
+/* In a frame's `checksum`, too: tc ingress will be left out (eg_skb_copy_and_read()), or more
+ * leaves than is seen here (eg_skb_is_chain()). Whatever its addresses, it does not pass. */
+#define EG_ESCAPES (1ULL << 62)
 
 #ifdef EG_WITH_BTF
 /* The part of struct sk_buff that the checksum test needs, read at once: a helper call costs more
@@ -207,6 +208,40 @@ EG_INLINE int eg_skb_is_readable(void)
 					  BPF_NETFILTER___since_6_4);
 }
 
+/* Memory that is only read, as what it is. As above. */
+extern void *bpf_rdonly_cast(const void *memory, __u32 btf_id) __ksym __weak;
+
+/*
+ * Fraglist GRO chains received packets to one. Each keeps its own headers, but what is judged,
+ * routed and translated is the first one's; when the chain is cut, a kernel may bring the others
+ * out as they came (UDP over IPv4 before 5.12, over IPv6 before 6.15). Only what is forwarded can
+ * be such a chain, and only where somebody asked for it (ethtool's rx-gro-list).
+ *
+ * Here for kernels that let us read in place.
+ */
+EG_INLINE int eg_skb_is_chain(const struct sk_buff *skb)
+{
+	const struct skb_shared_info *shared = bpf_rdonly_cast(
+		skb->head + skb->end, bpf_core_type_id_kernel(struct skb_shared_info));
+
+	return (shared->gso_type & EG_GSO_FRAGLIST) != 0;
+}
+
+/* And for the others. What cannot be read counts as one. */
+EG_INLINE int eg_skb_copies_chain(const struct sk_buff *skb)
+{
+	const struct skb_shared_info *shared;
+	const unsigned char *head;
+	__u32 end, type;
+
+	if (bpf_probe_read_kernel(&head, sizeof(head), &skb->head) ||
+	    bpf_probe_read_kernel(&end, sizeof(end), &skb->end))
+		return 1;
+	shared = (const void *)(head + end);
+	return bpf_probe_read_kernel(&type, sizeof(type), &shared->gso_type) ||
+	       (type & EG_GSO_FRAGLIST);
+}
+
 /* The same as below, for kernels that let us. Nothing here can fail. */
 EG_INLINE __u64 eg_skb_read(struct __sk_buff *context)
 {
@@ -218,7 +253,9 @@ EG_INLINE __u64 eg_skb_read(struct __sk_buff *context)
 					    skb->csum_offset);
 	if (bpf_core_field_exists(skb->tc_skip_classify) &&
 	    BPF_CORE_READ_BITFIELD(skb, tc_skip_classify))
-		found |= EG_SKIPS_INGRESS;
+		found |= EG_ESCAPES;
+	if (EG_UNLIKELY(context->gso_size) && eg_skb_is_chain(skb))
+		found |= EG_ESCAPES;
 	return found;
 }
 
@@ -254,8 +291,9 @@ EG_GLOBAL __u64 eg_skb_copy_and_read(struct __sk_buff *context)
 		found = EG_CHECKSUM_PENDING((__u32)eg_skb_window_u16(&window, start) -
 						    eg_skb_window_u16(&window, mac_header),
 					    eg_skb_window_u16(&window, offset));
-	if (eg_skb_window_skips(skb, &window, base))
-		found |= EG_SKIPS_INGRESS;
+	if (eg_skb_window_skips(skb, &window, base) ||
+	    (EG_UNLIKELY(context->gso_size) && eg_skb_copies_chain(skb)))
+		found |= EG_ESCAPES;
 	return found;
 }
 

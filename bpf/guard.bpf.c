@@ -91,7 +91,7 @@ EG_INLINE int eg_judge_any(const struct eg_frame *frame, const struct eg_tables 
 	struct eg_packet pkt = {};
 	enum eg_reason reason = eg_judge(frame, tables->config, tables, &pkt);
 
-	if (EG_UNLIKELY(frame->checksum & EG_SKIPS_INGRESS) &&
+	if (EG_UNLIKELY(frame->checksum & EG_ESCAPES) &&
 	    eg_reason_verdict(reason) == EG_VERDICT_ALLOW)
 		reason = EG_REASON_MALFORMED;
 	return (int)reason;
@@ -105,7 +105,7 @@ EG_INLINE int eg_judge_ethernet(struct eg_frame *frame, const struct eg_tables *
 	struct eg_packet pkt = {};
 	int reason = EG_NOT_PLAIN;
 
-	if (!EG_UNLIKELY(frame->checksum & EG_SKIPS_INGRESS))
+	if (!EG_UNLIKELY(frame->checksum & EG_ESCAPES))
 		reason = eg_judge_plain(frame, tables->config, tables, &pkt);
 	if (reason == EG_NOT_PLAIN) {
 		asm volatile("" : "+r"(skb) : : "memory");

@@ -11,6 +11,9 @@
 
 /* enum of ip_summed in linux/skbuff.h: the checksum is still to be written */
 #define EG_CHECKSUM_PARTIAL 3
+/* of the enum SKB_GSO_* there, which has no name to find it by; since 5.6: packets with headers of
+ * their own hang together */
+#define EG_GSO_FRAGLIST (1U << 18)
 
 struct sock;
 struct net_device;
@@ -33,6 +36,7 @@ struct sk_buff {
 struct skb_shared_info {
 	unsigned short gso_size;
 	unsigned short gso_segs;
+	unsigned int gso_type; /* SKB_GSO_* */
 } __attribute__((preserve_access_index));
 
 /* --- a network namespace ---------------------------------------------------------------------- */

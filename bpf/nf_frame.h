@@ -42,7 +42,8 @@ struct eg_frame {
 	__u32 uid;
 	__u8 link_header;
 	__u8 vlan_tags;
-	__u8 pad[2];
+	__u8 is_chain; /* of fraglist GRO */
+	__u8 pad;
 	union {
 		__u8 head[EG_HEAD_MAX];
 		/* Before the packet is read: what is asked of its interface. */
@@ -158,11 +159,15 @@ extern int bpf_dynptr_from_skb(struct __sk_buff *skb, __u64 flags, struct bpf_dy
 EG_INLINE int eg_frame_segmentation(const struct sk_buff *skb, struct eg_frame *frame)
 {
 	const struct skb_shared_info *shared = (const void *)(skb->head + skb->end);
+	__u32 type = 0;
 	__u16 size, segs;
 
 	if (bpf_probe_read_kernel(&size, sizeof(size), &shared->gso_size) ||
 	    bpf_probe_read_kernel(&segs, sizeof(segs), &shared->gso_segs))
 		return -1;
+	if (EG_UNLIKELY(size) && bpf_probe_read_kernel(&type, sizeof(type), &shared->gso_type))
+		return -1;
+	frame->is_chain = (type & EG_GSO_FRAGLIST) != 0;
 	frame->gso_size = size;
 	frame->gso_segs = segs;
 	return 0;
@@ -177,12 +182,15 @@ EG_INLINE int eg_frame_measure(const struct sk_buff *skb, const struct net_devic
 	return eg_frame_segmentation(skb, frame);
 }
 
-/* What is judged of it. At this hook the packet begins with its network header. */
+/* What is judged of it. At this hook the packet begins with its network header. A chain cannot be
+ * judged by its first packet: EG_ESCAPES in frame.h says why. */
 EG_INLINE int eg_frame_open(struct sk_buff *skb, struct eg_frame *frame)
 {
 	struct bpf_dynptr packet;
 	__u32 len = frame->length;
 
+	if (frame->is_chain)
+		return -1;
 	frame->linear = len - skb->data_len;
 	if (BPF_CORE_READ_BITFIELD(skb, ip_summed) == EG_CHECKSUM_PARTIAL)
 		frame->checksum = EG_CHECKSUM_PENDING((__u32)skb->csum_start - skb->network_header,

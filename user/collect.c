@@ -187,8 +187,10 @@ static void collect_meta(struct eg_collection *c)
 	view->since_realtime_ns = meta->guarded_since_realtime_ns;
 	view->target_started_realtime_ns = meta->target_started_realtime_ns;
 	if (meta->flags & EG_META_NO_CHECKSUM_TEST)
-		eg_add_note(c, "not covered: a pending checksum that rewrites the packet later "
-			       "(malformed); this kernel has no BTF to look at it");
+		eg_add_note(c,
+			    "not covered: a pending checksum that rewrites the packet later, and "
+			    "packets chained behind another one (malformed); this kernel has "
+			    "no BTF to look at them");
 	if (meta->flags & EG_META_HOST)
 		eg_add_note(c, "guards the initial namespace: this machine itself");
 	if (meta->try_until_realtime_ns) {
