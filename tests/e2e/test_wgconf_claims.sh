@@ -127,7 +127,7 @@ claim variable-lost 'PreDown uses what PostUp has set' down_stops 'not complete\
 conf $'PostUp = ip route replace 10.0.0.0/8 via 172.18.0.1 dev eth0\nPreDown = ip route del 10.0.0.0/8 dev lo'
 claim never-added 'another device' down_stops 'No such process'
 comes_down() {
-	quick up && quick down && wait_until 10 is_tidy && ! ip -n wireguard rule | grep -q '^100:'
+	quick up && quick down && wait_until 10 is_tidy && ! ip -n wireguard rule | grep '^100:' >/dev/null
 }
 conf $'PostUp = ip rule add to 100.64.0.0/10 lookup main priority 100; ip route replace 10.64.0.1 dev %i\nPreDown = ip rule del pref 100; ip route del 10.64.0.1 dev %i'
 check_status 'never-added: not found of a rule that is named by its priority' 1 finds never-added
