@@ -46,6 +46,8 @@ connected() {
 }
 gone() {
 	"$OCI" "${globals[@]}" delete --force oci >/dev/null 2>&1 || true
+	# With the namespace it would go some time later.
+	ip -n host link delete veth-oci 2>/dev/null || true
 	ip netns delete oci 2>/dev/null || true
 }
 ours() { # ARGUMENT...: before the runtime's
