@@ -755,7 +755,9 @@ int eg_guard_replace(struct eg_guard *guard, const char *policy_text, const stru
 		guard->meta.generation++;
 	while (guard->meta.generation % EG_SLOTS != next);
 	guard->meta.replaced_realtime_ns = eg_realtime_ns();
-	/* The new policy is in force: that its number is not is no failure. */
-	(void)eg_guard_write_meta(guard);
+	/* The new policy is in force: that its number is not is no failure, but status would take
+	 * the switch for somebody else's. So it is tried twice. */
+	if (eg_guard_write_meta(guard))
+		(void)eg_guard_write_meta(guard);
 	return 0;
 }
