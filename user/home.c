@@ -7,13 +7,15 @@
 #include "policy/policy.h"
 #include "util/cleanup.h"
 
-static bool has_tunnel(const struct eg_netns *netns, const struct eg_policy *policy)
+/* 1 where it has. */
+static int has_tunnel(const struct eg_netns *netns, const struct eg_policy *policy)
 {
 	EG_AUTO_FREE struct eg_link *links = NULL;
 	size_t n = 0;
+	int result = eg_links_get(netns, &links, &n);
 
-	if (eg_links_get(netns, &links, &n) < 0)
-		return false;
+	if (result < 0)
+		return result;
 	for (size_t i = 0; i < n; i++) {
 		enum eg_tunnel_kind kind;
 
@@ -21,9 +23,9 @@ static bool has_tunnel(const struct eg_netns *netns, const struct eg_policy *pol
 			continue;
 		kind = eg_tunnel_kind(netns, &links[i]);
 		if (kind == EG_TUNNEL_KERNEL || kind == EG_TUNNEL_USERSPACE)
-			return true;
+			return 1;
 	}
-	return false;
+	return 0;
 }
 
 /* All of them, and what may be taken for the home. */
@@ -42,22 +44,31 @@ static void choice_free(struct choice *choice)
 	eg_cgroup_netns_free(choice->list, choice->n);
 }
 
-static void look_at_each(struct choice *choice, const struct eg_policy *policy)
+/* One that cannot be looked at fails: taken for a stranger, or for one without a tunnel, it would
+ * leave another one the only choice. */
+static int look_at_each(struct choice *choice, const struct eg_policy *policy)
 {
 	for (size_t i = 0; i < choice->n; i++) {
 		const struct eg_netns *netns = &choice->list[i];
+		int result = eg_netns_is_ours(netns);
 
-		if (eg_netns_is_ours(netns) != 1) {
+		if (result < 0)
+			return result;
+		if (result == 0) {
 			choice->strangers++;
 			continue;
 		}
 		choice->n_ours++;
 		choice->only = netns;
-		if (!has_tunnel(netns, policy))
+		result = has_tunnel(netns, policy);
+		if (result < 0)
+			return result;
+		if (result == 0)
 			continue;
 		choice->n_tunnels++;
 		choice->tunnel = netns;
 	}
+	return 0;
 }
 
 static int take(struct choice *choice, const struct eg_netns *netns, struct eg_netns *ret_netns)
@@ -108,10 +119,11 @@ int eg_home_find(const struct eg_cgroup *cgroup, const struct eg_policy *policy,
 	int result = eg_cgroup_netns(cgroup, &choice.list, &choice.n);
 
 	*ret_netns = EG_NETNS_NONE;
+	if (result == 0)
+		result = look_at_each(&choice, policy);
 	if (result < 0)
 		return eg_error_set(error, EG_EXIT_FAILED, -result,
 				    "cannot look at the cgroup's processes: %s", strerror(-result));
-	look_at_each(&choice, policy);
 	if (choice.n_tunnels == 1)
 		return take(&choice, choice.tunnel, ret_netns);
 	if (choice.n_tunnels == 0 && before && eg_home_open(before, ret_netns) == 0)

@@ -209,16 +209,28 @@ static bool is_known(const struct found *found, const struct stat *st)
 	return false;
 }
 
-/* One that has ended meanwhile is in none. */
+/* What ended meanwhile is in no namespace. Anything else fails: left out, it might be the one that
+ * counts. */
+static int pass_over_gone(int err)
+{
+	return err == -ENOENT || err == -ESRCH || err == -ENODEV ? 0 : err;
+}
+
 static int add_process(struct found *found, pid_t pid)
 {
 	struct eg_netns netns = EG_NETNS_NONE, *list;
 	char path[64];
 	struct stat st;
+	int result;
 
 	snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)pid);
-	if (stat(path, &st) < 0 || is_known(found, &st) || eg_netns_open_pid(pid, &netns, NULL) < 0)
+	if (stat(path, &st) < 0)
+		return pass_over_gone(-errno);
+	if (is_known(found, &st))
 		return 0;
+	result = eg_netns_open_pid(pid, &netns, NULL);
+	if (result < 0)
+		return pass_over_gone(result);
 	list = reallocarray(found->list, found->n + 1, sizeof(*list));
 	if (!list) {
 		eg_netns_close(&netns);
@@ -240,7 +252,7 @@ static int add_processes(struct found *found, int dir_fd)
 	if (result == -EOPNOTSUPP)
 		result = eg_file_read(dir_fd, "cgroup.threads", PROCS_MAX, &text, &len);
 	if (result < 0)
-		return result == -ENOENT || result == -ENODEV ? 0 : result;
+		return pass_over_gone(result);
 	lines = text;
 	while (result == 0 && (line = strsep(&lines, "\n"))) {
 		pid_t pid = eg_pid_parse(line);
@@ -260,7 +272,7 @@ static int add_tree(struct found *found, int dir_fd, unsigned int depth)
 	fd = result == 0 ? open_dir(dir_fd, ".") : result;
 	dir = fd < 0 ? NULL : fdopendir(fd);
 	if (!dir)
-		return fd < 0 ? (fd == -ENOENT ? 0 : fd) : -errno;
+		return fd < 0 ? pass_over_gone(fd) : -errno;
 	while (result == 0 && (entry = readdir(dir))) {
 		EG_AUTO_CLOSE int below_fd = -1;
 
@@ -268,8 +280,9 @@ static int add_tree(struct found *found, int dir_fd, unsigned int depth)
 			continue;
 		below_fd = open_dir(dir_fd, entry->d_name);
 		if (below_fd < 0)
-			continue; /* gone meanwhile */
-		result = depth < DEPTH_MAX ? add_tree(found, below_fd, depth + 1) : -ELOOP;
+			result = pass_over_gone(below_fd);
+		else
+			result = depth < DEPTH_MAX ? add_tree(found, below_fd, depth + 1) : -ELOOP;
 	}
 	return result;
 }
