@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
 #include "cover.h"
 #include "derive.h"
@@ -17,6 +16,7 @@
 #include "resolver.h"
 #include "strays.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 
 /* Longer than a command takes whose namespace does its best to be slow. */
 #define LOCK_WAIT_MS 30000
@@ -59,21 +59,6 @@ void eg_attach_result_free(struct eg_attach_result *result)
 	eg_text_free(&result->warnings);
 }
 
-static __u64 realtime_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (__u64)now.tv_sec * 1000000000ULL + (__u64)now.tv_nsec;
-}
-
-static bool is_same_namespace(const struct eg_meta *meta, const struct eg_netns *netns)
-{
-	if (meta->netns_cookie && netns->cookie)
-		return meta->netns_cookie == netns->cookie;
-	return meta->netns_dev == netns->dev && meta->netns_inode == netns->inode;
-}
-
 static bool on_cgroup(const struct attach *attach)
 {
 	return attach->request->cgroup != NULL;
@@ -81,12 +66,13 @@ static bool on_cgroup(const struct attach *attach)
 
 static bool is_same_target(const struct attach *attach, const struct eg_meta *meta)
 {
+	const struct eg_netns guarded = eg_netns_of_meta(meta);
 	bool cgroup = meta->flags & EG_META_CGROUP;
 
 	if (cgroup != on_cgroup(attach))
 		return false;
 	return cgroup ? meta->cgroup_id == attach->cgroup.id
-		      : is_same_namespace(meta, &attach->target.netns);
+		      : eg_netns_same(&guarded, &attach->target.netns);
 }
 
 /* --- before anything changes ----------------------------------------------------------------- */
@@ -411,7 +397,8 @@ static int start_trial(struct attach *attach, struct eg_guard *guard, struct eg_
 	struct eg_meta meta = *eg_guard_meta(guard);
 	int result;
 
-	meta.try_until_realtime_ns = realtime_ns() + attach->request->try_seconds * 1000000000ULL;
+	meta.try_until_realtime_ns =
+		eg_realtime_ns() + attach->request->try_seconds * 1000000000ULL;
 	attach->result->try_until_realtime_ns = meta.try_until_realtime_ns;
 	result = eg_guard_set_meta(guard, &meta);
 	if (result == 0)
@@ -578,7 +565,7 @@ static int note_start(struct eg_guard *guard, struct eg_error *error)
 
 	if (meta.guarded_since_realtime_ns)
 		return 0;
-	meta.guarded_since_realtime_ns = realtime_ns();
+	meta.guarded_since_realtime_ns = eg_realtime_ns();
 	result = eg_guard_set_meta(guard, &meta);
 	if (result < 0)
 		return eg_error_set(error, EG_EXIT_FAILED, -result,
@@ -721,7 +708,7 @@ static int note(const struct attach *attach, struct eg_guard *guard, struct eg_e
 
 	fill_meta(attach, &meta);
 	if (has_begun_to_enforce(attach))
-		meta.guarded_since_realtime_ns = realtime_ns();
+		meta.guarded_since_realtime_ns = eg_realtime_ns();
 	result = eg_guard_set_meta(guard, &meta);
 	if (result < 0)
 		return eg_error_set(error, EG_EXIT_FAILED, -result,
@@ -772,7 +759,7 @@ static int check_tables(struct attach *attach, struct eg_guard *guard, struct eg
 static int put_in_force(struct attach *attach, struct eg_guard *guard, struct eg_error *error)
 {
 	__u64 since = has_begun_to_enforce(attach)
-			      ? realtime_ns()
+			      ? eg_realtime_ns()
 			      : eg_guard_meta(guard)->guarded_since_realtime_ns;
 	int result;
 
@@ -828,7 +815,7 @@ static int refuse_trial(const struct attach *attach, struct eg_error *error)
 static int upgrade(struct attach *attach, struct eg_error *error)
 {
 	__u64 since = has_begun_to_enforce(attach)
-			      ? realtime_ns()
+			      ? eg_realtime_ns()
 			      : eg_guard_meta(attach->older)->guarded_since_realtime_ns;
 	int result = refuse_trial(attach, error);
 

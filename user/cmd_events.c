@@ -20,6 +20,7 @@
 #include "policy/explain.h"
 #include "select.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 #include "util/text.h"
 
 #define NS_PER_S         1000000000ULL
@@ -202,14 +203,6 @@ struct watch {
 	int failed; /* -errno of writing */
 };
 
-static __u64 monotonic_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (__u64)now.tv_sec * NS_PER_S + (__u64)now.tv_nsec;
-}
-
 static __u64 realtime_now(const struct watch *watch)
 {
 	return watch->now_ns + (__u64)watch->offset;
@@ -249,7 +242,7 @@ static int on_event(const struct eg_event *event, void *argument)
 	/* A flood must keep neither the heartbeat nor a signal from being noticed. */
 	if (++watch->since_clock >= EVENTS_PER_CLOCK) {
 		watch->since_clock = 0;
-		watch->now_ns = monotonic_ns();
+		watch->now_ns = eg_monotonic_ns();
 	}
 	if (watch->until_ns && event->time_ns > watch->until_ns) {
 		watch->ended = true;
@@ -297,7 +290,7 @@ static void tell_lost(struct watch *watch)
 
 static void tell_state(struct watch *watch, const char *state, const char *detail)
 {
-	watch->now_ns = monotonic_ns();
+	watch->now_ns = eg_monotonic_ns();
 	if (watch->renderer && !watch->failed)
 		watch->failed = watch->renderer->state(watch->name, state, detail,
 						       realtime_now(watch), stdout);
@@ -308,7 +301,7 @@ static bool pass(struct watch *watch)
 {
 	int result;
 
-	watch->now_ns = monotonic_ns();
+	watch->now_ns = eg_monotonic_ns();
 	watch->pass_until_ns = watch->now_ns + PASS_NS;
 	result = eg_viewer_consume(watch->viewer);
 	flush(watch);
@@ -318,7 +311,7 @@ static bool pass(struct watch *watch)
 /* Shows what the buffer still has of a guard that is gone. */
 static void drain(struct watch *watch)
 {
-	__u64 at_most_ns = monotonic_ns() + DRAIN_NS;
+	__u64 at_most_ns = eg_monotonic_ns() + DRAIN_NS;
 
 	while (pass(watch) && watch->now_ns < at_most_ns)
 		;
@@ -356,10 +349,7 @@ static int open_viewer(struct watch *watch, struct eg_error *error)
 		return result;
 	meta = eg_guard_meta(guard);
 	eg_ifnames_free(&watch->ifnames);
-	watch->ifnames = (struct eg_ifnames){.netns = {.fd = -1,
-						       .dev = (dev_t)meta->netns_dev,
-						       .inode = (ino_t)meta->netns_inode,
-						       .cookie = meta->netns_cookie}};
+	watch->ifnames = (struct eg_ifnames){.netns = eg_netns_of_meta(meta)};
 	watch->identity = identity;
 	watch->viewer = viewer;
 	watch->guard = EG_TAKE(guard);
@@ -473,7 +463,7 @@ static void tick(struct watch *watch)
 	watch->offset = eg_realtime_offset();
 	tell_lost(watch);
 	check_guard(watch);
-	watch->now_ns = monotonic_ns();
+	watch->now_ns = eg_monotonic_ns();
 	watch->tick_at_ns = watch->now_ns +
 			    (watch->guard_missing || watch->netns_missing ? RECHECK_NS : TICK_NS);
 }
@@ -504,7 +494,7 @@ static void wait_for_events(struct watch *watch, int signals)
 	__u64 at = watch->tick_at_ns;
 	struct timespec timeout = {};
 
-	watch->now_ns = monotonic_ns();
+	watch->now_ns = eg_monotonic_ns();
 	if (watch->until_ns && watch->until_ns < at)
 		at = watch->until_ns;
 	if (at > watch->now_ns) {
@@ -513,7 +503,7 @@ static void wait_for_events(struct watch *watch, int signals)
 	}
 	if (ppoll(fds, sizeof(fds) / sizeof(fds[0]), &timeout, NULL) <= 0)
 		return;
-	watch->now_ns = monotonic_ns();
+	watch->now_ns = eg_monotonic_ns();
 	if (fds[1].revents)
 		stop_on_signal(watch, signals);
 	if (fds[2].revents & (POLLERR | POLLHUP))
@@ -580,7 +570,7 @@ static int watch_guard(struct watch *watch, struct eg_error *error)
 	setvbuf(stdout, NULL, _IOFBF, OUTPUT_SIZE);
 	signals = catch_signals();
 	watch->offset = eg_realtime_offset();
-	watch->now_ns = monotonic_ns();
+	watch->now_ns = eg_monotonic_ns();
 	watch->tick_at_ns = watch->now_ns + TICK_NS;
 	if (watch->request->duration_ns)
 		watch->until_ns = watch->now_ns + watch->request->duration_ns;

@@ -260,10 +260,7 @@ static bool is_on(const struct subject *subject, const struct eg_target *target)
 	    eg_guard_open(&pins, subject->status.guards[0].name, &guard, NULL) < 0)
 		return false;
 	meta = eg_guard_meta(guard);
-	of_guard = (struct eg_netns){.fd = -1,
-				     .dev = (dev_t)meta->netns_dev,
-				     .inode = (ino_t)meta->netns_inode,
-				     .cookie = meta->netns_cookie};
+	of_guard = eg_netns_of_meta(meta);
 	return eg_netns_same(&target->netns, &of_guard);
 }
 

@@ -14,18 +14,16 @@
 #include "net/target.h"
 #include "select.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 
 #define NS_PER_S      1000000000LL
 #define OWNER_WAIT_MS 2000
 
 __s64 eg_realtime_offset(void)
 {
-	struct timespec monotonic, realtime;
+	__u64 monotonic_ns = eg_monotonic_ns();
 
-	clock_gettime(CLOCK_MONOTONIC, &monotonic);
-	clock_gettime(CLOCK_REALTIME, &realtime);
-	return (realtime.tv_sec - monotonic.tv_sec) * NS_PER_S +
-	       (realtime.tv_nsec - monotonic.tv_nsec);
+	return (__s64)(eg_realtime_ns() - monotonic_ns);
 }
 
 /* --- what stands in the guard's own maps --------------------------------------------------------
@@ -221,12 +219,9 @@ static void reclaim_viewers(struct eg_collection *c)
 static void measure_gap(struct eg_guard_view *view)
 {
 	__u64 since = view->since_realtime_ns, started = view->target_started_realtime_ns;
-	struct timespec now;
 
-	if (!since) {
-		clock_gettime(CLOCK_REALTIME, &now);
-		since = (__u64)now.tv_sec * NS_PER_S + (__u64)now.tv_nsec;
-	}
+	if (!since)
+		since = eg_realtime_ns();
 	if (started && since > started)
 		view->unguarded_ns = since - started;
 }

@@ -15,14 +15,6 @@
 /* --- the namespace ------------------------------------------------------------------------------
  */
 
-static struct eg_netns guarded_netns(const struct eg_meta *meta)
-{
-	return (struct eg_netns){.fd = -1,
-				 .dev = (dev_t)meta->netns_dev,
-				 .inode = (ino_t)meta->netns_inode,
-				 .cookie = meta->netns_cookie};
-}
-
 /* Whether a target's text names something that may come back as another namespace. A process does
  * not: its number would be another process; nor does a namespace by its own number. */
 static bool may_move(const char *text)
@@ -61,7 +53,7 @@ static int find_netns(struct eg_collection *c, const struct eg_netns *guarded,
 void eg_find_target(struct eg_collection *c)
 {
 	EG_AUTO_TARGET struct eg_target target = {.netns = EG_NETNS_NONE};
-	struct eg_netns guarded = guarded_netns(c->meta);
+	struct eg_netns guarded = eg_netns_of_meta(c->meta);
 	char text[EG_TARGET_MAX + 1] = {};
 	struct eg_error why = {};
 	bool asked;

@@ -60,17 +60,13 @@ char *eg_doctor_again(const struct eg_container *container);
  * own, as `ip netns exec` gives it. 0: there is none. */
 pid_t eg_doctor_resolv_pid(const struct eg_target *target);
 
-__u64 eg_doctor_realtime_ns(void);
-/* Of CLOCK_MONOTONIC. */
-long eg_doctor_now_ms(void);
-
 /* WireGuard's state, after a handshake was provoked where the last is old. */
 void eg_doctor_collect_wireguard(const struct eg_doctor_request *request,
 				 const struct eg_netns *netns, struct eg_doctor_facts *facts);
 /* Sends one packet into the tunnel that goes no further than its server. 0 or -errno. */
 int eg_doctor_send_into(const struct eg_netns *netns, struct eg_doctor_facts *facts);
 /* What was sent into it since its state was read, and what came back, which may take until `until`
- * (eg_doctor_now_ms()). */
+ * (eg_monotonic_ms()). */
 void eg_doctor_count_traffic(const struct eg_netns *netns, long until,
 			     struct eg_doctor_facts *facts);
 

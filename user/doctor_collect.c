@@ -14,6 +14,7 @@
 #include "policy/address.h"
 #include "policy/array.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 #include "util/file.h"
 #include "util/text.h"
 
@@ -444,7 +445,7 @@ static bool is_cut_off(const struct eg_doctor_facts *facts)
 /* wg-quick gives it its addresses once: the oldest of them tells when. */
 static void find_tunnel_age(struct eg_doctor_facts *facts)
 {
-	__u32 now_cs = (__u32)(eg_doctor_now_ms() / 10), age_cs = 0;
+	__u32 now_cs = (__u32)(eg_monotonic_ms() / 10), age_cs = 0;
 	bool known = false;
 
 	for (size_t i = 0; facts->tunnel_link && i < facts->n_addrs; i++) {
@@ -457,8 +458,7 @@ static void find_tunnel_age(struct eg_doctor_facts *facts)
 			age_cs = now_cs - addr->made_cs;
 	}
 	if (known)
-		facts->tunnel_made_realtime_ns =
-			eg_doctor_realtime_ns() - (__u64)age_cs * 10000000U;
+		facts->tunnel_made_realtime_ns = eg_realtime_ns() - (__u64)age_cs * 10000000U;
 }
 
 static int collect_interfaces(const struct eg_doctor_request *request,
@@ -481,7 +481,7 @@ static int collect_interfaces(const struct eg_doctor_request *request,
 static int collect_traffic(const struct eg_doctor_request *request, const struct eg_target *target,
 			   struct eg_doctor_facts *facts)
 {
-	long start = eg_doctor_now_ms();
+	long start = eg_monotonic_ms();
 	int result;
 
 	tell(request, "dns");
@@ -489,7 +489,7 @@ static int collect_traffic(const struct eg_doctor_request *request, const struct
 		facts->send_result = eg_doctor_send_into(&target->netns, facts);
 	result = eg_doctor_collect_dns(target, facts);
 	if (result == 0)
-		eg_doctor_count_traffic(&target->netns, eg_doctor_now_ms() + ANSWER_MS, facts);
+		eg_doctor_count_traffic(&target->netns, eg_monotonic_ms() + ANSWER_MS, facts);
 	if (result == 0) {
 		tell(request, "published ports");
 		result = eg_doctor_collect_ports(request, target, facts);
@@ -546,7 +546,7 @@ static int collect_running(const struct eg_doctor_request *request, const struct
 	tell(request, "the guard");
 	eg_doctor_collect_guard(request, target, facts);
 	result = collect_traffic(request, target, facts);
-	facts->now_realtime_ns = eg_doctor_realtime_ns();
+	facts->now_realtime_ns = eg_realtime_ns();
 	return result;
 }
 

@@ -14,11 +14,11 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #include "doctor.h"
 #include "net/netlink.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 #include "util/file.h"
 #include "util/text.h"
 
@@ -29,23 +29,15 @@
 
 static const char *const program_dirs[] = {"/usr/sbin", "/sbin", "/usr/bin", "/usr/local/sbin"};
 
-static long now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000L + now.tv_nsec / 1000000L;
-}
-
 /* All that it prints; -ETIMEDOUT, -EFBIG. */
 static int read_output(int fd, struct eg_text *output)
 {
-	long until = now_ms() + SAVE_MS;
+	long until = eg_monotonic_ms() + SAVE_MS;
 
 	for (;;) {
 		struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
 		char buffer[4096];
-		long left = until - now_ms();
+		long left = until - eg_monotonic_ms();
 		ssize_t n;
 
 		if (left <= 0)

@@ -10,6 +10,7 @@
 #include "doctor.h"
 #include "policy/address.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 
 #define NS_PER_S 1000000000ULL
 /* A session is renewed after two minutes, and WireGuard tries every five seconds. */
@@ -17,14 +18,6 @@
 #define PROVOKE_MS        7000
 #define PROVOKE_STEP_MS   100
 #define DISCARD_PORT      9
-
-__u64 eg_doctor_realtime_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (__u64)now.tv_sec * NS_PER_S + (__u64)now.tv_nsec;
-}
 
 static void nap(unsigned int ms)
 {
@@ -51,7 +44,7 @@ static int read_wireguard(const struct eg_netns *netns, struct eg_doctor_facts *
 
 bool eg_doctor_has_session(const struct eg_doctor_facts *facts)
 {
-	__u64 now = eg_doctor_realtime_ns() / NS_PER_S;
+	__u64 now = eg_realtime_ns() / NS_PER_S;
 
 	for (size_t i = 0; i < facts->wg.n_peers; i++) {
 		const struct eg_wg_peer *peer = &facts->wg.peers[i];
@@ -157,14 +150,6 @@ static void count_bytes(const struct eg_wg_device *wg, __u64 *ret_sent, __u64 *r
 	}
 }
 
-long eg_doctor_now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000L + now.tv_nsec / 1000000L;
-}
-
 /* What was sent into it since it was read first, and what came back, which may take until `until`
  * on the monotonic clock. */
 void eg_doctor_count_traffic(const struct eg_netns *netns, long until,
@@ -173,7 +158,7 @@ void eg_doctor_count_traffic(const struct eg_netns *netns, long until,
 	__u64 sent, received;
 
 	count_bytes(&facts->wg, &sent, &received);
-	for (bool again = facts->have_wg; again; again = eg_doctor_now_ms() < until) {
+	for (bool again = facts->have_wg; again; again = eg_monotonic_ms() < until) {
 		EG_AUTO_WG_DEVICE struct eg_wg_device now = {};
 
 		if (eg_wg_get(netns, facts->tunnel_link, &now, NULL) < 0)

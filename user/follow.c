@@ -258,10 +258,7 @@ static int read_policy(struct eg_follow *follow, struct eg_error *error)
 
 static bool is_our_namespace(const struct eg_follow *follow, const struct eg_meta *meta)
 {
-	const struct eg_netns guarded = {.fd = -1,
-					 .dev = (dev_t)meta->netns_dev,
-					 .inode = (ino_t)meta->netns_inode,
-					 .cookie = meta->netns_cookie};
+	const struct eg_netns guarded = eg_netns_of_meta(meta);
 
 	return eg_netns_same(&guarded, &follow->netns);
 }

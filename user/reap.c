@@ -86,10 +86,7 @@ static bool had_its_number(struct eg_pins *pins, const char *name, const struct 
 	if (eg_guard_open(pins, name, &guard, NULL) < 0)
 		return false;
 	meta = eg_guard_meta(guard);
-	of_guard = (struct eg_netns){.fd = -1,
-				     .dev = (dev_t)meta->netns_dev,
-				     .inode = (ino_t)meta->netns_inode,
-				     .cookie = meta->netns_cookie};
+	of_guard = eg_netns_of_meta(meta);
 	return !(meta->flags & EG_META_CGROUP) && eg_netns_same(netns, &of_guard) &&
 	       eg_has_ended(guard, netns);
 }

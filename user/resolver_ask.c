@@ -12,9 +12,9 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include "util/cleanup.h"
+#include "util/clock.h"
 
 #define WAIT_MS  2000
 #define GRACE_MS 150 /* for the namespace's own sight of what the engine's has seen */
@@ -139,19 +139,11 @@ static void look(struct watch *watch)
 		watch->seen_by_engine = true;
 }
 
-static long now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000L + now.tv_nsec / 1000000L;
-}
-
 static void wait_for_sight(struct watch *watch)
 {
-	long until = now_ms() + WAIT_MS, left;
+	long until = eg_monotonic_ms() + WAIT_MS, left;
 
-	while (watch->seen == EG_RESOLVER_SEEN_NOWHERE && (left = until - now_ms()) > 0) {
+	while (watch->seen == EG_RESOLVER_SEEN_NOWHERE && (left = until - eg_monotonic_ms()) > 0) {
 		struct pollfd fds[] = {{.fd = watch->inside, .events = POLLIN},
 				       {.fd = watch->engines, .events = POLLIN}};
 		bool before = watch->seen_by_engine;
@@ -160,7 +152,7 @@ static void wait_for_sight(struct watch *watch)
 			break;
 		look(watch);
 		if (watch->seen_by_engine && !before)
-			until = now_ms() + GRACE_MS;
+			until = eg_monotonic_ms() + GRACE_MS;
 	}
 	if (watch->seen == EG_RESOLVER_SEEN_NOWHERE && watch->seen_by_engine)
 		watch->seen = EG_RESOLVER_SEEN_OUTSIDE;

@@ -89,10 +89,7 @@ static bool is_on(struct eg_pins *pins, const char *name, const struct eg_netns 
 	meta = eg_guard_meta(guard);
 	if (meta->flags & EG_META_CGROUP)
 		return false;
-	of_guard = (struct eg_netns){.fd = -1,
-				     .dev = (dev_t)meta->netns_dev,
-				     .inode = (ino_t)meta->netns_inode,
-				     .cookie = meta->netns_cookie};
+	of_guard = eg_netns_of_meta(meta);
 	if (text)
 		return text_matches(meta, text);
 	/* Of one that may have ended its name tells, if that is the same. */

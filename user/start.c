@@ -172,12 +172,7 @@ static int set_name(struct start *start, struct eg_error *error)
 
 static struct eg_netns netns_of(const struct eg_guard *guard)
 {
-	const struct eg_meta *meta = eg_guard_meta(guard);
-
-	return (struct eg_netns){.fd = -1,
-				 .dev = (dev_t)meta->netns_dev,
-				 .inode = (ino_t)meta->netns_inode,
-				 .cookie = meta->netns_cookie};
+	return eg_netns_of_meta(eg_guard_meta(guard));
 }
 
 /* Root inside can take `device` off where that is a filter, but not `peer`. */

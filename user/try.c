@@ -9,18 +9,11 @@
 #include <unistd.h>
 
 #include "kern/guard.h"
+#include "util/clock.h"
 
 #define LOCK_WAIT_MS 60000
 #define NS           1000000000ULL
 #define LOOK_NS      (2 * NS) /* how often to look whether the trial is over */
-
-static __u64 clock_ns(clockid_t clock)
-{
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return (__u64)now.tv_sec * NS + (__u64)now.tv_nsec;
-}
 
 /* Only the guard that this trial is about: one that was confirmed, or attached anew, has another
  * time in its meta. */
@@ -59,11 +52,11 @@ static void leave_terminal(void)
  * machine that slept has slept through it. False if the trial ended before: confirmed, detached. */
 static bool wait_on_trial(const char *pin_dir, const char *name, __u64 until_realtime_ns, __u64 ns)
 {
-	__u64 until = clock_ns(CLOCK_BOOTTIME) + ns;
+	__u64 until = eg_boottime_ns() + ns;
 
 	for (;;) {
 		EG_AUTO_PINS struct eg_pins pins = {.dir_fd = -1, .lock_fd = -1};
-		__u64 now = clock_ns(CLOCK_BOOTTIME);
+		__u64 now = eg_boottime_ns();
 		__u64 wake = until - now < LOOK_NS ? until : now + LOOK_NS;
 		const struct timespec at = {.tv_sec = (time_t)(wake / NS),
 					    .tv_nsec = (long)(wake % NS)};
@@ -79,7 +72,7 @@ static bool wait_on_trial(const char *pin_dir, const char *name, __u64 until_rea
 
 int eg_try_start(const char *pin_dir, const char *name, __u64 until_realtime_ns)
 {
-	__u64 now_ns = clock_ns(CLOCK_REALTIME);
+	__u64 now_ns = eg_realtime_ns();
 	pid_t pid = fork();
 
 	if (pid < 0)

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "util/cleanup.h"
+#include "util/clock.h"
 #include "verify_run.h"
 
 #define CONTROL_WAIT_MS 1500 /* the first time; a slow machine has it too */
@@ -44,7 +45,7 @@ static __u16 random_port(void)
 	__u16 port = 0;
 
 	if (getrandom(&port, sizeof(port), GRND_NONBLOCK) < 0)
-		port = (__u16)eg_now_ns();
+		port = (__u16)eg_monotonic_ns();
 	return (__u16)(PORT_MIN + port % PORT_RANGE);
 }
 
@@ -335,7 +336,7 @@ static int open_run(struct run *run, struct eg_error *error)
 		result = eg_viewer_open(request->guard, eg_run_on_event, run, &run->viewer, error);
 	if (result < 0)
 		return result;
-	run->beat_ns = eg_now_ns();
+	run->beat_ns = eg_monotonic_ns();
 	learn_pid(run);
 	for (size_t i = 0; i < request->survey->n_underlays && result == 0; i++) {
 		struct lane *lane = &run->lanes[run->n_lanes++];

@@ -9,6 +9,7 @@
 
 #include "policy/address.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 #include "verify_run.h"
 
 #define TUNNEL_WAIT_MS  5000
@@ -37,10 +38,10 @@ static int add_check(struct run *run, const char *what, const char *name, const 
 static bool hear(struct run *run, int fd, const void *argument,
 		 bool (*is_answer)(const __u8 *frame, size_t len, const void *argument))
 {
-	const __u64 until_ns = eg_now_ns() + ANSWER_WAIT_MS * NS_PER_MS;
+	const __u64 until_ns = eg_monotonic_ns() + ANSWER_WAIT_MS * NS_PER_MS;
 	__u8 frame[256];
 
-	while (eg_now_ns() < until_ns) {
+	while (eg_monotonic_ns() < until_ns) {
 		struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
 		ssize_t len;
 

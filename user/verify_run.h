@@ -5,11 +5,10 @@
 #ifndef EG_VERIFY_RUN_H
 #define EG_VERIFY_RUN_H
 
-#include <time.h>
-
 #include "far_end.h"
 #include "prober.h"
 #include "verify.h"
+#include "util/clock.h"
 
 #define NS_PER_MS      1000000ULL
 #define TRIES          3
@@ -74,14 +73,6 @@ struct run {
 static inline bool eg_lane_is_up(const struct lane *lane)
 {
 	return lane->link && lane->link->flags & IFF_UP;
-}
-
-static inline __u64 eg_now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (__u64)now.tv_sec * 1000000000ULL + (__u64)now.tv_nsec;
 }
 
 /* --- verify_send.c --------------------------------------------------------------------------- */

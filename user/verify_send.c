@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "util/cleanup.h"
+#include "util/clock.h"
 #include "verify_run.h"
 
 #define FENCE_WAIT_MS 2000
@@ -114,8 +115,8 @@ void eg_run_look(struct run *run)
 {
 	int result = 0;
 
-	if (run->viewer && eg_now_ns() - run->beat_ns > 400 * NS_PER_MS) {
-		run->beat_ns = eg_now_ns();
+	if (run->viewer && eg_monotonic_ns() - run->beat_ns > 400 * NS_PER_MS) {
+		run->beat_ns = eg_monotonic_ns();
 		result = eg_viewer_beat(run->viewer);
 	}
 	if (run->viewer && result == 0)
@@ -132,14 +133,14 @@ void eg_run_look(struct run *run)
 bool eg_run_look_for(struct run *run, unsigned int ms, bool (*done)(const void *argument),
 		     const void *argument)
 {
-	const __u64 until_ns = eg_now_ns() + ms * NS_PER_MS;
+	const __u64 until_ns = eg_monotonic_ns() + ms * NS_PER_MS;
 	const struct timespec nap = {.tv_nsec = NS_PER_MS / 2};
 
 	for (;;) {
 		eg_run_look(run);
 		if (done && done(argument))
 			return true;
-		if (run->failed || eg_now_ns() >= until_ns)
+		if (run->failed || eg_monotonic_ns() >= until_ns)
 			return false;
 		nanosleep(&nap, NULL);
 	}

@@ -217,12 +217,7 @@ int eg_ward_recall_policy(struct eg_ward *ward, struct eg_error *error)
 
 static struct eg_netns guarded_netns(const struct eg_guard *guard)
 {
-	const struct eg_meta *meta = eg_guard_meta(guard);
-
-	return (struct eg_netns){.fd = -1,
-				 .dev = (dev_t)meta->netns_dev,
-				 .inode = (ino_t)meta->netns_inode,
-				 .cookie = meta->netns_cookie};
+	return eg_netns_of_meta(eg_guard_meta(guard));
 }
 
 static enum eg_plan_target find_target(struct eg_ward *ward, struct eg_error *error)

@@ -14,6 +14,7 @@
 #include "policy/address.h"
 #include "unit/oracle.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "eg_packet.h"
+#include "util/clock.h"
 
 #define VIEWERS 3
 

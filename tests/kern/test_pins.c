@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "kern/features.h"
+#include "util/clock.h"
 static void test_escape(void **state)
 {
 	char escaped[512], name[EG_NAME_MAX];

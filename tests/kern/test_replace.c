@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "util/cleanup.h"
+#include "util/clock.h"
 
 /* In an emulated machine time says nothing, and a tenth takes long enough. */
 static bool emulated(void)

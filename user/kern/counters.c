@@ -6,6 +6,7 @@
 
 #include "kern/internal.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 
 /* All of them with one system call, where the kernel has that for such maps (5.13). */
 static int read_batch(int map_fd, void *per_cpu)

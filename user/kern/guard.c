@@ -10,6 +10,7 @@
 
 #include "kern/internal.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 #include "util/text.h"
 
 #ifndef EG_VERSION

@@ -303,9 +303,4 @@ void eg_libbpf_forget(void);
 const char *eg_libbpf_why(void);
 bool eg_libbpf_verifier_refused(void);
 
-/* --- time ----------------------------------------------------------------------------------- */
-
-__u64 eg_monotonic_ns(void);
-__u64 eg_realtime_ns(void);
-
 #endif /* EG_KERN_INTERNAL_H */

@@ -15,6 +15,7 @@
 
 #include "kern/internal.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 
 #define BPFFS         "/sys/fs/bpf"
 #define BPFFS_OF_INIT "/proc/1/root" BPFFS

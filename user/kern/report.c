@@ -4,7 +4,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "kern/internal.h"
 
@@ -86,22 +85,4 @@ const char *eg_libbpf_why(void)
 bool eg_libbpf_verifier_refused(void)
 {
 	return why.verifier;
-}
-
-static __u64 clock_ns(clockid_t clock)
-{
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return (__u64)now.tv_sec * 1000000000ULL + (__u64)now.tv_nsec;
-}
-
-__u64 eg_monotonic_ns(void)
-{
-	return clock_ns(CLOCK_MONOTONIC);
-}
-
-__u64 eg_realtime_ns(void)
-{
-	return clock_ns(CLOCK_REALTIME);
 }

@@ -13,6 +13,7 @@
 
 #include "kern/internal.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 
 #define RING_SIZE     (8U << 20)
 #define RING_SIZE_MIN (256U << 10)

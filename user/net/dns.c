@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "eg_packet.h"
@@ -15,6 +14,7 @@
 #include "policy/array.h"
 #include "policy/qname.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 
 #define AGAIN_MS    700 /* a datagram may be lost */
 #define MESSAGE_MAX 4096
@@ -41,14 +41,6 @@ struct asking {
 	struct eg_endpoint *found;
 	size_t n;
 };
-
-static __u64 now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (__u64)now.tv_sec * 1000 + (__u64)now.tv_nsec / 1000000;
-}
 
 /* --- the question ----------------------------------------------------------------------------- */
 
@@ -241,12 +233,12 @@ static int receive(int fd, struct asking *asking)
 
 static int ask(int fd, struct asking *asking, unsigned int timeout_ms)
 {
-	__u64 until = now_ms() + timeout_ms, again = 0;
+	__u64 until = eg_monotonic_ms() + timeout_ms, again = 0;
 	int result = 0;
 
 	while (result == 0 && !(asking->queries[0].answered && asking->queries[1].answered)) {
 		struct pollfd ready = {.fd = fd, .events = POLLIN};
-		__u64 now = now_ms(), wake;
+		__u64 now = eg_monotonic_ms(), wake;
 
 		if (now >= until)
 			return -ETIMEDOUT;

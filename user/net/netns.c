@@ -36,6 +36,14 @@ void eg_netns_close(struct eg_netns *netns)
 	netns->fd = -1;
 }
 
+struct eg_netns eg_netns_of_meta(const struct eg_meta *meta)
+{
+	return (struct eg_netns){.fd = -1,
+				 .dev = (dev_t)meta->netns_dev,
+				 .inode = (ino_t)meta->netns_inode,
+				 .cookie = meta->netns_cookie};
+}
+
 static int read_cookie(void *argument)
 {
 	__u64 *cookie = argument;

@@ -17,6 +17,9 @@ struct eg_netns {
 };
 #define EG_NETNS_NONE ((struct eg_netns){.fd = -1})
 void eg_netns_close(struct eg_netns *netns);
+/* The one that a guard was made for, to compare with: no descriptor is opened. Of a guard of a
+ * cgroup it is none (0). */
+struct eg_netns eg_netns_of_meta(const struct eg_meta *meta);
 #define EG_AUTO_NETNS __attribute__((cleanup(eg_netns_close)))
 
 /* Checks that it is a network namespace (NS_GET_NSTYPE) before it is used as one. */

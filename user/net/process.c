@@ -8,9 +8,9 @@
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "util/cleanup.h"
+#include "util/clock.h"
 #include "util/file.h"
 
 #define NS_PER_S     1000000000ULL
@@ -91,14 +91,6 @@ int eg_process_in_netns(pid_t pid, int proc_fd, const struct eg_netns *netns)
 	return inode == netns->inode;
 }
 
-static __u64 clock_ns(clockid_t clock)
-{
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return (__u64)now.tv_sec * NS_PER_S + (__u64)now.tv_nsec;
-}
-
 /* A number of proc_pid_stat(5), by its place there. */
 static bool read_stat(pid_t pid, int place, unsigned long long *ret_number)
 {
@@ -123,7 +115,7 @@ __u64 eg_process_started(pid_t pid)
 
 	if (!read_stat(pid, STAT_STARTED, &ticks))
 		return 0;
-	return clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME) +
+	return eg_realtime_ns() - eg_boottime_ns() +
 	       ticks * (NS_PER_S / (__u64)sysconf(_SC_CLK_TCK));
 }
 

@@ -23,6 +23,7 @@
 #include "policy/address.h"
 #include "policy/array.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 #include "util/file.h"
 
 #ifndef TUNGETDEVNETNS
@@ -276,20 +277,12 @@ int eg_wg_uapi_parse(const char *text, size_t len, struct eg_wg_device *ret_devi
 
 /* --- the conversation ---------------------------------------------------------------------- */
 
-static __s64 now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (__s64)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* 0, or -ETIMEDOUT. */
 static int wait_for(int fd, short events, __s64 deadline)
 {
 	for (;;) {
 		struct pollfd poll_fd = {.fd = fd, .events = events};
-		__s64 left = deadline - now_ms();
+		__s64 left = deadline - eg_monotonic_ms();
 		int ready;
 
 		if (left <= 0)
@@ -318,7 +311,7 @@ static int connect_to(int path_fd, __s64 deadline)
 		if (errno != EAGAIN && errno != EINTR)
 			return -errno;
 		/* Its queue is full, and poll() cannot wait for that. */
-		if (now_ms() >= deadline)
+		if (eg_monotonic_ms() >= deadline)
 			return -ETIMEDOUT;
 		nanosleep(&pause, NULL);
 	}
@@ -529,7 +522,7 @@ static int try_process(pid_t pid, int proc_fd, void *argument)
 	struct holder *holder = argument;
 	int fd, result;
 
-	if (now_ms() >= holder->deadline)
+	if (eg_monotonic_ms() >= holder->deadline)
 		return -ETIMEDOUT;
 	if (eg_process_in_netns(pid, proc_fd, holder->netns) != holder->inside)
 		return 0;
@@ -549,7 +542,7 @@ static int try_process(pid_t pid, int proc_fd, void *argument)
 int eg_wg_get_userspace(const struct eg_netns *netns, const struct eg_link *link,
 			struct eg_wg_device *ret_device)
 {
-	__s64 began = now_ms();
+	__s64 began = eg_monotonic_ms();
 	__s64 left = eg_patience_left(netns->inode, began);
 	struct holder holder = {
 		.netns = netns,
@@ -567,7 +560,7 @@ int eg_wg_get_userspace(const struct eg_netns *netns, const struct eg_link *link
 		holder.inside = false;
 		result = eg_processes_visit(try_process, &holder);
 	}
-	eg_patience_take(netns->inode, now_ms(), now_ms() - began, result > 0);
+	eg_patience_take(netns->inode, eg_monotonic_ms(), eg_monotonic_ms() - began, result > 0);
 	if (result == -ETIMEDOUT && holder.result != -ENOENT)
 		return holder.result;
 	if (result < 0)
