@@ -10,6 +10,7 @@
 #include "net/cgroup_socket.h"
 #include "net/hidden.h"
 #include "policy/explain.h"
+#include "resolver.h"
 #include "util/cleanup.h"
 
 /* --- layers -------------------------------------------------------------------------------------
@@ -154,6 +155,8 @@ static bool is_root_a_stranger(struct eg_collection *c)
 	return false;
 }
 
+static const char *const against_root = "root with NET_ADMIN inside, on the listed interfaces";
+
 /*
  * What gets past `device` needs no more than NET_RAW, which engines give by default: AF_XDP, and a
  * packet socket that asks for PACKET_QDISC_BYPASS. Only `peer` sees what they send.
@@ -167,7 +170,26 @@ static const char *holds_against(struct eg_collection *c, const struct coverage 
 	    (peer->wanted && !is_root_a_stranger(c)) || c->view->hidden)
 		return "processes without NET_ADMIN";
 	/* Not all that was moved to another namespace before attach is found. */
-	return peer->wanted ? "root with NET_ADMIN inside, on the listed interfaces" : NULL;
+	return peer->wanted ? against_root : NULL;
+}
+
+/* What refuses it stands where packets leave by loopback. Only root inside of a user namespace of
+ * its own has to be excepted: others are not claimed to be held. */
+void eg_except_resolver(struct eg_collection *c)
+{
+	char *claim = c->view->holds_against;
+
+	if (!claim || strcmp(claim, against_root) != 0)
+		return;
+	c->view->holds_against = NULL;
+	if (asprintf(&c->view->holds_against, "%s, Docker's resolver excepted", claim) < 0) {
+		c->view->holds_against = NULL;
+		c->failed = true;
+	}
+	free(claim);
+	eg_add_note(c, "Docker's resolver " EG_DOCKER_RESOLVER " is refused on loopback: root with "
+		       "NET_ADMIN inside gets past that, by rewriting addresses where loopback "
+		       "arrives; `dns:` with the tunnel's resolver leaves nothing to get at");
 }
 
 static void collect_peer(struct eg_collection *c)

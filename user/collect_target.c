@@ -250,8 +250,10 @@ static void collect_resolver(struct eg_collection *c, struct eg_text *detail)
 		c->policy && eg_resolver_is_refused(&resolver, c->policy) && is_resolver_refused(c);
 	eg_text_printf(detail, "%s%s", c->view->dns_refused ? "Docker's resolver is refused: " : "",
 		       resolver.why);
-	if (c->view->dns_refused)
+	if (c->view->dns_refused) {
+		eg_except_resolver(c);
 		return;
+	}
 	c->view->dns =
 		eg_keep(c, resolver.way == EG_RESOLVER_OUTSIDE ? "outside the guard" : "not known");
 	if (c->policy && eg_resolver_is_refused(&resolver, c->policy))

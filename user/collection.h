@@ -70,5 +70,7 @@ void eg_collect_dns(struct eg_collection *c);
  */
 
 void eg_collect_layers(struct eg_collection *c);
+/* After that, where Docker's resolver is refused: claims no more than that holds against. */
+void eg_except_resolver(struct eg_collection *c);
 
 #endif /* EG_COLLECTION_H */
