@@ -54,7 +54,7 @@ _egressguard_value() { # OPTION CURRENT
 		return 0
 		;;
 	--format) words='text json prometheus' ;;
-	--cgroup | --pin-dir | --root | --config-dir)
+	--cgroup | --pin-dir | --root | --config-dir | --state-dir)
 		mapfile -t COMPREPLY < <(compgen -d -- "$2")
 		return 0
 		;;

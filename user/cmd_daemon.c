@@ -14,12 +14,12 @@
 #include "capabilities.h"
 #include "cmd.h"
 #include "config_dir.h"
-#include "daemon/plan.h"
 #include "journal.h"
 #include "kern/features.h"
 #include "log.h"
 #include "net/runtime_events.h"
 #include "options.h"
+#include "policy_files.h"
 #include "util/cleanup.h"
 #include "util/notify.h"
 #include "ward.h"
@@ -36,11 +36,15 @@
 
 enum own_option {
 	OPTION_CONFIG_DIR = EG_OPTION_OWN,
+	OPTION_STATE_DIR,
 };
 
 static const struct eg_option option_table[] = {
 	{OPTION_CONFIG_DIR, "--config-dir", "DIR",
 	 "the policy files, NAME.conf for the guard NAME (default: " EG_CONFIG_DIR ")"},
+	{OPTION_STATE_DIR, "--state-dir", "DIR",
+	 "copies of those that parsed, for when they do not after a reboot (default: " EG_COPIES_DIR
+	 ", with the default of --config-dir)"},
 	EG_OPTION_ENTRY_PIN_DIR,
 	{},
 };
@@ -58,6 +62,8 @@ static const struct eg_help help = {
 
 struct daemon {
 	const char *config_dir;
+	const char *state_dir; /* NULL: not given */
+	struct eg_policy_files files;
 	const char *pin_dir; /* NULL: the usual place */
 	int epoll_fd, signal_fd, mounts_fd;
 	int pins_fd; /* tells of guards, -1: nobody does */
@@ -259,39 +265,6 @@ static struct engine *find_engine(struct daemon *daemon, const void *data)
 
 /* --- files ------------------------------------------------------------------------------------ */
 
-static void take_file(struct daemon *daemon, const struct eg_config_file *file)
-{
-	struct eg_ward *ward = get_ward(daemon, file->name);
-	struct eg_error why = {};
-
-	if (!ward)
-		return;
-	switch (eg_plan_file(eg_ward_policy(ward), file->text, !file->text)) {
-	case EG_PLAN_FILE_NEW:
-	case EG_PLAN_FILE_CHANGED:
-	case EG_PLAN_FILE_SAME: /* what it names, a wg0.conf or a host, may say other than before */
-		if (eg_ward_set_policy(ward, file->text, file->policy->target) < 0)
-			eg_journal("daemon", EG_JOURNAL_ERROR, file->name, "out of memory");
-		return;
-	case EG_PLAN_FILE_BAD:
-		eg_journal("daemon", EG_JOURNAL_ERROR, file->name,
-			   "%s: the policy that it had before is kept", file->error.message);
-		return;
-	case EG_PLAN_FILE_NEVER_READ:
-		if (eg_ward_recall_policy(ward, &why) == 0)
-			eg_journal("daemon", EG_JOURNAL_ERROR, file->name,
-				   "%s: the policy of the guard in force is kept",
-				   file->error.message);
-		else
-			eg_journal("daemon", EG_JOURNAL_ERROR, file->name,
-				   "%s: nothing is guarded by it until it is put right",
-				   file->error.message);
-		return;
-	case EG_PLAN_FILE_GONE:
-		return;
-	}
-}
-
 static bool has_file(const struct eg_config_file *files, size_t n, const char *name)
 {
 	for (size_t i = 0; i < n; i++)
@@ -308,8 +281,14 @@ static int read_files(struct daemon *daemon, struct eg_error *error)
 
 	if (result < 0)
 		return result;
-	for (size_t i = 0; i < n; i++)
-		take_file(daemon, &files[i]);
+	eg_policy_files_begin(&daemon->files);
+	for (size_t i = 0; i < n; i++) {
+		struct eg_ward *ward = get_ward(daemon, files[i].name);
+
+		if (ward)
+			eg_policy_files_take(&daemon->files, ward, &files[i]);
+	}
+	eg_policy_files_end(&daemon->files, daemon->config_dir, files, n);
 	for (size_t i = 0; i < daemon->n; i++) {
 		struct eg_ward *ward = daemon->wards[i];
 
@@ -340,7 +319,7 @@ static void reload(struct daemon *daemon)
 		eg_journal("daemon", EG_JOURNAL_ERROR, NULL, "%s: all is kept as it was",
 			   error.message);
 	else
-		eg_journal("daemon", EG_JOURNAL_INFO, NULL, "the policy files were read again");
+		eg_policy_files_say(&daemon->files, "the policy files were read again");
 	daemon->reload = false;
 }
 
@@ -438,7 +417,7 @@ static int timeout_ms(const struct daemon *daemon)
 static void wait(struct daemon *daemon, int at_most_ms)
 {
 	struct epoll_event events[EVENTS];
-	int timeout = timeout_ms(daemon);
+	int timeout = eg_policy_files_has_work(&daemon->files) ? 0 : timeout_ms(daemon);
 	int n = epoll_wait(daemon->epoll_fd, events, EVENTS,
 			   timeout < at_most_ms ? timeout : at_most_ms);
 
@@ -517,8 +496,10 @@ static void work(struct daemon *daemon)
 		if (is_due) /* many at once take long */
 			take_signals(daemon);
 	}
-	if (!daemon->stop && daemon->is_ready)
+	if (!daemon->stop && daemon->is_ready) {
 		check_next(daemon);
+		eg_policy_files_work(&daemon->files);
+	}
 	drop_finished(daemon);
 }
 
@@ -555,6 +536,13 @@ static void start_work(struct daemon *daemon)
 	}
 }
 
+static void open_copies(struct daemon *daemon)
+{
+	EG_AUTO_FREE char *place = eg_policy_files_place(daemon->state_dir, daemon->config_dir);
+
+	eg_policy_files_open(&daemon->files, place);
+}
+
 static int run(struct daemon *daemon, struct eg_error *error)
 {
 	EG_AUTO_CLOSE int lock_fd = -1;
@@ -575,13 +563,14 @@ static int run(struct daemon *daemon, struct eg_error *error)
 		return eg_error_set(error, EG_EXIT_FAILED, -result, "cannot wait: %s",
 				    strerror(-result));
 	daemon->watchdog_ns = watchdog_period();
+	open_copies(daemon);
 	result = read_files(daemon, error);
 	if (result < 0)
 		return result;
 	eg_adopt_all(daemon->pin_dir, adopt, daemon);
 	start_work(daemon);
 	daemon->is_ready = true;
-	eg_journal("daemon", EG_JOURNAL_INFO, NULL, "ready");
+	eg_policy_files_say(&daemon->files, "ready");
 	eg_notify("READY=1");
 	while (!daemon->stop) {
 		wait(daemon, INT_MAX);
@@ -594,6 +583,8 @@ static int run(struct daemon *daemon, struct eg_error *error)
 		}
 	}
 	eg_notify("STOPPING=1");
+	while (eg_policy_files_has_work(&daemon->files))
+		eg_policy_files_work(&daemon->files);
 	eg_journal("daemon", EG_JOURNAL_NOTICE, NULL,
 		   "stopped: what is in force stays in force, the layer `netns` ends");
 	return 0;
@@ -606,6 +597,7 @@ static void daemon_end(struct daemon *daemon)
 	for (size_t i = 0; i < daemon->n; i++)
 		eg_ward_free(daemon->wards[i]);
 	free(daemon->wards);
+	eg_policy_files_free(&daemon->files);
 	eg_cleanup_close(&daemon->epoll_fd);
 	eg_cleanup_close(&daemon->signal_fd);
 	eg_cleanup_close(&daemon->mounts_fd);
@@ -631,6 +623,8 @@ int cmd_daemon(int argc, char **argv)
 		}
 		if (id == OPTION_CONFIG_DIR)
 			daemon.config_dir = value;
+		else if (id == OPTION_STATE_DIR)
+			daemon.state_dir = value;
 		else if (id == EG_OPTION_PIN_DIR)
 			daemon.pin_dir = value;
 		else {

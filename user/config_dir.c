@@ -11,8 +11,10 @@
 
 #include "net/target.h"
 #include "policy/array.h"
+#include "policy/lines.h"
 #include "policy_options.h"
 #include "util/cleanup.h"
+#include "util/file.h"
 
 static const char suffix[] = ".conf";
 
@@ -53,6 +55,26 @@ static bool take_name(const char *entry, char ret_name[EG_NAME_MAX])
 	return true;
 }
 
+/* The first line that looks like it, wherever it stands: nothing else of that file is believed. */
+static void guess_target(const char *path, char ret_hint[EG_TARGET_MAX])
+{
+	EG_AUTO_FREE char *text = NULL;
+	struct eg_lines lines = {.comment_chars = "#;"};
+	struct eg_line line;
+
+	if (eg_file_read(AT_FDCWD, path, EG_POLICY_TEXT_MAX, &text, &lines.len) < 0)
+		return;
+	lines.text = text;
+	while (eg_lines_next(&lines, &line, NULL) > 0) {
+		if (line.kind != EG_LINE_SETTING || !line.value.len ||
+		    line.value.len >= EG_TARGET_MAX || !eg_token_is(&line.name, "Target"))
+			continue;
+		memcpy(ret_hint, line.value.text, line.value.len);
+		ret_hint[line.value.len] = '\0';
+		return;
+	}
+}
+
 static void read_file(const char *directory, struct eg_config_file *file)
 {
 	EG_AUTO_FREE char *path = NULL, *text = NULL;
@@ -63,8 +85,10 @@ static void read_file(const char *directory, struct eg_config_file *file)
 		eg_error_set(&file->error, EG_EXIT_FAILED, ENOMEM, "out of memory");
 		return;
 	}
-	if (eg_policy_read_text(path, &text, &policy, &file->error) < 0)
+	if (eg_policy_read_text(path, &text, &policy, &file->error) < 0) {
+		guess_target(path, file->hint);
 		return;
+	}
 	if (strlen(text) == 0 || !policy->target) {
 		eg_error_set(&file->error, EG_EXIT_USAGE, EINVAL,
 			     "%s: what it is for is missing: Target = in the section [Guard]",
@@ -91,7 +115,7 @@ int eg_config_dir_read(const char *directory, struct eg_config_file **ret_files,
 
 	if (!dir && errno != ENOENT)
 		return eg_error_set(error, EG_EXIT_FAILED, errno, "cannot read %s: %m", directory);
-	while (dir && (entry = readdir(dir))) {
+	while (dir && (errno = 0, entry = readdir(dir))) {
 		struct eg_config_file file = {};
 
 		if (!take_name(entry->d_name, file.name))
@@ -101,6 +125,14 @@ int eg_config_dir_read(const char *directory, struct eg_config_file **ret_files,
 			eg_config_files_free(files, n);
 			return eg_error_set(error, EG_EXIT_FAILED, ENOMEM, "out of memory");
 		}
+	}
+	/* Those that are not told of would be taken for gone. */
+	if (dir && errno) {
+		int result =
+			eg_error_set(error, EG_EXIT_FAILED, errno, "cannot read %s: %m", directory);
+
+		eg_config_files_free(files, n);
+		return result;
 	}
 	if (n)
 		qsort(files, n, sizeof(*files), compare);

@@ -16,6 +16,8 @@ struct eg_config_file {
 	char *text;               /* NULL: it cannot be read, or does not parse */
 	struct eg_policy *policy; /* NULL likewise; has a target */
 	struct eg_error error;    /* why */
+	/* What it seems to be for where it does not parse, for people only; may be empty. */
+	char hint[EG_TARGET_MAX];
 };
 
 /* All of its files that are called *.conf, by name; none that begins with a dot. The caller frees

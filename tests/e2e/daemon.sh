@@ -9,7 +9,7 @@ mkdir -p "$CONFIG"
 # daemon_up [VARIABLE=VALUE...]: returns when it is ready.
 daemon_up() {
 	start daemon env "$@" "$EG" daemon --config-dir "$CONFIG" --pin-dir "$EG_PIN_DIR"
-	wait_until 60 logged 'daemon: ready' || {
+	wait_until 60 logged 'daemon: (warning: )?ready' || {
 		cat "$BED/daemon.log"
 		return 1
 	}

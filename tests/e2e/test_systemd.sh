@@ -31,12 +31,12 @@ remove_cgroups() {
 }
 
 # --- its surroundings ------------------------------------------------------------------------------------
-# Its own /etc, with the unit of `make install` and as few others as it takes; its own /run.
+# Its own /etc and /var/lib, with the unit of `make install` and as few others as it takes; its own /run.
 bed_up
 units=$BED/etc/units
 cp -a /etc "$BED/etc"
 rm -rf "$BED"/etc/{egressguard,systemd}
-mkdir -p "$units" "$BED/etc/egressguard" "$BED/run/netns"
+mkdir -p "$units" "$BED/etc/egressguard" "$BED/run/netns" "$BED/lib"
 # Not below /tmp, where $BUILD may be: it has a /tmp of its own.
 install -D "$EG" "$BED/etc/bin/egressguard"
 sed 's|@BINDIR@|/etc/bin|' "$BED_SOURCE/dist/egressguard.service" >"$units/egressguard.service"
@@ -74,6 +74,7 @@ mount --bind /proc/sys /proc/sys
 mount -o remount,bind,ro /proc/sys
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 mount --bind "$bed/etc" /etc
+mount --bind "$bed/lib" /var/lib
 mount -t tmpfs -o mode=755 tmpfs "$bed/run"
 mkdir "$bed/run/netns"
 mount --rbind /run/netns "$bed/run/netns"
@@ -197,3 +198,16 @@ capture_start control internet host0
 probe wireguard udp 203.0.113.7:443 --timeout 100 >/dev/null 2>&1 || true
 capture_stop control
 check_leaks 'without the guard it is seen' control
+
+# --- started again, as after a reboot, with a file that was spoilt ------------------------------------------
+check 'what the file said is kept where systemd lets it be' grep -q '^Deny = 192.168.1.1' \
+	"$BED/lib/egressguard/wireguard.conf.kept"
+check_equal 'for root alone' "$(stat -c '%a %u' "$BED/lib/egressguard")" '700 0'
+policy 'Deny = nonsense'
+check 'it starts' inside systemctl start egressguard.service
+check_equal 'the target is guarded' "$(egressguard status wireguard --json | jq -r '.guards[0].state')" enforcing
+check 'as its copy says' denies
+check_equal 'systemctl status says so' "$(of_unit StatusText)" \
+	'1 policy file; not as they say, as they do not parse: wireguard.conf (as its copy says)'
+inside systemctl stop egressguard.service
+egressguard detach wireguard >/dev/null
