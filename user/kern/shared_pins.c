@@ -223,7 +223,7 @@ static int remove_set(int root_fd)
 	return err;
 }
 
-int eg_shared_end(int root_fd)
+static int end_unless_used(int root_fd)
 {
 	EG_AUTO_CLOSE int dir_fd = eg_shared_open_dir(root_fd);
 	EG_AUTO_CLOSE int cookies_fd = -1;
@@ -234,16 +234,17 @@ int eg_shared_end(int root_fd)
 	cookies_fd = eg_shared_open_cookies(dir_fd);
 	if (cookies_fd < 0 && !eg_shared_is_missing(cookies_fd))
 		return cookies_fd;
+	if (cookies_fd >= 0 && bpf_map_get_next_key(cookies_fd, NULL, &first) == 0)
+		return 0;
+	return cookies_fd < 0 || errno == ENOENT ? remove_set(root_fd) : -errno;
+}
+
+int eg_shared_end(int root_fd)
+{
+	int err = end_unless_used(root_fd);
+
 	/* All of it once more where it failed: nobody would come by to take the set away. */
-	for (int i = 0; cookies_fd >= 0 && i < 2; i++) {
-		if (bpf_map_get_next_key(cookies_fd, NULL, &first) == 0)
-			return 0;
-		if (errno == ENOENT)
-			break;
-		if (i == 1)
-			return -errno;
-	}
-	return remove_set(root_fd) ? remove_set(root_fd) : 0;
+	return err ? end_unless_used(root_fd) : 0;
 }
 
 /* --- entries -------------------------------------------------------------------------------- */
