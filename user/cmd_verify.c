@@ -8,6 +8,7 @@
 #include "net/target.h"
 #include "options.h"
 #include "out/render.h"
+#include "outer.h"
 #include "policy/address.h"
 #include "policy/explain.h"
 #include "select.h"
@@ -330,6 +331,29 @@ static struct eg_endpoint find_endpoint(const struct subject *subject)
 	return (struct eg_endpoint){.family = EG_FAMILY_NONE};
 }
 
+/* What carries a tunnel is a way out too, and where it leaves from elsewhere no row has tried it.
+ */
+static int doubt_tunnels(struct subject *subject)
+{
+	int result = 0;
+
+	/* Of a guard `status` has said so: it is degraded. */
+	for (size_t i = 0; !subject->guard && result == 0 && i < subject->survey.n_tunnels; i++) {
+		const struct eg_tunnel *tunnel = &subject->survey.tunnels[i];
+		EG_AUTO_WG_DEVICE struct eg_wg_device device = {};
+		EG_AUTO_TEXT struct eg_text line = {};
+
+		if (eg_wg_get(&subject->netns, &tunnel->link, &device, NULL) == 0)
+			eg_outer_tell(&subject->netns, tunnel, &device, &line);
+		if (line.failed)
+			result = -ENOMEM;
+		else if (line.len)
+			result = eg_verify_doubt(&subject->view, "%.*s", (int)line.len - 1,
+						 line.data);
+	}
+	return result;
+}
+
 static int verify(struct subject *subject, struct eg_error *error)
 {
 	struct eg_verify_request request = {.netns = &subject->netns,
@@ -341,6 +365,8 @@ static int verify(struct subject *subject, struct eg_error *error)
 
 	if (result == 0)
 		result = eg_survey_take(&subject->netns, subject->policy, &subject->survey, error);
+	if (result == 0)
+		result = doubt_tunnels(subject);
 	if (result < 0)
 		return result;
 	request.guard = subject->guard;

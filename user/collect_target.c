@@ -190,20 +190,34 @@ void eg_collect_tunnels(struct eg_collection *c)
 	c->view->tunnel_state = eg_take_text(c, &text);
 }
 
-/* Why a tunnel that is up may carry nothing: nobody looks for a server that has moved. */
+/* Ends the line where it ends; the one after it, or NULL. */
+static char *cut_line(char *line)
+{
+	char *end = strchr(line, '\n');
+
+	if (end)
+		*end++ = '\0';
+	return end && *end ? end : NULL;
+}
+
+/* Why a tunnel that is up may carry nothing: nobody looks for a server that has moved. And whether
+ * it carries past the guard. */
 void eg_collect_mismatch(struct eg_collection *c)
 {
-	EG_AUTO_TEXT struct eg_text lines = {};
-	char *next;
+	EG_AUTO_TEXT struct eg_text lines = {}, elsewhere = {};
+	char *line, *next;
 
 	for (size_t i = 0; c->listed && i < c->survey.n_tunnels; i++)
-		eg_derive_mismatch(&c->netns, &c->survey.tunnels[i], c->policy, &lines);
-	c->failed = c->failed || lines.failed;
-	for (char *line = lines.data; line && *line; line = next) {
-		next = strchrnul(line, '\n');
-		if (*next)
-			*next++ = '\0';
+		eg_derive_mismatch(&c->netns, &c->survey.tunnels[i], c->policy, &lines,
+				   eg_is_on_cgroup(c) ? NULL : &elsewhere);
+	c->failed = c->failed || lines.failed || elsewhere.failed;
+	for (line = lines.data; line && *line; line = next) {
+		next = cut_line(line);
 		eg_add_note(c, "%s", line);
+	}
+	for (line = elsewhere.data; line && *line; line = next) {
+		next = cut_line(line);
+		eg_add_problem(c, "%s", line);
 	}
 }
 

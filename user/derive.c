@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "names.h"
+#include "net/cgroup_target.h"
+#include "outer.h"
 #include "policy/address.h"
 #include "policy/explain.h"
 #include "policy/image.h"
@@ -489,7 +491,8 @@ static void add_stray(const struct eg_tunnel *tunnel, const struct eg_endpoint *
 }
 
 void eg_derive_mismatch(const struct eg_netns *netns, const struct eg_tunnel *tunnel,
-			const struct eg_policy *policy, struct eg_text *lines)
+			const struct eg_policy *policy, struct eg_text *lines,
+			struct eg_text *elsewhere)
 {
 	EG_AUTO_WG_DEVICE struct eg_wg_device device = {};
 	EG_AUTO_IMAGE struct eg_image *image = NULL;
@@ -499,6 +502,8 @@ void eg_derive_mismatch(const struct eg_netns *netns, const struct eg_tunnel *tu
 	if (eg_wg_get(netns, &tunnel->link, &device, NULL) < 0 ||
 	    eg_image_compile(policy, &image, NULL) < 0)
 		return;
+	if (elsewhere)
+		eg_outer_tell(netns, tunnel, &device, elsewhere);
 	escaped_name(name, &tunnel->link);
 	if (policy->source_port && device.listen_port && policy->source_port != device.listen_port)
 		eg_text_printf(lines,
@@ -834,6 +839,9 @@ int eg_derive(const struct eg_target *target, const struct eg_survey *survey,
 	      const struct eg_policy *in_force, enum eg_derive_terms terms,
 	      struct eg_policy *policy, struct eg_text *warnings, struct eg_error *error)
 {
+	/* A guard on a cgroup does not see them wherever they leave. */
+	const bool on_cgroup =
+		strncmp(target->text, EG_CGROUP_PREFIX, strlen(EG_CGROUP_PREFIX)) == 0;
 	int result = take_conf(target, terms, policy, warnings, error);
 
 	if (result == 0)
@@ -845,7 +853,8 @@ int eg_derive(const struct eg_target *target, const struct eg_survey *survey,
 	if (result < 0)
 		return result;
 	for (size_t i = 0; i < survey->n_tunnels; i++)
-		eg_derive_mismatch(&target->netns, &survey->tunnels[i], policy, warnings);
+		eg_derive_mismatch(&target->netns, &survey->tunnels[i], policy, warnings,
+				   on_cgroup ? NULL : warnings);
 	warn_overlap(policy, warnings);
 	warn_not_lan(policy, warnings);
 	warn_names(policy, warnings);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "net/cgroup.h"
+#include "net/sockets.h"
 #include "policy/address.h"
 #include "util/cleanup.h"
 #include "util/file.h"
@@ -113,26 +114,6 @@ static int look_at_process(pid_t pid, struct asker *asker)
 	return 1;
 }
 
-/* The file lists sockets, each with its local address as `0B00007F:PORT`, in the machine's order.
- */
-static int has_socket_at(const char *path, const char *address)
-{
-	EG_AUTO_FREE char *line = NULL;
-	FILE *list = fopen(path, "re");
-	size_t room = 0;
-	int found = 0;
-
-	if (!list)
-		return -errno;
-	while (!found && getline(&line, &room, list) > 0) {
-		const char *colon = strchr(line, ':');
-
-		found = colon && strncmp(colon, address, strlen(address)) == 0;
-	}
-	fclose(list);
-	return found;
-}
-
 static int look_for_sockets(void *argument)
 {
 	union eg_addr addr;
@@ -143,9 +124,9 @@ static int look_for_sockets(void *argument)
 	(void)argument;
 	if (eg_addr_parse(EG_DOCKER_RESOLVER, &family, &addr, NULL) < 0)
 		return -EINVAL;
-	snprintf(address, sizeof(address), ": %08X:", addr.v4_be);
-	udp = has_socket_at("/proc/thread-self/net/udp", address);
-	tcp = has_socket_at("/proc/thread-self/net/tcp", address);
+	snprintf(address, sizeof(address), "%08X:", addr.v4_be);
+	udp = eg_sockets_has("udp", address);
+	tcp = eg_sockets_has("tcp", address);
 	return udp > 0 || tcp > 0 ? 1 : udp < 0 ? udp : tcp;
 }
 

@@ -134,6 +134,7 @@ int eg_lane_check_lan(struct lane *lane)
 
 struct tunnel_state {
 	__u64 tx, rx, handshake_s;
+	bool elsewhere; /* its outer packets leave from another namespace */
 };
 
 static int read_tunnel(const struct run *run, const struct eg_tunnel *tunnel,
@@ -153,6 +154,14 @@ static int read_tunnel(const struct run *run, const struct eg_tunnel *tunnel,
 	}
 	*ret_state = state;
 	return 0;
+}
+
+static bool leaves_elsewhere(const struct run *run, const struct eg_tunnel *tunnel)
+{
+	EG_AUTO_WG_DEVICE struct eg_wg_device device = {};
+
+	return eg_wg_get(run->request->netns, &tunnel->link, &device, NULL) == 0 &&
+	       eg_wg_sends_elsewhere(run->request->netns, &tunnel->link, &device) > 0;
 }
 
 static __u64 age_of(const struct tunnel_state *state)
@@ -203,9 +212,10 @@ static int tell_tunnel(struct run *run, const char *name, const struct tunnel_st
 			 (unsigned long long)age_of(after));
 		return add_check(run, "tunnel", name, "fails", detail);
 	}
-	snprintf(detail, sizeof(detail), "last handshake %llu s ago; %s",
+	snprintf(detail, sizeof(detail), "last handshake %llu s ago; %s%s",
 		 (unsigned long long)age_of(after),
-		 after->tx > before->tx ? "a packet went into it" : "it sent no packet");
+		 after->tx > before->tx ? "a packet went into it" : "it sent no packet",
+		 before->elsewhere ? "; what carries it leaves from another namespace" : "");
 	return add_check(run, "tunnel", name, after->tx > before->tx ? "works" : "fails", detail);
 }
 
@@ -230,6 +240,7 @@ int eg_run_check_tunnel(struct run *run, const struct eg_tunnel *tunnel)
 		return add_check(run, "tunnel", tunnel->link.name,
 				 refusal.errnum == ENOKEY ? "cannot tell" : "fails", detail);
 	}
+	before.elsewhere = leaves_elsewhere(run, tunnel);
 	after = before;
 	for (int i = 0; i < TUNNEL_WAIT_MS / TUNNEL_STEP_MS; i++) {
 		nanosleep(&step, NULL);

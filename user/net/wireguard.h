@@ -44,6 +44,14 @@ enum eg_tunnel_kind eg_tunnel_kind(const struct eg_netns *netns, const struct eg
 int eg_wg_get(const struct eg_netns *netns, const struct eg_link *link,
 	      struct eg_wg_device *ret_device, struct eg_error *error);
 
+/*
+ * Whether the packets that carry the tunnel leave from another namespace: it is up, and none of the
+ * UDP sockets here has the port that it sends from. `device` is what it said just now. 1; 0: no, or
+ * it sends nothing; -errno: cannot tell. Who is inside can hide it with a socket of that port.
+ */
+int eg_wg_sends_elsewhere(const struct eg_netns *netns, const struct eg_link *link,
+			  const struct eg_wg_device *device);
+
 /* Resolves a host name in the caller's own namespace, bounded to `timeout_ms`; all its addresses.
  * The caller frees *ret_endpoints. */
 int eg_endpoint_resolve(const struct eg_endpoint *endpoint, unsigned int timeout_ms,
