@@ -11,6 +11,7 @@
 #include "doctor.h"
 #include "util/cleanup.h"
 #include "util/file.h"
+#include "util/text.h"
 
 #define MOUNTS_MAX (1024 * 1024)
 
@@ -21,25 +22,6 @@ struct mount {
 	char *place;
 };
 
-/* proc_pid_mountinfo(5): \ooo stands for what would end a field. */
-static void unescape(char *text)
-{
-	char *to = text;
-
-	for (; *text; text++) {
-		unsigned int byte;
-		int len = 0;
-
-		if (text[0] == '\\' && sscanf(text + 1, "%3o%n", &byte, &len) == 1 && len == 3) {
-			*to++ = (char)byte;
-			text += 3;
-		} else {
-			*to++ = *text;
-		}
-	}
-	*to = '\0';
-}
-
 static bool read_mount(char *line, struct mount *ret_mount)
 {
 	char *fields[5] = {}, *next = line;
@@ -48,8 +30,8 @@ static bool read_mount(char *line, struct mount *ret_mount)
 		fields[i] = strsep(&next, " ");
 	if (!next || !fields[2] || !fields[3] || !fields[4])
 		return false;
-	unescape(fields[3]);
-	unescape(fields[4]);
+	eg_unescape_octal(fields[3]);
+	eg_unescape_octal(fields[4]);
 	*ret_mount = (struct mount){fields[2], fields[3], fields[4]};
 	return true;
 }

@@ -58,3 +58,25 @@ reload() {
 	kill -HUP "${BED_PIDS[daemon]}"
 	wait_until 60 logged 'policy files were read again'
 }
+
+eth1_is_covered() {
+	eg status wireguard --json | jq -e '[.guards[0].layers[] | select(.name == "device" or .name == "peer") |
+		select(.interfaces | index("eth1"))] | length == 2'
+}
+# check_network_more SECONDS ENGINE [OPTION...]: the container `wireguard` gets a network more, made with these
+# options, is covered there in so many seconds, and loses it again.
+check_network_more() {
+	local seconds=$1 engine=$2
+	shift 2
+	"$engine" network create "$@" --subnet 172.31.0.0/16 second >/dev/null
+	forget
+	"$engine" network connect second wireguard
+	check 'a network more: guarded' wait_until "$seconds" eth1_is_covered
+	capture_start eth1 internet host0
+	probes_in wireguard 'tcp tcp 203.0.113.7:443 --timeout 100 --bind eth1
+		udp udp 203.0.113.7:443 --timeout 100 --bind eth1'
+	capture_stop eth1
+	check_no_leak 'nothing in the clear there' eth1
+	"$engine" network disconnect second wireguard
+	check_logged 'and gone again' 'eth1 is gone' "$seconds"
+}

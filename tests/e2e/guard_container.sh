@@ -148,3 +148,16 @@ downloaded() { # CONTAINER: lines
 has_downloaded() { # CONTAINER LINES: more than those
 	[ "$(downloaded "$1")" -gt "$2" ]
 }
+
+# The positive control: the application in a container of its own, without a guard.
+check_application_is_seen() {
+	docker run --detach --name open lscr.io/linuxserver/qbittorrent >/dev/null
+	engine_check Docker open
+	capture_start control internet host0 'dst host 203.0.113.7'
+	sleep 1
+	capture_stop control
+	check 'control: without a guard the application is seen' \
+		test "$(capture_count control 'udp and dst host 203.0.113.7')" -ge 1
+	docker rm -f open >/dev/null
+	forget_connections
+}

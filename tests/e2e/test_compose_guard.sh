@@ -23,14 +23,7 @@ image_for lscr.io/linuxserver/qbittorrent application
 download_server
 
 # --- the positive control ------------------------------------------------------------------------------
-docker run --detach --name open lscr.io/linuxserver/qbittorrent >/dev/null
-engine_check Docker open
-capture_start control internet host0 'dst host 203.0.113.7'
-sleep 1
-capture_stop control
-check 'control: without a guard the application is seen' test "$(capture_count control 'udp and dst host 203.0.113.7')" -ge 1
-docker rm -f open >/dev/null
-forget_connections
+check_application_is_seen
 
 # --- up ----------------------------------------------------------------------------------------------------
 capture_start all internet host0 'host 203.0.113.7'

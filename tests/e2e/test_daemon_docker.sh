@@ -86,23 +86,9 @@ docker_run app -- /bin/idle "$ENGINE_LIFE"
 check 'by its plain name' wait_until 60 is_guarded app
 
 # --- a network more ------------------------------------------------------------------------------------
-docker network create --subnet 172.31.0.0/16 second >/dev/null
-forget
-docker network connect second wireguard
 # By whichever of its looks comes first.
-eth1_is_covered() {
-	eg status wireguard --json | jq -e '[.guards[0].layers[] | select(.name == "device" or .name == "peer") |
-		select(.interfaces | index("eth1"))] | length == 2'
-}
-check 'a network more: guarded' wait_until 60 eth1_is_covered
+check_network_more 60 docker
 check 'all is well' wait_until 60 is_guarded
-capture_start eth1 internet host0
-probes_in wireguard 'tcp tcp 203.0.113.7:443 --timeout 100 --bind eth1
-	udp udp 203.0.113.7:443 --timeout 100 --bind eth1'
-capture_stop eth1
-check_no_leak 'nothing in the clear there' eth1
-docker network disconnect second wireguard
-check_logged 'and gone again' 'eth1 is gone'
 
 # --- the gap at a start ----------------------------------------------------------------------------------
 # A container whose first instruction is to send, and that goes on: what leaves comes to an end.

@@ -94,21 +94,7 @@ open_for
 wait_for_tunnel podman_bed
 
 # --- a network more ------------------------------------------------------------------------------------
-podman_bed network create --disable-dns --subnet 172.31.0.0/16 second >/dev/null
-forget
-podman_bed network connect second wireguard
-eth1_is_covered() {
-	eg status wireguard --json | jq -e '[.guards[0].layers[] | select(.name == "device" or .name == "peer") |
-		select(.interfaces | index("eth1"))] | length == 2'
-}
-check 'a network more: guarded' wait_until 15 eth1_is_covered
-capture_start eth1 internet host0
-probes_in wireguard 'tcp tcp 203.0.113.7:443 --timeout 100 --bind eth1
-	udp udp 203.0.113.7:443 --timeout 100 --bind eth1'
-capture_stop eth1
-check_no_leak 'nothing in the clear there' eth1
-podman_bed network disconnect second wireguard
-check_logged 'and gone again' 'eth1 is gone' 15
+check_network_more 15 podman_bed --disable-dns
 
 # --- the service goes, and comes back ------------------------------------------------------------------
 forget

@@ -14,6 +14,7 @@
 
 #include "doctor/judge.h"
 #include "policy/address.h"
+#include "rules.h"
 
 #define NS_PER_S 1000000000ULL
 #define ETH0     2
@@ -35,25 +36,7 @@ static const char conf[] =
 	"AllowedIPs = 0.0.0.0/0\n"
 	"Endpoint = 203.0.113.9:51820\n";
 
-static const char rules4[] =
-	"*filter\n"
-	":INPUT ACCEPT [0:0]\n"
-	":OUTPUT ACCEPT [0:0]\n"
-	"-A OUTPUT -d 10.0.0.0/8 ! -o wg0 -j ACCEPT\n"
-	"-A OUTPUT -d 172.16.0.0/12 ! -o wg0 -j ACCEPT\n"
-	"-A OUTPUT -d 192.168.0.0/16 ! -o wg0 -j ACCEPT\n"
-	"-A OUTPUT ! -o wg0 -m mark ! --mark 0xca6c -m addrtype ! --dst-type LOCAL -j REJECT "
-	"--reject-with icmp-port-unreachable\n"
-	"COMMIT\n";
 static const char rules6[] = "*filter\n:OUTPUT DROP [0:0]\nCOMMIT\n";
-
-static struct eg_prefix prefix_of(const char *text)
-{
-	struct eg_prefix prefix = {};
-
-	assert_int_equal(eg_prefix_parse(text, &prefix, NULL), 0);
-	return prefix;
-}
 
 static void add_route(struct eg_doctor_facts *facts, const char *prefix, __u32 table, __u32 ifindex,
 		      const char *gateway)

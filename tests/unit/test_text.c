@@ -251,6 +251,25 @@ static void finds_the_nearest(void **state)
 	assert_null(eg_nearest("x", none));
 }
 
+static void unescapes_octal(void **state)
+{
+	static const struct {
+		const char *from, *to;
+	} texts[] = {
+		{"/plain", "/plain"}, {"a\\040b", "a b"},     {"\\134\\012", "\\\n"},
+		{"\\377", "\xff"},    {"\\400", "\\400"},     {"\\08", "\\08"},
+		{"end\\", "end\\"},   {"end\\04", "end\\04"}, {"\\048", "\\048"},
+	};
+	char text[32];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+		snprintf(text, sizeof(text), "%s", texts[i].from);
+		eg_unescape_octal(text);
+		assert_string_equal(text, texts[i].to);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -264,6 +283,7 @@ int main(void)
 		cmocka_unit_test(random_bytes_come_out_printable),
 		cmocka_unit_test(quotes),
 		cmocka_unit_test(finds_the_nearest),
+		cmocka_unit_test(unescapes_octal),
 	};
 
 	return cmocka_run_group_tests_name("text", tests, NULL, NULL);

@@ -15,6 +15,7 @@
 #include "net/process.h"
 #include "util/cleanup.h"
 #include "util/file.h"
+#include "util/text.h"
 
 /* The kernel nests user namespaces up to 32 deep. */
 #define DEPTH_MAX      33
@@ -203,23 +204,6 @@ static int look_at_entries(struct search *search, pid_t pid, const char *subdir,
 	return result;
 }
 
-/* proc_pid_mountinfo(5): \ooo stands for what would end a field. */
-static void unescape(char *text)
-{
-	char *to = text;
-
-	for (; *text; text++) {
-		if (text[0] == '\\' && text[1] >= '0' && text[1] <= '3' && text[2] && text[3]) {
-			*to++ = (char)((text[1] - '0') << 6 | (text[2] - '0') << 3 |
-				       (text[3] - '0'));
-			text += 3;
-		} else {
-			*to++ = *text;
-		}
-	}
-	*to = '\0';
-}
-
 /* A line: ID PARENT MAJOR:MINOR ROOT PLACE OPTIONS... - TYPE SOURCE OPTIONS */
 static int look_at_mount(struct search *search, int root_fd, char *line)
 {
@@ -231,7 +215,7 @@ static int look_at_mount(struct search *search, int root_fd, char *line)
 		fields[i] = strsep(&next, " ");
 	if (result || !next || !is_unknown_netns(search, fields[3]))
 		return result;
-	unescape(fields[4]);
+	eg_unescape_octal(fields[4]);
 	fd = eg_open_in_root(root_fd, fields[4], O_RDONLY);
 	if (fd < 0)
 		return 0;

@@ -40,6 +40,9 @@ size_t eg_utf8_decode(const char *from, size_t len, uint32_t *ret_code);
  */
 char *eg_escape(char *to, size_t size, const char *from, size_t len);
 
+/* In place: \ooo, which stands in proc_pid_mountinfo(5) for what would end a field. */
+void eg_unescape_octal(char *text);
+
 /* The same in 'quotes', for a message that quotes what was read: a text too long for that is cut,
  * and "..." follows the closing quote. */
 #define EG_QUOTE_LEN 160
