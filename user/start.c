@@ -15,6 +15,7 @@
 #include "kern/guard.h"
 #include "net/cgroup.h"
 #include "net/cgroup_target.h"
+#include "net/process.h"
 #include "net/target.h"
 #include "policy_options.h"
 #include "util/cleanup.h"
@@ -186,8 +187,42 @@ static bool is_on(struct eg_guard *guard, const struct eg_netns *netns,
 							  &tcx) != EG_COVER_NONE);
 }
 
+/* The same one, started again, does not run where the guard was made for it. */
+static bool is_started_again(const struct start *start, const struct eg_meta *meta)
+{
+	return meta->container_id[0] && start->request->container_id &&
+	       strcmp(meta->container_id, start->request->container_id) == 0;
+}
+
+/* Where nothing names it, who was there before the guard is its owner: the next namespace of that
+ * number has younger ones alone. */
+static bool is_its_owner(const struct start *start, const struct eg_meta *meta, pid_t pid)
+{
+	__u64 started = eg_process_started(pid);
+
+	if (started && started < meta->guarded_since_realtime_ns)
+		return true;
+	return meta->container_id[0] && !is_started_again(start, meta) &&
+	       eg_cgroup_holds(pid, meta->container_id);
+}
+
+/* In the namespace of this start; what cannot be told is there. */
+static bool has_owner_here(const struct start *start, const struct eg_meta *meta)
+{
+	EG_AUTO_FREE pid_t *pids = calloc(PIDS_MAX, sizeof(*pids));
+	size_t n = 0;
+
+	if (!pids || eg_netns_pids(start->netns, pids, PIDS_MAX, &n) < 0)
+		return true;
+	for (size_t i = 0; i < n; i++)
+		if (is_its_owner(start, meta, pids[i]))
+			return true;
+	return false;
+}
+
 /* Before 5.14 a namespace is known by its number, which the next one may get: a guard that is on
- * nothing here is that of one that has ended, and may have any policy. */
+ * nothing here is that of one that has ended, and may have any policy. Unless its owner is here,
+ * and root inside has taken away what it was on. */
 static bool is_stale(const struct start *start, struct eg_guard *guard)
 {
 	EG_AUTO_SURVEY struct eg_survey survey = {};
@@ -199,7 +234,7 @@ static bool is_stale(const struct start *start, struct eg_guard *guard)
 	for (size_t i = 0; i < survey.n_underlays; i++)
 		if (is_on(guard, start->netns, &survey.underlays[i]))
 			return false;
-	return true;
+	return !has_owner_here(start, eg_guard_meta(guard));
 }
 
 /* *ret_guard stays NULL where none is on the namespace. */
@@ -304,9 +339,7 @@ static bool is_in_use(const struct start *start, const struct eg_meta *meta)
 
 	if (result == -ENOENT)
 		return false;
-	/* The same container, started again: it runs here, and not there. */
-	if (meta->container_id[0] && start->request->container_id &&
-	    strcmp(meta->container_id, start->request->container_id) == 0)
+	if (is_started_again(start, meta))
 		return false;
 	if (result < 0 || !pids || eg_netns_pids(&netns, pids, PIDS_MAX, &n) < 0)
 		return true;
