@@ -99,7 +99,7 @@ has() {
 }
 
 carries() {
-	probe wireguard tcp 203.0.113.7:443 --timeout 1000 | grep -q '^answer: from 10.13.13.2 '
+	probe wireguard tcp 203.0.113.7:443 --timeout 1000 | matches '^answer: from 10.13.13.2 '
 }
 
 again() {

@@ -347,7 +347,7 @@ probe_said() {
 answers_from() { # ADDRESS CONTAINER WAY DESTINATION...
 	local from=$1
 	shift
-	probe_in "$@" | grep -q "^answer: from $from "
+	probe_in "$@" | matches "^answer: from $from "
 }
 
 no_answer() {

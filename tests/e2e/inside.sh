@@ -121,7 +121,7 @@ inside_look() { # NAME
 }
 inside_marker_arrives() {
 	probe "$1" raw "$INSIDE_LAN:1" >/dev/null
-	in_ns host nft list set netdev eg seen | grep -q "$INSIDE_LAN . 1 "
+	in_ns host nft list set netdev eg seen | matches "$INSIDE_LAN . 1 "
 }
 
 # inside_seen host|internet ADDRESS PORT: sets SEEN to how many packets to there were seen.

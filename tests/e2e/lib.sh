@@ -54,6 +54,12 @@ pass() {
 	echo "PASS $1"
 }
 
+# ... | matches [OPTION...] PATTERN: what `grep -q` tells, but to the end of its input. That one ends at the first
+# match; who writes the next line fails then, and with it, by pipefail, what was found.
+matches() {
+	grep "$@" | cat >/dev/null
+}
+
 # fail NAME [DETAIL]
 fail() {
 	BED_RESULTS=$((BED_RESULTS + 1))
@@ -377,9 +383,8 @@ tunnel_configure() {
 	ip -n wireguard link set wg0 mtu 1420
 	bed_address wireguard wg0 10.13.13.2/32
 	tunnel_link_up
-	# `grep -q` would end at the first match, and with pipefail ip's next line is a failure.
 	for family in -4 -6; do
-		ip -n wireguard "$family" rule | grep suppress_prefixlength >/dev/null || {
+		ip -n wireguard "$family" rule | matches suppress_prefixlength || {
 			ip -n wireguard "$family" rule add not fwmark "$BED_WG_PORT" table "$BED_WG_PORT"
 			ip -n wireguard "$family" rule add table main suppress_prefixlength 0
 		}

@@ -8,7 +8,7 @@
 answers_from() { # ADDRESS NAMESPACE WAY DESTINATION...
 	local from=$1
 	shift
-	probe "$@" | grep -q "^answer: from $from "
+	probe "$@" | matches "^answer: from $from "
 }
 
 bed_up

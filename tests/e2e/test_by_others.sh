@@ -33,7 +33,7 @@ made() {
 	fi
 }
 covered() { # INTERFACE
-	of_status '.layers[] | select(.name == "device") | .interfaces[]' | grep -q -x -F "$1"
+	of_status '.layers[] | select(.name == "device") | .interfaces[]' | matches -x -F "$1"
 }
 
 # The modules would change other namespaces of a machine that somebody uses.

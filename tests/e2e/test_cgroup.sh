@@ -132,7 +132,7 @@ links() {
 }
 
 same_policy() {
-	eg attach --policy "$BED/shown.conf" | grep -q 'nothing changed'
+	eg attach --policy "$BED/shown.conf" | matches 'nothing changed'
 }
 
 dropped_by_device() {

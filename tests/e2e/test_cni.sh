@@ -55,7 +55,7 @@ refused() {
 	shift 3
 	if runtime "$@" >/dev/null; then
 		fail "$name" 'it was not refused'
-	elif [ "$(jq .code "$BED/answer")" = "$code" ] && jq -r .msg "$BED/answer" | grep -q -E -- "$pattern"; then
+	elif [ "$(jq .code "$BED/answer")" = "$code" ] && jq -r .msg "$BED/answer" | matches -E -- "$pattern"; then
 		pass "$name"
 	else
 		fail "$name" "$(cat "$BED/answer" "$BED/answer.err")"

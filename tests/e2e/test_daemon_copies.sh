@@ -97,7 +97,7 @@ check 'and has the service manager show it' grep -q -x \
 	'STATUS=1 policy file; not as they say.*: wireguard.conf (as its copy says)' "$BED/notified"
 check_equal 'its target was guarded when it was ready' "$(state)" enforcing
 denies() {
-	eg policy show wireguard | grep -q '^Deny = 192.168.1.11'
+	eg policy show wireguard | matches '^Deny = 192.168.1.11'
 }
 check 'by that policy' denies
 send

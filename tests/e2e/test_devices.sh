@@ -228,7 +228,7 @@ look() {
 }
 marker_arrives() {
 	probe host raw 198.51.100.1:1 --source 198.51.100.2 >/dev/null
-	in_ns internet nft list set inet eg ports | grep -q ' 1 '
+	in_ns internet nft list set inet eg ports | matches ' 1 '
 }
 # How many packets came out by it: sets SEEN.
 outer() { # NAME

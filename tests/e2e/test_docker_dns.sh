@@ -25,7 +25,7 @@ ask_all() {
 	done >"$BED/asked"
 }
 asked_for() { # CAPTURE NAME
-	capture_show "$1" | grep -q -F "$2"
+	capture_show "$1" | matches -F "$2"
 }
 dns_of() { # GUARD
 	of_guard "$1" '|.dns+" "+.dns_resolver+" "+(.dns_refused|tostring)'

@@ -60,7 +60,7 @@ make_routes() {
 make_routes
 check 'attach' attach wireguard --wg-conf "$BED/wg0.conf"
 serves() {
-	in_ns host curl -s -m 2 http://127.0.0.1:8080/bed | grep -q .
+	in_ns host curl -s -m 2 http://127.0.0.1:8080/bed | matches .
 }
 check 'the published port serves' wait_until 10 serves
 

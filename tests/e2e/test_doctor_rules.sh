@@ -12,7 +12,7 @@ rule() {
 }
 
 seen() { # PATTERN: in the first finding's evidence
-	jq -r '.findings[0].evidence' "$BED/doctor.json" | grep -qe "$1"
+	jq -r '.findings[0].evidence' "$BED/doctor.json" | matches -e "$1"
 }
 
 check_equal 'the kill switch of iptables alone' "$(found)" '0 no-guard'

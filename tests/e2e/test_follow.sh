@@ -220,7 +220,7 @@ if [ "$BED_WIREGUARD" = kernel ]; then
 	ip -n host link set wg0 netns "${BED_PIDS[container]}"
 	inside ip link set wg0 up
 	wg_lives() {
-		in_ns host ss -lun | grep -q :51999
+		in_ns host ss -lun | matches :51999
 	}
 	wg_gone() {
 		! wg_lives

@@ -118,7 +118,7 @@ blocked() {
 answers_from() { # ADDRESS WAY DESTINATION...
 	local from=$1
 	shift
-	probe wireguard "$@" --timeout 2000 | grep -q "^answer: from $from "
+	probe wireguard "$@" --timeout 2000 | matches "^answer: from $from "
 }
 
 # Sends, and says under which reasons of an allowing verdict it was counted.

@@ -27,7 +27,7 @@ noted() { # GUARD: how many such notes there are
 }
 # asks GUARD ADDRESS: whether something answers there.
 asks() {
-	probe "$1" udp "$2:53" --timeout 500 | grep -q '^answer: '
+	probe "$1" udp "$2:53" --timeout 500 | matches '^answer: '
 }
 # not_refused NAME GUARD CLAIM
 not_refused() {

@@ -159,7 +159,7 @@ cp "$BED/bundle/config.json" "$BED/before.json"
 OCI=runc
 ln -s "$EG" "$BED/egressguard-runtime"
 is_runc() {
-	"$BED/egressguard-runtime" --runtime runc --version | grep -q '^runc version'
+	"$BED/egressguard-runtime" --runtime runc --version | matches '^runc version'
 }
 refused() { # PATTERN ARGUMENT...
 	local pattern=$1

@@ -148,7 +148,7 @@ field() { # FIELD: of what was said of the guard
 		head -n 1
 }
 said_in_journal() {
-	inside journalctl --quiet --output cat EGRESSGUARD_GUARD=wireguard "${@:2}" | grep -q -E "$1"
+	inside journalctl --quiet --output cat EGRESSGUARD_GUARD=wireguard "${@:2}" | matches -E "$1"
 }
 check 'what it says of a guard is found by the guard' wait_until 20 said_in_journal 'wireguard: guarded: netns:wireguard'
 check_equal 'with its priority' "$(field PRIORITY)" 5
@@ -159,7 +159,7 @@ check_equal 'and the unit' "$(field _SYSTEMD_UNIT)" egressguard.service
 policy 'Deny = 192.168.1.1'
 check 'systemctl reload' inside systemctl reload egressguard.service
 denies() {
-	egressguard policy show wireguard | grep -q '^Deny = 192.168.1.1'
+	egressguard policy show wireguard | matches '^Deny = 192.168.1.1'
 }
 check 'the new policy is in force' wait_until 20 denies
 policy 'Deny = nonsense'

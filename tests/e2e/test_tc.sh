@@ -370,7 +370,7 @@ by_foreign() {
 	fi
 }
 wireguard_left() {
-	in_ns internet nft list set netdev eg seen | grep -q "$INSIDE_PUBLIC . ${PORT[foreign-wireguard]} "
+	in_ns internet nft list set netdev eg seen | matches "$INSIDE_PUBLIC . ${PORT[foreign-wireguard]} "
 }
 
 plain_root() {

@@ -64,7 +64,7 @@ up_fails() { # PATTERN: and says so
 
 # Straight, and not by way of the tunnel's other end.
 lan_answers() {
-	probe wireguard tcp 192.168.1.10:80 --timeout 500 | grep -q '^answer: from 172.18.0.2 '
+	probe wireguard tcp 192.168.1.10:80 --timeout 500 | matches '^answer: from 172.18.0.2 '
 }
 
 bed_up
@@ -144,7 +144,7 @@ twice() {
 conf 'PostUp = iptables -A OUTPUT -o wg9 -j DROP'
 claim not-removed 'up, down and up' twice
 other_backend() {
-	! { quick up && quick down; } >/dev/null 2>&1 && in_ns wireguard iptables-nft -S OUTPUT | grep -q wg9
+	! { quick up && quick down; } >/dev/null 2>&1 && in_ns wireguard iptables-nft -S OUTPUT | matches wg9
 }
 conf $'PostUp = iptables-nft -A OUTPUT -o wg9 -j DROP\nPreDown = iptables-legacy -D OUTPUT -o wg9 -j DROP'
 claim wrong-backend 'nft adds and legacy removes' other_backend
@@ -200,7 +200,7 @@ conf '' '0.0.0.0/1, 128.0.0.0/1'
 claim endpoint-in-tunnel 'there is no mark' no_handshake
 
 resolver_is_past_it() {
-	quick up && ip -n wireguard route get 10.64.0.1 | grep -q 'dev eth0'
+	quick up && ip -n wireguard route get 10.64.0.1 | matches 'dev eth0'
 }
 conf $'DNS = 10.64.0.1\nPostUp = ip route replace 10.0.0.0/8 via 172.18.0.1'
 claim dns-in-lan "the provider's resolver looks like LAN" resolver_is_past_it
@@ -218,7 +218,7 @@ conf $'PostUp = ip route replace 192.168.0.0/16 via 172.18.0.1\nPostUp = iptable
 claim lan-not-accepted 'there is no accept' early
 
 tunnel_is_dead() {
-	quick up && ! probe wireguard tcp 203.0.113.7:443 --timeout 500 | grep -q '^answer:'
+	quick up && ! probe wireguard tcp 203.0.113.7:443 --timeout 500 | matches '^answer:'
 }
 for rule in '! -o eth0 -j DROP' '-o %i -j DROP' '-o wg+ -j REJECT' '! -o lo -j DROP'; do
 	conf "PostUp = iptables -A OUTPUT $rule"

@@ -89,16 +89,16 @@ packet() {
 }
 
 carries() {
-	probe wireguard tcp 203.0.113.7:443 --timeout 1000 | grep -q '^answer: from 10.13.13.2 ' &&
-		probe wireguard udp '[2001:db8:7::7]:443' --timeout 1000 | grep -q '^answer: from fd13::2 '
+	probe wireguard tcp 203.0.113.7:443 --timeout 1000 | matches '^answer: from 10.13.13.2 ' &&
+		probe wireguard udp '[2001:db8:7::7]:443' --timeout 1000 | matches '^answer: from fd13::2 '
 }
 
 lan_answers() {
-	probe wireguard tcp 192.168.1.10:80 --timeout 1000 | grep -q '^answer: from 172.18.0.2 '
+	probe wireguard tcp 192.168.1.10:80 --timeout 1000 | matches '^answer: from 172.18.0.2 '
 }
 
 resolver_answers() {
-	probe wireguard udp 10.13.13.1:53 --timeout 1000 | grep -q '^answer: from 10.13.13.2 '
+	probe wireguard udp 10.13.13.1:53 --timeout 1000 | matches '^answer: from 10.13.13.2 '
 }
 
 # battery_is_held NAME: seen from the internet and, for the resolver, from the host, whose bridge is the

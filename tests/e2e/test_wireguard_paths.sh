@@ -39,7 +39,7 @@ settle() {
 }
 
 carries() {
-	probe wireguard tcp 10.13.13.1:443 --timeout 1000 | grep -q '^answer: from 10.13.13.2 '
+	probe wireguard tcp 10.13.13.1:443 --timeout 1000 | matches '^answer: from 10.13.13.2 '
 }
 
 held() {

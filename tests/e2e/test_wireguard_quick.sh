@@ -35,8 +35,8 @@ rules() {
 }
 
 carries() {
-	probe wireguard tcp 203.0.113.7:443 --timeout 1000 | grep -q '^answer: from 10.13.13.2 ' &&
-		probe wireguard udp '[2001:db8:7::7]:443' --timeout 1000 | grep -q '^answer: from fd13::2 '
+	probe wireguard tcp 203.0.113.7:443 --timeout 1000 | matches '^answer: from 10.13.13.2 ' &&
+		probe wireguard udp '[2001:db8:7::7]:443' --timeout 1000 | matches '^answer: from fd13::2 '
 }
 
 # What an application sends that does not know of tunnels; and what one does that has CAP_NET_RAW.
