@@ -492,6 +492,7 @@ enum eg_meta_flag {
 	EG_META_CGROUP = 1 << 4,    /* the target is a cgroup: the layer `cgroup`, and none at
 				       interfaces */
 	EG_META_STARTED = 1 << 6,   /* made by the start of a container (user/start.h) */
+	EG_META_SPARE = 1 << 7,     /* of no guard yet, and attached to nothing (kern/spare.h) */
 };
 
 /* --- sockets -------------------------------------------------------------------------------- */

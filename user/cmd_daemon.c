@@ -16,6 +16,7 @@
 #include "config_dir.h"
 #include "journal.h"
 #include "kern/features.h"
+#include "kern/spare.h"
 #include "log.h"
 #include "net/runtime_events.h"
 #include "options.h"
@@ -523,12 +524,33 @@ static __u64 watchdog_period(void)
 	return strtoull(usec, NULL, 10) * 1000 / 2;
 }
 
+/* Those that are likely to be made at once. */
+static unsigned int count_missing(const struct daemon *daemon)
+{
+	unsigned int n = 0;
+
+	for (size_t i = 0; i < daemon->n && n < EG_SPARES_MAX; i++)
+		n += eg_ward_may_come(daemon->wards[i]) && eg_ward_is_missing(daemon->wards[i]);
+	return n;
+}
+
+/* For whatever comes; the next one is made while that is attached. */
+static void keep_spare(const struct daemon *daemon)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < daemon->n && !any; i++)
+		any = eg_ward_may_come(daemon->wards[i]);
+	eg_spares_want(daemon->pin_dir, any);
+}
+
 /* What is there already is guarded before anybody is told that we are ready. An engine whose socket
  * is there, but that starts only after us, is not waited for. */
 static void start_work(struct daemon *daemon)
 {
 	__u64 until = now_ns() + ENGINES_WAIT_MS * NS_PER_MS;
 
+	eg_spares_want(daemon->pin_dir, count_missing(daemon));
 	work(daemon);
 	while (!daemon->stop && !are_engines_settled(daemon) && now_ns() < until) {
 		wait(daemon, ENGINES_WAIT_MS / 10);
@@ -570,6 +592,7 @@ static int run(struct daemon *daemon, struct eg_error *error)
 	eg_adopt_all(daemon->pin_dir, adopt, daemon);
 	start_work(daemon);
 	daemon->is_ready = true;
+	keep_spare(daemon);
 	eg_policy_files_say(&daemon->files, "ready");
 	eg_notify("READY=1");
 	while (!daemon->stop) {
@@ -577,6 +600,7 @@ static int run(struct daemon *daemon, struct eg_error *error)
 		if (daemon->reload) {
 			reload(daemon);
 			work(daemon);
+			keep_spare(daemon);
 			eg_notify("READY=1");
 		} else {
 			work(daemon);
@@ -592,6 +616,7 @@ static int run(struct daemon *daemon, struct eg_error *error)
 
 static void daemon_end(struct daemon *daemon)
 {
+	eg_spares_end();
 	for (enum eg_runtime runtime = 0; runtime < EG_RUNTIME_COUNT; runtime++)
 		stop_engine(&daemon->engines[runtime]);
 	for (size_t i = 0; i < daemon->n; i++)

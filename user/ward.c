@@ -628,6 +628,20 @@ void eg_ward_check(struct eg_ward *ward)
 		check_others(ward);
 }
 
+bool eg_ward_may_come(const struct eg_ward *ward)
+{
+	return ward->target && strcmp(ward->target, EG_TARGET_OF_SELF) != 0;
+}
+
+bool eg_ward_is_missing(const struct eg_ward *ward)
+{
+	EG_AUTO_PINS struct eg_pins pins = {.dir_fd = -1, .lock_fd = -1};
+	struct eg_meta meta;
+
+	return eg_pins_open(ward->pin_dir, false, &pins, NULL) < 0 ||
+	       eg_guard_identity(&pins, ward->name, &meta) < 0;
+}
+
 bool eg_ward_is_over(const struct eg_ward *ward)
 {
 	return !ward->text && !ward->follow && ward->is_over;

@@ -60,6 +60,11 @@ bool eg_ward_work(struct eg_ward *ward, char **ret_aside);
 __u64 eg_ward_check_due_ns(const struct eg_ward *ward);
 void eg_ward_check(struct eg_ward *ward);
 
+/* Whether its target may come, or come back as another namespace. */
+bool eg_ward_may_come(const struct eg_ward *ward);
+/* Whether there is no guard of its name. */
+bool eg_ward_is_missing(const struct eg_ward *ward);
+
 /* Without a file, and nothing left to keep up. */
 bool eg_ward_is_over(const struct eg_ward *ward);
 

@@ -27,7 +27,7 @@ reboot() {
 	stop daemon TERM
 	eg detach --all >/dev/null
 	ip netns delete wireguard
-	wait_until 10 bed_no_link host veth-wg
+	wait_until 60 bed_no_link host veth-wg
 	bed_container ''
 }
 good() { # LINE...

@@ -21,16 +21,25 @@ static const __u32 zero;
 
 /* --- memory --------------------------------------------------------------------------------- */
 
-static struct eg_guard *guard_new(const struct eg_pins *pins, const char *name)
+struct eg_guard *eg_guard_blank(void)
 {
 	struct eg_guard *guard = calloc(1, sizeof(*guard));
 
 	if (!guard)
 		return NULL;
-	guard->dir_fd = -1;
+	guard->dir_fd = guard->root_fd = -1;
 	guard->grace_ns = EG_TRANSITION_NS;
 	memset(guard->maps, -1, sizeof(guard->maps));
 	memset(guard->progs, -1, sizeof(guard->progs));
+	return guard;
+}
+
+static struct eg_guard *guard_new(const struct eg_pins *pins, const char *name)
+{
+	struct eg_guard *guard = eg_guard_blank();
+
+	if (!guard)
+		return NULL;
 	snprintf(guard->name, sizeof(guard->name), "%s", name);
 	guard->root_path = strdup(pins->path);
 	guard->root_fd = fcntl(pins->dir_fd, F_DUPFD_CLOEXEC, 3);

@@ -136,6 +136,16 @@ static struct eg_hold *hold_new(struct eg_error *error)
 	return hold;
 }
 
+int eg_hold_prepare(const struct eg_guard *guard, struct eg_hold **ret_hold)
+{
+	EG_AUTO_HOLD struct eg_hold *hold = hold_new(NULL);
+	int err = hold ? load_object(guard, hold) : -ENOMEM;
+
+	if (!err)
+		*ret_hold = EG_TAKE(hold);
+	return err ? load_failed(err, NULL) : 0;
+}
+
 bool eg_hold_is_possible(struct eg_error *why)
 {
 	EG_AUTO_HOLD struct eg_hold *hold = hold_new(why);
@@ -231,12 +241,15 @@ int eg_hold_open(struct eg_guard *guard, const struct eg_netns *netns, struct eg
 		return eg_error_set(error, EG_EXIT_KERNEL, EOPNOTSUPP,
 				    "this kernel's memory cannot be read by BTF, by which the "
 				    "layer `netns` knows interfaces");
-	hold = hold_new(error);
-	if (!hold)
-		return -ENOMEM;
-	err = load_object(guard, hold);
-	if (err)
-		return load_failed(err, error);
+	hold = eg_spare_take_hold(guard);
+	if (!hold) {
+		hold = hold_new(error);
+		if (!hold)
+			return -ENOMEM;
+		err = load_object(guard, hold);
+		if (err)
+			return load_failed(err, error);
+	}
 	err = eg_hold_update(hold, guard, NULL, 0);
 	if (!err)
 		err = eg_netns_run(netns, attach_inside, hold);

@@ -206,6 +206,17 @@ __u32 eg_hold_maps(void);
 int eg_guard_load(struct eg_guard *guard, const struct eg_image *image, size_t policy_len,
 		  unsigned int wished, struct eg_error *error);
 
+/* The same for a guard that nobody has asked for yet: as most are, with BTF, and marked as a spare
+ * (EG_META_SPARE), since its programs have no pins. 0 or -errno. */
+int eg_guard_load_spare(struct eg_guard *guard, unsigned int wished);
+/* One without a name or a place. NULL: out of memory. */
+struct eg_guard *eg_guard_blank(void);
+/* Puts a spare's maps and programs (spare.h) into a guard that has none. Its tables are of the size
+ * that few rules need. False: there is none. */
+bool eg_spare_take(struct eg_guard *guard, unsigned int wished);
+/* The program of the layer `netns` over exactly this guard's maps, if it came with them; NULL. */
+struct eg_hold *eg_spare_take_hold(const struct eg_guard *guard);
+
 /* Makes sure that a program is loaded, over the guard's own maps, and pinned. It is the same kind
  * as the guard's others, with the checksum test or without, or it is none at all. */
 int eg_guard_need(struct eg_guard *guard, enum eg_prog prog, struct eg_error *error);

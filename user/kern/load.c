@@ -57,18 +57,27 @@ static int size_map(struct bpf_object *object, enum eg_map map, __u32 entries)
 	return found ? bpf_map__set_max_entries(found, entries) : -ENOENT;
 }
 
-static int size_maps(struct bpf_object *object, const struct eg_image *image, size_t policy_len)
+struct sizes {
+	__u32 rules, endpoints, policy;
+};
+
+static struct sizes sizes_for(size_t n_rules, size_t n_endpoints, size_t policy_len)
 {
-	int err = size_map(object, EG_MAP_RULES, room(image->n_rules, 1024, EG_MAX_RULES));
+	return (struct sizes){
+		.rules = room(n_rules, 1024, EG_MAX_RULES),
+		.endpoints = room(n_endpoints, 64, EG_MAX_ENDPOINTS),
+		.policy =
+			room(policy_len / EG_POLICY_CHUNK + 1, 64, EG_POLICY_CHUNKS_MAX / EG_SLOTS),
+	};
+}
+
+static int size_maps(struct bpf_object *object, const struct sizes *sizes)
+{
+	int err = size_map(object, EG_MAP_RULES, sizes->rules);
 
 	if (!err)
-		err = size_map(object, EG_MAP_ENDPOINTS,
-			       room(image->n_endpoints, 64, EG_MAX_ENDPOINTS));
-	if (!err)
-		err = size_map(object, EG_MAP_POLICY,
-			       room(policy_len / EG_POLICY_CHUNK + 1, 64,
-				    EG_POLICY_CHUNKS_MAX / EG_SLOTS));
-	return err;
+		err = size_map(object, EG_MAP_ENDPOINTS, sizes->endpoints);
+	return err ? err : size_map(object, EG_MAP_POLICY, sizes->policy);
 }
 
 /* --- one object ----------------------------------------------------------------------------- */
@@ -193,8 +202,7 @@ struct loading {
 	bool with_btf;
 	unsigned int progs;
 	bool together;
-	const struct eg_image *image; /* what the maps have to hold; NULL: they are there */
-	size_t policy_len;
+	const struct sizes *sizes; /* the maps'; NULL: they are there */
 };
 
 /* The guard's own maps, if it has some already, in place of new ones. */
@@ -203,8 +211,8 @@ static int prepare_maps(struct bpf_object *object, const struct eg_guard *guard,
 {
 	int err = 0;
 
-	if (loading->image)
-		return size_maps(object, loading->image, loading->policy_len);
+	if (loading->sizes)
+		return size_maps(object, loading->sizes);
 	for (enum eg_map map = 0; map < EG_MAP_COUNT && !err; map++) {
 		struct bpf_map *found = bpf_object__find_map_by_name(object, eg_maps[map].name);
 
@@ -227,22 +235,21 @@ static int load_once(struct eg_guard *guard, const struct loading *loading)
 		err = choose(object, loading->which, loading->progs);
 	if (!err)
 		err = eg_load_object(object, loading->together, &loaded);
-	for (enum eg_map map = 0; map < EG_MAP_COUNT && !err && loading->image; map++)
+	for (enum eg_map map = 0; map < EG_MAP_COUNT && !err && loading->sizes; map++)
 		err = take_map(object, guard, map);
 	return err ? err : take_programs(guard, &loaded, loading->progs);
 }
 
 /* Those of `wished` as well, if they can be had at once. */
-static int load_object(struct eg_guard *guard, bool with_btf, const struct eg_image *image,
-		       size_t policy_len, unsigned int wished)
+static int load_object(struct eg_guard *guard, bool with_btf, const struct sizes *sizes,
+		       unsigned int wished)
 {
 	struct loading loading = {
 		.which = EG_OBJECT_GUARD,
 		.with_btf = with_btf,
 		.progs = progs_now() | wished,
 		.together = true,
-		.image = image,
-		.policy_len = policy_len,
+		.sizes = sizes,
 	};
 	int err = load_once(guard, &loading);
 
@@ -373,18 +380,17 @@ bool eg_load_is_lasting(int err)
 }
 
 /* 1: loaded. 0: this kernel cannot take it. */
-static int load_with_btf(struct eg_guard *guard, const struct eg_image *image, size_t policy_len,
-			 unsigned int wished)
+static int load_with_btf(struct eg_guard *guard, const struct sizes *sizes, unsigned int wished)
 {
 	int err;
 
 	if (access("/sys/kernel/btf/vmlinux", R_OK) < 0)
 		return eg_load_is_lasting(-errno) ? 0 : -errno;
-	err = load_object(guard, true, image, policy_len, wished);
+	err = load_object(guard, true, sizes, wished);
 	/* libbpf says of a BTF that it could not read that there is none: once more, to be sure. */
 	if (err && eg_load_is_lasting(err) && !eg_libbpf_verifier_refused()) {
 		eg_guard_unload(guard);
-		err = load_object(guard, true, image, policy_len, wished);
+		err = load_object(guard, true, sizes, wished);
 	}
 	if (!err)
 		err = can_read_kernel(guard);
@@ -395,24 +401,56 @@ static int load_with_btf(struct eg_guard *guard, const struct eg_image *image, s
 	return err;
 }
 
+/* A machine may be locked down since it was loaded. */
+static bool take_spare(struct eg_guard *guard, const struct sizes *sizes, unsigned int wished)
+{
+	const struct sizes usual = sizes_for(0, 0, 0);
+
+	if (memcmp(sizes, &usual, sizeof(usual)) != 0 || !eg_spare_take(guard, wished))
+		return false;
+	if (can_read_kernel(guard) == 1)
+		return true;
+	eg_guard_unload(guard);
+	return false;
+}
+
 int eg_guard_load(struct eg_guard *guard, const struct eg_image *image, size_t policy_len,
 		  unsigned int wished, struct eg_error *error)
 {
+	const struct sizes sizes = sizes_for(image->n_rules, image->n_endpoints, policy_len);
 	int err;
 
 	eg_libbpf_capture();
 	guard->meta.flags &= ~(__u32)EG_META_NO_CHECKSUM_TEST;
 	eg_libbpf_forget();
-	err = load_with_btf(guard, image, policy_len, wished);
+	if (take_spare(guard, &sizes, wished))
+		return 0;
+	err = load_with_btf(guard, &sizes, wished);
 	if (err)
 		return err < 0 ? load_failed(err, error) : 0;
 	/* A locked-down kernel refuses to read its memory; others may have moved what we look for.
 	 * The rest of the decision needs neither. */
-	err = load_object(guard, false, image, policy_len, wished);
+	err = load_object(guard, false, &sizes, wished);
 	if (err)
 		return load_failed(err, error);
 	guard->meta.flags |= EG_META_NO_CHECKSUM_TEST;
 	return 0;
+}
+
+int eg_guard_load_spare(struct eg_guard *guard, unsigned int wished)
+{
+	const struct sizes usual = sizes_for(0, 0, 0);
+	int err;
+
+	eg_libbpf_capture();
+	eg_libbpf_forget();
+	guard->meta.magic = EG_ABI_MAGIC;
+	guard->meta.abi_version = EG_ABI_VERSION;
+	guard->meta.flags = EG_META_SPARE;
+	err = load_with_btf(guard, &usual, wished);
+	if (err <= 0)
+		return err ? err : -EOPNOTSUPP;
+	return eg_guard_write_meta(guard);
 }
 
 static int note_tags(struct eg_guard *guard, struct eg_error *error)

@@ -10,6 +10,7 @@
 #include "util/cleanup.h"
 
 #define MAPS_MAX 64
+#define IS_SPARE (1U << 31) /* beside the bits of maps */
 
 /* --- what a directory has -----------------------------------------------------------------------
  */
@@ -118,6 +119,8 @@ static unsigned int look_at_map(__u32 map_id, struct eg_stray *stray)
 		if (info.value_size != sizeof(meta) || bpf_map_lookup_elem(fd, &zero, &meta) < 0 ||
 		    meta.magic != EG_ABI_MAGIC || meta.abi_version != EG_ABI_VERSION)
 			return 0;
+		if (meta.flags & EG_META_SPARE)
+			return IS_SPARE;
 		stray->known = true;
 		snprintf(stray->name, sizeof(stray->name), "%.*s", EG_NAME_MAX - 1, meta.name);
 		snprintf(stray->target, sizeof(stray->target), "%.*s", EG_TARGET_MAX, meta.target);
@@ -145,7 +148,8 @@ static bool is_ours(int prog_fd, struct eg_stray *stray)
 	memcpy(stray->function, info.name, sizeof(stray->function));
 	for (__u32 i = 0; i < info.nr_map_ids && i < MAPS_MAX; i++)
 		maps |= look_at_map(map_ids[i], stray);
-	return (maps & TELLING_MAPS) == TELLING_MAPS;
+	/* A daemon's, for a guard to come (spare.h): what it is attached to is none of it. */
+	return !(maps & IS_SPARE) && (maps & TELLING_MAPS) == TELLING_MAPS;
 }
 
 /* --- all of them
