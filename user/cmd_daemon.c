@@ -34,6 +34,9 @@
 #define CHECKS_SHARE     10
 #define CHECKS_PAUSE_MAX (1000 * NS_PER_MS)
 #define START_BEAT_NS    (5000 * NS_PER_MS)
+/* Of open files: what a guard that is followed takes, and what is none's. */
+#define DESCRIPTORS_EACH 42
+#define DESCRIPTORS_OWN  150
 
 enum own_option {
 	OPTION_CONFIG_DIR = EG_OPTION_OWN,
@@ -504,7 +507,6 @@ static void work(struct daemon *daemon)
 	drop_finished(daemon);
 }
 
-/* Each guard takes some forty descriptors. */
 static void raise_limits(void)
 {
 	struct rlimit limit;
@@ -513,6 +515,20 @@ static void raise_limits(void)
 		limit.rlim_cur = limit.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &limit);
 	}
+}
+
+/* What does not fit would be left without a guard, or with one that nobody follows. */
+static void check_limits(const struct daemon *daemon)
+{
+	size_t needed = daemon->n * DESCRIPTORS_EACH + DESCRIPTORS_OWN;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= needed)
+		return;
+	eg_journal("daemon", EG_JOURNAL_WARNING, NULL,
+		   "%zu guards take up to %zu open files, and this process may have %llu: some may "
+		   "be left open, or not be followed; raise the limit (LimitNOFILE= in the unit)",
+		   daemon->n, needed, (unsigned long long)limit.rlim_cur);
 }
 
 static __u64 watchdog_period(void)
@@ -590,6 +606,7 @@ static int run(struct daemon *daemon, struct eg_error *error)
 	if (result < 0)
 		return result;
 	eg_adopt_all(daemon->pin_dir, adopt, daemon);
+	check_limits(daemon);
 	start_work(daemon);
 	daemon->is_ready = true;
 	keep_spare(daemon);
@@ -599,6 +616,7 @@ static int run(struct daemon *daemon, struct eg_error *error)
 		wait(daemon, INT_MAX);
 		if (daemon->reload) {
 			reload(daemon);
+			check_limits(daemon);
 			work(daemon);
 			keep_spare(daemon);
 			eg_notify("READY=1");

@@ -50,6 +50,20 @@ check_logged 'each of them' 'm7: the guard was taken away: it is put back'
 check 'and puts them back' wait_until 60 all_enforce "$MANY"
 check_equal 'no other was said to be' "$(grep -c 'was taken away' "$BED/daemon.log")" 2
 
+# --- more than it may open files for ------------------------------------------------------------------------
+mkdir "$BED/few"
+for name in $(many); do
+	printf '[Guard]\nTarget = netns:nobody-%s\n' "$name" >"$BED/few/$name.conf"
+done
+bash -c 'ulimit -n 300 && exec "$@"' - "$EG" daemon --config-dir "$BED/few" --pin-dir "$EG_PIN_DIR/few" 2>"$BED/few.log" &
+few=$!
+check 'fewer open files than its guards take: said at once' wait_until 60 grep -q \
+	'12 guards take up to [0-9]* open files, and this process may have 300: .*LimitNOFILE' "$BED/few.log"
+check 'it starts' wait_until 60 grep -q 'daemon: ready' "$BED/few.log"
+kill "$few"
+wait "$few" || true
+check 'not where they are enough' test -z "$(grep 'open files' "$BED/daemon.log")"
+
 # --- some are slow -----------------------------------------------------------------------------------------
 for i in $(seq "$SLOW"); do
 	start_in "m$i" "silent$i" unshare --mount --propagation private python3 \
