@@ -3,12 +3,13 @@
  * What the decision alone costs, by BPF_PROG_TEST_RUN: each path through the table, in the same
  * program that `attach` loads, beside an empty program over the same frame.
  *
- * usage: decide [--rounds N] [--repeat N] [--cpu N] [--prefixes N]... [--programs]
+ * usage: decide [--rounds N] [--repeat N] [--cpu N] [--path NAME] [--prefixes N]... [--programs]
  *
  * Prints JSON. "paths" has for each path two lists of nanoseconds, one number a round: of the path,
  * and of the empty program right before it. The kernel tells a run's time in whole nanoseconds, so
  * the time of `repeat` runs is taken here and divided. --programs adds what each program is for the
  * kernel: instructions loaded and translated, bytes compiled, instructions the verifier processed.
+ * --path NAME: that path alone, for a profile of it.
  * --prefixes N: instead of the usual paths three of them, under policies with N prefixes more.
  * Needs root.
  */
@@ -40,6 +41,7 @@ static unsigned long repeat = 10000;
 static unsigned long sizes[SIZES_MAX];
 static size_t n_sizes;
 static int wants_programs;
+static const char *only; /* NULL: all paths */
 
 static void give_up(const char *what)
 {
@@ -402,11 +404,15 @@ static json_t *all_paths(void)
 	struct work works[COUNT(paths)] = {};
 	struct fixture fixture;
 	json_t *results;
+	size_t n = 0;
 
 	fixture_of(&fixture, 0);
 	for (size_t i = 0; i < COUNT(paths); i++)
-		work_open(&works[i], &fixture, &paths[i]);
-	results = measure(works, COUNT(paths));
+		if (!only || strcmp(only, paths[i].name) == 0)
+			work_open(&works[n++], &fixture, &paths[i]);
+	if (!n)
+		give_up("there is no path of that name");
+	results = measure(works, n);
 	fixture_close(&fixture);
 	return results;
 }
@@ -466,6 +472,7 @@ int main(int argc, char **argv)
 		{"rounds", required_argument, NULL, 'r'},
 		{"repeat", required_argument, NULL, 'n'},
 		{"cpu", required_argument, NULL, 'c'},
+		{"path", required_argument, NULL, 'o'},
 		{"prefixes", required_argument, NULL, 'p'},
 		{"programs", no_argument, NULL, 'i'},
 		{},
@@ -481,6 +488,8 @@ int main(int argc, char **argv)
 			repeat = number(optarg);
 		else if (option == 'c')
 			pin_to(number(optarg));
+		else if (option == 'o')
+			only = optarg;
 		else if (option == 'p')
 			add_size(number(optarg));
 		else if (option == 'i')

@@ -242,19 +242,30 @@ EG_INLINE int eg_skb_copies_chain(const struct sk_buff *skb)
 	       (type & EG_GSO_FRAGLIST);
 }
 
-/* The same as below, for kernels that let us. Nothing here can fail. */
-EG_INLINE __u64 eg_skb_read(struct __sk_buff *context)
+/* A bit field in place, by where CO-RE finds it. Of one byte only (EG_SKB_BITS_SIZE()): of another
+ * width the shifts would not fit what is loaded. */
+#define EG_SKB_BITS_SIZE(skb, member)                                                              \
+	__builtin_preserve_field_info((skb)->member, BPF_FIELD_BYTE_SIZE)
+#define EG_SKB_BITS(skb, member)                                                                   \
+	((__u64) * ((const __u8 *)(skb) + EG_SKB_OFFSET(skb, member))                              \
+		 << __builtin_preserve_field_info((skb)->member, BPF_FIELD_LSHIFT_U64) >>          \
+	 __builtin_preserve_field_info((skb)->member, BPF_FIELD_RSHIFT_U64))
+
+/* The same as below, for kernels that let us. */
+EG_INLINE __u64 eg_skb_read(struct __sk_buff *context, __u32 gso_size)
 {
 	const struct sk_buff *skb = bpf_cast_to_kern_ctx(context);
 	__u64 found = 0;
 
-	if (BPF_CORE_READ_BITFIELD(skb, ip_summed) == EG_CHECKSUM_PARTIAL)
+	if (EG_SKB_BITS_SIZE(skb, ip_summed) != 1)
+		return EG_CHECKSUM_PENDING(0, 0);
+	if (EG_SKB_BITS(skb, ip_summed) == EG_CHECKSUM_PARTIAL)
 		found = EG_CHECKSUM_PENDING((__u32)skb->csum_start - skb->mac_header,
 					    skb->csum_offset);
 	if (bpf_core_field_exists(skb->tc_skip_classify) &&
-	    BPF_CORE_READ_BITFIELD(skb, tc_skip_classify))
+	    (EG_SKB_BITS_SIZE(skb, tc_skip_classify) != 1 || EG_SKB_BITS(skb, tc_skip_classify)))
 		found |= EG_ESCAPES;
-	if (EG_UNLIKELY(context->gso_size) && eg_skb_is_chain(skb))
+	if (EG_UNLIKELY(gso_size) && eg_skb_is_chain(skb))
 		found |= EG_ESCAPES;
 	return found;
 }
@@ -297,9 +308,11 @@ EG_GLOBAL __u64 eg_skb_copy_and_read(struct __sk_buff *context)
 	return found;
 }
 
-EG_INLINE __u64 eg_skb_inspect(struct __sk_buff *context)
+/* `gso_size`: the context's own, which whoever asks has read already. */
+EG_INLINE __u64 eg_skb_inspect(struct __sk_buff *context, __u32 gso_size)
 {
-	return eg_skb_is_readable() ? eg_skb_read(context) : eg_skb_copy_and_read(context);
+	return eg_skb_is_readable() ? eg_skb_read(context, gso_size)
+				    : eg_skb_copy_and_read(context);
 }
 
 /* The verifier knows of what was found on which way it was; what comes after is the same for all.
@@ -312,9 +325,10 @@ EG_INLINE __u64 eg_skb_forget(const struct __sk_buff *context, __u64 found)
 #else
 /* Without the kernel's BTF nobody knows where ip_summed is: uncovered, and reported as such
  * (EG_META_NO_CHECKSUM_TEST). */
-EG_INLINE __u64 eg_skb_inspect(struct __sk_buff *skb)
+EG_INLINE __u64 eg_skb_inspect(struct __sk_buff *skb, __u32 gso_size)
 {
 	(void)skb;
+	(void)gso_size;
 	return 0;
 }
 
@@ -346,12 +360,16 @@ EG_INLINE struct eg_frame eg_frame_open(struct __sk_buff *skb, __u8 link_header,
 
 /* --- what tables.h asks ----------------------------------------------------------------------- */
 
-/* All of IPv6 is judged in a function of its own (eg_skb_judge_ipv6()). */
+/* Each family is judged in a function of its own (eg_skb_judge_ipv4(), eg_skb_judge_ipv6()). */
 struct eg_config;
 struct eg_tables;
+static inline enum eg_reason eg_judge_ipv4(const struct eg_frame *frame, __u32 offset,
+					   const struct eg_tables *tables)
+	__attribute__((always_inline));
 static inline enum eg_reason eg_judge_ipv6(const struct eg_frame *frame, __u32 offset,
 					   const struct eg_tables *tables)
 	__attribute__((always_inline));
+#define EG_JUDGE_IPV4(frame, offset, config, tables, pkt) eg_judge_ipv4(frame, offset, tables)
 #define EG_JUDGE_IPV6(frame, offset, config, tables, pkt) eg_judge_ipv6(frame, offset, tables)
 
 #endif /* EG_FRAME_H */

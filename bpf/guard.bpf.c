@@ -44,9 +44,26 @@ static inline int eg_frame_asks(const struct eg_frame *frame, __u32 offset, __u3
 }
 
 /*
- * All of IPv6 is judged in a function of its own: the verifier follows it once, for any offset, and
- * the way of IPv4 has none of its long addresses in its registers and on its stack.
+ * Each family is judged in a function of its own: the verifier follows it once, for any offset, and
+ * the way of a plain frame has none of it in its registers and on its stack.
  */
+EG_GLOBAL int eg_skb_judge_ipv4(struct __sk_buff *skb, __u32 offset, __u32 slot, __u64 checksum)
+{
+	struct eg_frame frame = eg_frame_open(skb, 0, checksum);
+	struct eg_packet pkt = {};
+	struct eg_tables tables;
+
+	if (eg_tables_look_up(&tables, slot))
+		return EG_REASON_MALFORMED;
+	return eg_judge_ip(&frame, offset, EG_FAMILY_IPV4, tables.config, &tables, &pkt);
+}
+
+static inline enum eg_reason eg_judge_ipv4(const struct eg_frame *frame, __u32 offset,
+					   const struct eg_tables *tables)
+{
+	return eg_skb_judge_ipv4(frame->skb, offset, tables->slot, frame->checksum);
+}
+
 EG_GLOBAL int eg_skb_judge_ipv6(struct __sk_buff *skb, __u32 offset, __u32 slot, __u64 checksum)
 {
 	struct eg_frame frame = eg_frame_open(skb, 0, checksum);
@@ -97,58 +114,69 @@ EG_INLINE int eg_judge_any(const struct eg_frame *frame, const struct eg_tables 
 	return (int)reason;
 }
 
-/* All that was learned of the frame on the many ways that lead from one to the other, and then on,
- * the verifier is to forget. */
-EG_INLINE int eg_judge_ethernet(struct eg_frame *frame, const struct eg_tables *tables)
+EG_INLINE int eg_guard_judged(const struct eg_frame *frame, const struct eg_tables *tables,
+			      enum eg_layer layer, int reason)
 {
-	struct __sk_buff *skb = frame->skb;
-	struct eg_packet pkt = {};
-	int reason = EG_NOT_PLAIN;
+	int verdict;
 
-	if (!EG_UNLIKELY(frame->checksum & EG_ESCAPES))
-		reason = eg_judge_plain(frame, tables->config, tables, &pkt);
-	if (reason == EG_NOT_PLAIN) {
-		asm volatile("" : "+r"(skb) : : "memory");
-		*frame = eg_frame_open(skb, 1, eg_skb_forget(skb, frame->checksum));
-		reason = eg_judge_any(frame, tables);
-	}
-	frame->length = eg_forget(frame->length, tables->slot);
-	frame->gso_size = eg_forget(frame->gso_size, tables->slot);
-	return reason;
+	reason = (int)eg_forget((__u32)reason, tables->slot);
+	verdict = eg_record(frame, tables, layer, (enum eg_reason)reason);
+	if (layer == EG_LAYER_DEVICE && EG_UNLIKELY(verdict == EG_HOOK_DROP) &&
+	    (tables->config->flags & EG_CONFIG_REJECT))
+		return eg_skb_answer(frame->skb, frame->link_header, (__u32)reason);
+	return verdict;
 }
 
-EG_INLINE int eg_guard_frame(struct __sk_buff *skb, enum eg_layer layer, __u8 link_header)
+/* The way of nearly every frame is all in here, and short: what is not plain is judged out of line,
+ * and of what passes nothing is left to be done but to count it. */
+EG_INLINE int eg_guard_ethernet(struct __sk_buff *skb, enum eg_layer layer)
 {
+	struct eg_packet pkt = {};
 	struct eg_tables tables;
 	struct eg_frame frame;
-	int reason, verdict;
-	__u64 found;
+	int reason = EG_NOT_PLAIN;
 
 	if (eg_tables_open(&tables))
 		return EG_HOOK_DROP;
-	found = eg_skb_inspect(skb);
-	frame = eg_frame_open(skb, link_header, link_header ? found : eg_skb_forget(skb, found));
-	reason = link_header ? eg_judge_ethernet(&frame, &tables) : eg_judge_any(&frame, &tables);
+	frame = eg_frame_open(skb, 1, 0);
+	frame.checksum = eg_skb_inspect(skb, frame.gso_size);
+	if (!EG_UNLIKELY(frame.checksum & EG_ESCAPES))
+		reason = eg_judge_plain(&frame, tables.config, &tables, &pkt);
+	/* What was learned on the many ways that lead here, the verifier is to forget. */
 	reason = (int)eg_forget((__u32)reason, tables.slot);
-	verdict = eg_record(&frame, &tables, layer, (enum eg_reason)reason);
-	if (layer == EG_LAYER_DEVICE && EG_UNLIKELY(verdict == EG_HOOK_DROP) &&
-	    (tables.config->flags & EG_CONFIG_REJECT))
-		return eg_skb_answer(skb, link_header, (__u32)reason);
-	return verdict;
+	if (!EG_UNLIKELY(reason == EG_NOT_PLAIN) &&
+	    eg_reason_verdict((enum eg_reason)reason) == EG_VERDICT_ALLOW)
+		return eg_record_allowed(&frame, layer, (enum eg_reason)reason);
+	asm volatile("" : "+r"(skb) : : "memory");
+	frame = eg_frame_open(skb, 1, eg_skb_forget(skb, frame.checksum));
+	if (reason == EG_NOT_PLAIN)
+		reason = eg_judge_any(&frame, &tables);
+	return eg_guard_judged(&frame, &tables, layer, reason);
+}
+
+EG_INLINE int eg_guard_headless(struct __sk_buff *skb, enum eg_layer layer)
+{
+	struct eg_tables tables;
+	struct eg_frame frame;
+
+	if (eg_tables_open(&tables))
+		return EG_HOOK_DROP;
+	frame = eg_frame_open(skb, 0, eg_skb_forget(skb, eg_skb_inspect(skb, skb->gso_size)));
+	return eg_guard_judged(&frame, &tables, layer, eg_judge_any(&frame, &tables));
 }
 
 /* tc egress of an underlay with Ethernet frames. */
 SEC("tc")
 int eg_device(struct __sk_buff *skb)
 {
-	return eg_guard_frame(skb, EG_LAYER_DEVICE, 1);
+	return eg_guard_ethernet(skb, EG_LAYER_DEVICE);
 }
 
 /* tc egress of an underlay without a link-layer header. */
 SEC("tc")
 int eg_device_l3(struct __sk_buff *skb)
 {
-	return eg_guard_frame(skb, EG_LAYER_DEVICE, 0);
+	return eg_guard_headless(skb, EG_LAYER_DEVICE);
 }
 
 /* tc egress of loopback, where Docker's resolver is to be refused. */
@@ -162,7 +190,7 @@ int eg_lo(struct __sk_buff *skb)
 SEC("tc")
 int eg_peer(struct __sk_buff *skb)
 {
-	return eg_guard_frame(skb, EG_LAYER_PEER, 1);
+	return eg_guard_ethernet(skb, EG_LAYER_PEER);
 }
 
 char LICENSE[] SEC("license") = "GPL";

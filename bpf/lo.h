@@ -77,7 +77,7 @@ EG_INLINE int eg_guard_lo(struct __sk_buff *skb)
 		return EG_HOOK_DROP;
 	if (!(tables.config->flags & EG_CONFIG_DNS_TUNNEL))
 		return EG_HOOK_PASS;
-	frame = eg_frame_open(skb, 1, eg_skb_forget(skb, eg_skb_inspect(skb)));
+	frame = eg_frame_open(skb, 1, eg_skb_forget(skb, eg_skb_inspect(skb, skb->gso_size)));
 	reason = eg_lo_judge(&frame, &tables);
 	if (reason == EG_PARSED)
 		return EG_HOOK_PASS;

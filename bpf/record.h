@@ -337,6 +337,15 @@ EG_INLINE int eg_blocked_record(EG_CONTEXT *skb, const struct eg_frame *frame, _
 	return 0;
 }
 
+/* The same as below, of what passes in any mode. */
+EG_INLINE int eg_record_allowed(const struct eg_frame *frame, enum eg_layer layer,
+				enum eg_reason reason)
+{
+	return eg_count(eg_counter_index(layer, 0, reason), eg_frame_segments(frame), frame->length)
+		       ? EG_HOOK_DROP
+		       : EG_HOOK_PASS;
+}
+
 /* Records the reason and returns what the hook is to do. */
 EG_INLINE int eg_record(const struct eg_frame *frame, const struct eg_tables *tables,
 			enum eg_layer layer, enum eg_reason reason)

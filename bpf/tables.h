@@ -17,7 +17,15 @@ struct eg_tables {
 	__u32 slot;
 };
 
-/* -1 where something that must be there is not. */
+/* Of this slot. -1 where something that must be there is not. */
+EG_INLINE int eg_tables_look_up(struct eg_tables *ret_tables, __u32 slot)
+{
+	ret_tables->slot = slot;
+	ret_tables->config = bpf_map_lookup_elem(&config, &slot);
+	ret_tables->front4 = bpf_map_lookup_elem(&front4, &slot);
+	return ret_tables->config && ret_tables->front4 ? 0 : -1;
+}
+
 EG_INLINE int eg_tables_open(struct eg_tables *ret_tables)
 {
 	__u32 key = 0;
@@ -25,11 +33,7 @@ EG_INLINE int eg_tables_open(struct eg_tables *ret_tables)
 
 	if (!switched)
 		return -1;
-	ret_tables->slot = *(const volatile __u32 *)&switched->slot;
-	key = ret_tables->slot;
-	ret_tables->config = bpf_map_lookup_elem(&config, &key);
-	ret_tables->front4 = bpf_map_lookup_elem(&front4, &key);
-	return ret_tables->config && ret_tables->front4 ? 0 : -1;
+	return eg_tables_look_up(ret_tables, *(const volatile __u32 *)&switched->slot);
 }
 
 /*

@@ -276,7 +276,12 @@ EG_INLINE enum eg_reason eg_judge_ip(const struct eg_frame *frame, __u32 offset,
 	return eg_decide(pkt, config, tables);
 }
 
-/* A program may judge IPv6 out of line (bpf/guard.bpf.c). */
+/* Written twice, so that in each the family is a constant. A program may judge either out of line
+ * (bpf/guard.bpf.c). */
+#ifndef EG_JUDGE_IPV4
+#define EG_JUDGE_IPV4(frame, offset, config, tables, pkt)                                          \
+	eg_judge_ip(frame, offset, EG_FAMILY_IPV4, config, tables, pkt)
+#endif
 #ifndef EG_JUDGE_IPV6
 #define EG_JUDGE_IPV6(frame, offset, config, tables, pkt)                                          \
 	eg_judge_ip(frame, offset, EG_FAMILY_IPV6, config, tables, pkt)
@@ -291,9 +296,8 @@ EG_INLINE enum eg_reason eg_judge(const struct eg_frame *frame, const struct eg_
 
 	if (parsed != EG_PARSED)
 		return (enum eg_reason)parsed;
-	/* Written twice, so that in each the family is a constant. */
 	return pkt->ethertype_be == EG_BE16(EG_ETHERTYPE_IPV4)
-		       ? eg_judge_ip(frame, offset, EG_FAMILY_IPV4, config, tables, pkt)
+		       ? EG_JUDGE_IPV4(frame, offset, config, tables, pkt)
 		       : EG_JUDGE_IPV6(frame, offset, config, tables, pkt);
 }
 

@@ -49,7 +49,6 @@ EG_INLINE int eg_plain_tcp(const struct eg_frame *frame, const void *at, const _
 	if (header_len < sizeof(*tcp) || header_len > room ||
 	    !eg_checksum_in_place(frame, &transport, EG_TCP_CHECKSUM))
 		return EG_NOT_PLAIN;
-	pkt->proto = EG_PROTO_TCP;
 	pkt->ports = tcp->ports.both;
 	pkt->tcp_flags = tcp->flags;
 	return EG_PARSED;
@@ -65,7 +64,6 @@ EG_INLINE int eg_plain_udp(const struct eg_frame *frame, const void *at, const _
 	if (len < sizeof(*udp) || len > room ||
 	    !eg_checksum_in_place(frame, &transport, EG_UDP_CHECKSUM))
 		return EG_NOT_PLAIN;
-	pkt->proto = EG_PROTO_UDP;
 	pkt->ports = udp->ports.both;
 	return EG_PARSED;
 }
@@ -85,11 +83,11 @@ EG_INLINE __u8 eg_plain_is_wireguard(const struct eg_frame *frame, const __u32 o
 	return len >= sizeof(struct eg_wg_header) && eg_is_wireguard((const void *)(udp + 1), len);
 }
 
-/* `total_len` of 0, of a frame beyond 64 KiB, is not plain. */
-EG_INLINE int eg_plain_ipv4(const struct eg_frame *frame, const void *at, struct eg_packet *pkt)
+/* What follows the IP header: `room` bytes of transport. `total_len` of 0, of a frame beyond 64
+ * KiB, is not plain. */
+EG_INLINE int eg_plain_ipv4(const struct eg_frame *frame, const struct eg_ipv4 *ip,
+			    struct eg_packet *pkt, __u32 *ret_room)
 {
-	const struct eg_ipv4 *ip = at;
-	const __u32 offset = sizeof(struct eg_ethernet) + sizeof(*ip);
 	__u32 total_len = EG_FROM_BE16(ip->total_len_be);
 
 	if (ip->version_ihl != 0x45 ||
@@ -100,17 +98,13 @@ EG_INLINE int eg_plain_ipv4(const struct eg_frame *frame, const void *at, struct
 	pkt->src.v4_be = ip->src_be;
 	pkt->dst.v4_be = ip->dst_be;
 	pkt->hop_limit = ip->ttl;
-	total_len -= sizeof(*ip);
-	if (ip->proto == EG_PROTO_TCP)
-		return eg_plain_tcp(frame, ip + 1, offset, total_len, pkt);
-	if (ip->proto == EG_PROTO_UDP)
-		return eg_plain_udp(frame, ip + 1, offset, total_len, pkt);
-	return EG_NOT_PLAIN;
+	*ret_room = total_len - sizeof(*ip);
+	return EG_PARSED;
 }
 
-EG_INLINE int eg_plain_ipv6(const struct eg_frame *frame, const void *at, struct eg_packet *pkt)
+EG_INLINE int eg_plain_ipv6(const struct eg_frame *frame, const struct eg_ipv6 *ip,
+			    struct eg_packet *pkt, __u32 *ret_room)
 {
-	const struct eg_ipv6 *ip = at;
 	const __u32 offset = sizeof(struct eg_ethernet) + sizeof(*ip);
 	__u32 payload_len = EG_FROM_BE16(ip->payload_len_be);
 
@@ -124,11 +118,8 @@ EG_INLINE int eg_plain_ipv6(const struct eg_frame *frame, const void *at, struct
 		pkt->dst.v6_be[i] = ip->dst_be[i];
 	}
 	pkt->hop_limit = ip->hop_limit;
-	if (ip->next_header == EG_PROTO_TCP)
-		return eg_plain_tcp(frame, ip + 1, offset, payload_len, pkt);
-	if (ip->next_header == EG_PROTO_UDP)
-		return eg_plain_udp(frame, ip + 1, offset, payload_len, pkt);
-	return EG_NOT_PLAIN;
+	*ret_room = payload_len;
+	return EG_PARSED;
 }
 
 /* --- deciding --------------------------------------------------------------------------------- */
@@ -157,6 +148,7 @@ EG_INLINE int eg_plain_decide(const struct eg_frame *frame, const __u32 offset,
 			      struct eg_packet *pkt)
 {
 	const __u32 known = EG_ADDR_LAN | EG_ADDR_RULE | EG_ADDR_ON_LINK;
+	const __u32 blocked = EG_ADDR_DENIED | EG_ADDR_TUNNEL_ONLY;
 	const struct eg_fronts fronts = eg_table_fronts(tables, pkt);
 	struct eg_addr_value dst = {.flags = fronts.dst & known};
 
@@ -171,13 +163,38 @@ EG_INLINE int eg_plain_decide(const struct eg_frame *frame, const __u32 offset,
 	}
 	/* What is left of the flags is no news, but to the compiler, which then leaves out all rows
 	 * that are about others. */
-	if ((fronts.dst & ~(known | EG_ADDR_SOURCE)) || !(dst.flags & (EG_ADDR_LAN | EG_ADDR_RULE)))
+	if (!(fronts.dst & ~(known | EG_ADDR_SOURCE)) && (dst.flags & (EG_ADDR_LAN | EG_ADDR_RULE)))
+		return (int)eg_decide_destination(pkt, config, tables, dst,
+						  eg_is_control(pkt, config, dst.flags));
+	if (fronts.dst & ~(known | EG_ADDR_SOURCE | blocked))
 		return EG_NOT_PLAIN;
+	dst.flags = fronts.dst & (known | blocked);
 	return (int)eg_decide_destination(pkt, config, tables, dst,
 					  eg_is_control(pkt, config, dst.flags));
 }
 
 /* --- both ------------------------------------------------------------------------------------- */
+
+/* `at`: the transport header, which is at `offset`. Written twice, so that in each the protocol is
+ * a constant. */
+EG_INLINE int eg_plain_transport(const struct eg_frame *frame, __u8 proto, const void *at,
+				 const __u32 offset, __u32 room, const struct eg_config *config,
+				 const struct eg_tables *tables, struct eg_packet *pkt)
+{
+	if (proto == EG_PROTO_TCP) {
+		pkt->proto = EG_PROTO_TCP;
+		if (eg_plain_tcp(frame, at, offset, room, pkt) != EG_PARSED)
+			return EG_NOT_PLAIN;
+		return eg_plain_decide(frame, offset, config, tables, pkt);
+	}
+	if (proto == EG_PROTO_UDP) {
+		pkt->proto = EG_PROTO_UDP;
+		if (eg_plain_udp(frame, at, offset, room, pkt) != EG_PARSED)
+			return EG_NOT_PLAIN;
+		return eg_plain_decide(frame, offset, config, tables, pkt);
+	}
+	return EG_NOT_PLAIN;
+}
 
 /* The reason, with `pkt` filled as eg_judge() fills it (but for `wireguard` and `asks_name`, which
  * stay zero where nothing asks: a resolver that may be asked is nothing that first tables know), or
@@ -189,21 +206,30 @@ EG_INLINE int eg_judge_plain(const struct eg_frame *frame, const struct eg_confi
 	const __u32 ipv6_end = sizeof(struct eg_ethernet) + sizeof(struct eg_ipv6);
 	const struct eg_ethernet *ethernet =
 		eg_frame_peek(frame, ipv4_end + EG_PLAIN_TRANSPORT_LEN);
+	const struct eg_ipv4 *ip4;
+	const struct eg_ipv6 *ip6;
+	__u32 room;
 
 	if (!ethernet || frame->vlan_tags)
 		return EG_NOT_PLAIN;
 	pkt->ethertype_be = ethernet->type_be;
 	if (ethernet->type_be == EG_BE16(EG_ETHERTYPE_IPV4)) {
-		if (eg_plain_ipv4(frame, ethernet + 1, pkt) != EG_PARSED)
+		ip4 = (const void *)(ethernet + 1);
+		if (eg_plain_ipv4(frame, ip4, pkt, &room) != EG_PARSED)
 			return EG_NOT_PLAIN;
-		return eg_plain_decide(frame, ipv4_end, config, tables, pkt);
+		return eg_plain_transport(frame, ip4->proto, ip4 + 1, ipv4_end, room, config,
+					  tables, pkt);
 	}
 	if (ethernet->type_be != EG_BE16(EG_ETHERTYPE_IPV6))
 		return EG_NOT_PLAIN;
 	ethernet = eg_frame_peek(frame, ipv6_end + EG_PLAIN_TRANSPORT_LEN);
-	if (!ethernet || eg_plain_ipv6(frame, ethernet + 1, pkt) != EG_PARSED)
+	if (!ethernet)
 		return EG_NOT_PLAIN;
-	return eg_plain_decide(frame, ipv6_end, config, tables, pkt);
+	ip6 = (const void *)(ethernet + 1);
+	if (eg_plain_ipv6(frame, ip6, pkt, &room) != EG_PARSED)
+		return EG_NOT_PLAIN;
+	return eg_plain_transport(frame, ip6->next_header, ip6 + 1, ipv6_end, room, config, tables,
+				  pkt);
 }
 
 #endif /* EG_PLAIN_H */
