@@ -208,9 +208,6 @@ EG_INLINE int eg_skb_is_readable(void)
 					  BPF_NETFILTER___since_6_4);
 }
 
-/* Memory that is only read, as what it is. As above. */
-extern void *bpf_rdonly_cast(const void *memory, __u32 btf_id) __ksym __weak;
-
 /*
  * Fraglist GRO chains received packets to one. Each keeps its own headers, but what is judged,
  * routed and translated is the first one's; when the chain is cut, a kernel may bring the others
@@ -221,10 +218,7 @@ extern void *bpf_rdonly_cast(const void *memory, __u32 btf_id) __ksym __weak;
  */
 EG_INLINE int eg_skb_is_chain(const struct sk_buff *skb)
 {
-	const struct skb_shared_info *shared = bpf_rdonly_cast(
-		skb->head + skb->end, bpf_core_type_id_kernel(struct skb_shared_info));
-
-	return (shared->gso_type & EG_GSO_FRAGLIST) != 0;
+	return (eg_skb_shared(skb)->gso_type & EG_GSO_FRAGLIST) != 0;
 }
 
 /* And for the others. What cannot be read counts as one. */

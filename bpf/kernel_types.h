@@ -8,6 +8,10 @@
 #define EG_KERNEL_TYPES_H
 
 #include <linux/types.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+
+#include "eg_abi.h"
 
 /* enum of ip_summed in linux/skbuff.h: the checksum is still to be written */
 #define EG_CHECKSUM_PARTIAL 3
@@ -39,6 +43,17 @@ struct skb_shared_info {
 	unsigned int gso_type; /* SKB_GSO_* */
 } __attribute__((preserve_access_index));
 
+/* Memory that is only read, as what it is: no helper, no copy. What cannot be read is zero. In the
+ * kernel since 6.2. */
+extern void *bpf_rdonly_cast(const void *memory, __u32 btf_id) __ksym __weak;
+
+/* Of a packet, which always has it. */
+EG_INLINE const struct skb_shared_info *eg_skb_shared(const struct sk_buff *skb)
+{
+	return bpf_rdonly_cast(skb->head + skb->end,
+			       bpf_core_type_id_kernel(struct skb_shared_info));
+}
+
 /* --- a network namespace ---------------------------------------------------------------------- */
 
 struct user_namespace {
@@ -64,6 +79,11 @@ typedef struct {
 struct rtnl_link_ops {
 	const char *kind; /* IFLA_INFO_KIND */
 } __attribute__((preserve_access_index));
+
+/* Sixteen bytes, whatever they are: as what a kind is read. */
+struct in6_addr {
+	__u8 bytes[16];
+};
 
 struct bpf_prog_aux {
 	__u32 id;

@@ -79,23 +79,49 @@ EG_INLINE int eg_is_known_tun(const struct net_device *dev, const struct eg_hold
 	return found && dev->type == EG_ARPHRD_NONE;
 }
 
+/* Read in words that end where the text does, its NUL included: behind that there may be nothing,
+ * but where another text stands, what cannot be read is no match either. */
+EG_INLINE int eg_kind_is_wireguard(const void *kind)
+{
+	const char text[] = "wireguard";
+	__u64 first;
+	__u16 last;
+
+	_Static_assert(sizeof(text) == sizeof(first) + sizeof(last), "all of it");
+	__builtin_memcpy(&first, text, sizeof(first));
+	__builtin_memcpy(&last, text + sizeof(first), sizeof(last));
+	return *(const __u64 *)kind == first && *(const __u16 *)(kind + sizeof(first)) == last;
+}
+
+EG_INLINE int eg_kind_is_tun(const void *kind)
+{
+	const char text[] = "tun";
+	__u32 all;
+
+	_Static_assert(sizeof(text) == sizeof(all), "all of it");
+	__builtin_memcpy(&all, text, sizeof(all));
+	return *(const __u32 *)kind == all;
+}
+
 /* By name and link kind at this moment: a tunnel that was made again is one, a veth of its name is
  * none. */
 EG_INLINE int eg_is_tunnel(const struct net_device *dev, const struct eg_hold_settings *settings,
-			   struct eg_frame *frame, __u32 slot)
+			   __u32 slot)
 {
+	const __u64 *words = (const void *)dev->name;
+	const __u64 name[EG_TUNNEL_NAME_WORDS] = {words[0], words[1]};
 	const struct rtnl_link_ops *ops;
+	const void *kind;
 
-	if (bpf_probe_read_kernel(frame->dev.name, sizeof(frame->dev.name), dev->name) ||
-	    !eg_tunnel_is_declared(frame->dev.name, slot))
+	if (!eg_tunnel_is_declared(name, slot))
 		return 0;
 	ops = dev->rtnl_link_ops;
-	if (!ops ||
-	    bpf_probe_read_kernel_str(frame->dev.kind, sizeof(frame->dev.kind), ops->kind) < 0)
+	if (!ops)
 		return 0;
-	if (EG_KIND_IS(frame->dev.kind, "wireguard"))
+	kind = bpf_rdonly_cast(ops->kind, bpf_core_type_id_kernel(struct in6_addr));
+	if (eg_kind_is_wireguard(kind))
 		return 1;
-	return EG_KIND_IS(frame->dev.kind, "tun") && eg_is_known_tun(dev, settings);
+	return eg_kind_is_tun(kind) && eg_is_known_tun(dev, settings);
 }
 
 /* --- the packet ------------------------------------------------------------------------------- */
@@ -158,21 +184,22 @@ int eg_netns(struct bpf_nf_ctx *ctx)
 {
 	const struct net_device *dev = ctx->state->out;
 	const struct eg_hold_settings *settings;
-	struct eg_frame frame = {};
 	struct eg_tables tables;
+	struct eg_frame frame;
 	enum eg_reason reason;
 	__u32 zero = 0;
 
 	settings = bpf_map_lookup_elem(&hold, &zero);
-	if (!settings || eg_tables_open(&tables))
+	if (!settings)
 		return EG_HOOK_DROP;
 	if (eg_is_covered(dev, settings))
 		return EG_HOOK_PASS;
-	if (eg_frame_measure(ctx->skb, dev, &frame))
-		reason = EG_REASON_MALFORMED;
-	else if (dev->flags & EG_IFF_LOOPBACK)
+	if (eg_tables_open(&tables))
+		return EG_HOOK_DROP;
+	eg_frame_measure(ctx->skb, dev, &frame);
+	if (dev->flags & EG_IFF_LOOPBACK)
 		reason = EG_REASON_LOOPBACK;
-	else if (eg_is_tunnel(dev, settings, &frame, tables.slot))
+	else if (eg_is_tunnel(dev, settings, tables.slot))
 		reason = EG_REASON_TUNNEL;
 	else if (eg_frame_open(ctx->skb, &frame))
 		reason = EG_REASON_MALFORMED;

@@ -44,14 +44,7 @@ struct eg_frame {
 	__u8 vlan_tags;
 	__u8 is_chain; /* of fraglist GRO */
 	__u8 pad;
-	union {
-		__u8 head[EG_HEAD_MAX];
-		/* Before the packet is read: what is asked of its interface. */
-		struct {
-			__u64 name[EG_TUNNEL_NAME_WORDS];
-			__u64 kind[2];
-		} dev;
-	};
+	__u8 head[EG_HEAD_MAX];
 };
 _Static_assert(sizeof(struct eg_frame) == 56 + EG_HEAD_MAX, "no holes that nobody fills");
 
@@ -155,31 +148,18 @@ struct bpf_nf_ctx {
 extern int bpf_dynptr_from_skb(struct __sk_buff *skb, __u64 flags, struct bpf_dynptr *ret_ptr)
 	__attribute__((section(".ksyms")));
 
-/* What stands behind the skb's linear part, in struct skb_shared_info. */
-EG_INLINE int eg_frame_segmentation(const struct sk_buff *skb, struct eg_frame *frame)
+/* What is counted of a packet. All of it but its head is then there. */
+EG_INLINE void eg_frame_measure(const struct sk_buff *skb, const struct net_device *dev,
+				struct eg_frame *frame)
 {
-	const struct skb_shared_info *shared = (const void *)(skb->head + skb->end);
-	__u32 type = 0;
-	__u16 size, segs;
+	const struct skb_shared_info *shared = eg_skb_shared(skb);
 
-	if (bpf_probe_read_kernel(&size, sizeof(size), &shared->gso_size) ||
-	    bpf_probe_read_kernel(&segs, sizeof(segs), &shared->gso_segs))
-		return -1;
-	if (EG_UNLIKELY(size) && bpf_probe_read_kernel(&type, sizeof(type), &shared->gso_type))
-		return -1;
-	frame->is_chain = (type & EG_GSO_FRAGLIST) != 0;
-	frame->gso_size = size;
-	frame->gso_segs = segs;
-	return 0;
-}
-
-/* What is counted of a packet. `frame` is zeroed. -1 where it cannot be read. */
-EG_INLINE int eg_frame_measure(const struct sk_buff *skb, const struct net_device *dev,
-			       struct eg_frame *frame)
-{
+	__builtin_memset(frame, 0, __builtin_offsetof(struct eg_frame, head));
 	frame->length = skb->len;
 	frame->ifindex = (__u32)dev->ifindex;
-	return eg_frame_segmentation(skb, frame);
+	frame->gso_size = shared->gso_size;
+	frame->gso_segs = shared->gso_segs;
+	frame->is_chain = frame->gso_size && (shared->gso_type & EG_GSO_FRAGLIST);
 }
 
 /* What is judged of it. At this hook the packet begins with its network header. A chain cannot be
@@ -189,6 +169,7 @@ EG_INLINE int eg_frame_open(struct sk_buff *skb, struct eg_frame *frame)
 	struct bpf_dynptr packet;
 	__u32 len = frame->length;
 
+	__builtin_memset(frame->head, 0, sizeof(frame->head));
 	if (frame->is_chain)
 		return -1;
 	frame->linear = len - skb->data_len;

@@ -8,22 +8,24 @@
 /* ARPHRD_NONE: a tun in IP mode */
 #define EG_ARPHRD_NONE 0xfffe
 
-/* Names are compared up to their final NUL: behind it stands what was there before. */
+/* Names are compared up to their final NUL: behind it stands what was there before. The first that
+ * is not there is behind the last. */
 EG_INLINE int eg_tunnel_is_declared(const __u64 name[EG_TUNNEL_NAME_WORDS], __u32 slot)
 {
 	const struct eg_tunnels *declared = bpf_map_lookup_elem(&tunnels, &slot);
-	int found = 0;
 
 	if (!declared)
 		return 0;
 	for (__u32 i = 0; i < EG_TUNNELS_MAX; i++) {
 		const struct eg_tunnel_name *tunnel = &declared->names[i];
 
-		if (tunnel->mask[0] && (name[0] & tunnel->mask[0]) == tunnel->name[0] &&
+		if (!tunnel->mask[0])
+			return 0;
+		if ((name[0] & tunnel->mask[0]) == tunnel->name[0] &&
 		    (name[1] & tunnel->mask[1]) == tunnel->name[1])
-			found = 1;
+			return 1;
 	}
-	return found;
+	return 0;
 }
 
 /* As two words, zero behind the text: there is no memcmp() here. */
