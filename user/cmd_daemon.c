@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <time.h>
 
@@ -19,6 +18,7 @@
 #include "kern/spare.h"
 #include "log.h"
 #include "net/runtime_events.h"
+#include "open_files.h"
 #include "options.h"
 #include "policy_files.h"
 #include "util/cleanup.h"
@@ -34,9 +34,6 @@
 #define CHECKS_SHARE     10
 #define CHECKS_PAUSE_MAX (1000 * NS_PER_MS)
 #define START_BEAT_NS    (5000 * NS_PER_MS)
-/* Of open files: what a guard that is followed takes, and what is none's. */
-#define DESCRIPTORS_EACH 42
-#define DESCRIPTORS_OWN  150
 
 enum own_option {
 	OPTION_CONFIG_DIR = EG_OPTION_OWN,
@@ -68,6 +65,7 @@ struct daemon {
 	const char *config_dir;
 	const char *state_dir; /* NULL: not given */
 	struct eg_policy_files files;
+	struct eg_text open; /* names of what could not be guarded, as it was last told */
 	const char *pin_dir; /* NULL: the usual place */
 	int epoll_fd, signal_fd, mounts_fd;
 	int pins_fd; /* tells of guards, -1: nobody does */
@@ -311,6 +309,37 @@ static int read_files(struct daemon *daemon, struct eg_error *error)
 	return 0;
 }
 
+/* What could not be guarded, as it stands now. */
+static void name_open(const struct daemon *daemon, struct eg_text *names)
+{
+	for (size_t i = 0; i < daemon->n; i++)
+		if (eg_ward_is_open(daemon->wards[i]))
+			eg_policy_files_name(names, eg_ward_name(daemon->wards[i]), "");
+}
+
+static void say_files(struct daemon *daemon, const char *what)
+{
+	eg_text_free(&daemon->open);
+	daemon->open = (struct eg_text){};
+	name_open(daemon, &daemon->open);
+	eg_policy_files_say(&daemon->files, what, &daemon->open);
+}
+
+/* When that is others than it was. */
+static void show_open(struct daemon *daemon)
+{
+	EG_AUTO_TEXT struct eg_text names = {};
+
+	name_open(daemon, &names);
+	if (names.failed || (names.len == daemon->open.len &&
+			     (!names.len || strcmp(names.data, daemon->open.data) == 0)))
+		return;
+	eg_text_free(&daemon->open);
+	daemon->open = names;
+	names = (struct eg_text){};
+	eg_policy_files_show(&daemon->files, &daemon->open);
+}
+
 static void reload(struct daemon *daemon)
 {
 	struct eg_error error = {};
@@ -323,7 +352,7 @@ static void reload(struct daemon *daemon)
 		eg_journal("daemon", EG_JOURNAL_ERROR, NULL, "%s: all is kept as it was",
 			   error.message);
 	else
-		eg_policy_files_say(&daemon->files, "the policy files were read again");
+		say_files(daemon, "the policy files were read again");
 	daemon->reload = false;
 }
 
@@ -507,30 +536,6 @@ static void work(struct daemon *daemon)
 	drop_finished(daemon);
 }
 
-static void raise_limits(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-		limit.rlim_cur = limit.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &limit);
-	}
-}
-
-/* What does not fit would be left without a guard, or with one that nobody follows. */
-static void check_limits(const struct daemon *daemon)
-{
-	size_t needed = daemon->n * DESCRIPTORS_EACH + DESCRIPTORS_OWN;
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= needed)
-		return;
-	eg_journal("daemon", EG_JOURNAL_WARNING, NULL,
-		   "%zu guards take up to %zu open files, and this process may have %llu: some may "
-		   "be left open, or not be followed; raise the limit (LimitNOFILE= in the unit)",
-		   daemon->n, needed, (unsigned long long)limit.rlim_cur);
-}
-
 static __u64 watchdog_period(void)
 {
 	const char *usec = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
@@ -590,7 +595,7 @@ static int run(struct daemon *daemon, struct eg_error *error)
 		result = eg_config_dir_lock(daemon->config_dir, &lock_fd, error);
 	if (result < 0)
 		return result;
-	raise_limits();
+	eg_open_files_raise();
 	result = eg_capabilities_drop();
 	if (result < 0)
 		return eg_error_set(error, EG_EXIT_FAILED, -result,
@@ -606,23 +611,24 @@ static int run(struct daemon *daemon, struct eg_error *error)
 	if (result < 0)
 		return result;
 	eg_adopt_all(daemon->pin_dir, adopt, daemon);
-	check_limits(daemon);
+	eg_open_files_check(daemon->n);
 	start_work(daemon);
 	daemon->is_ready = true;
 	keep_spare(daemon);
-	eg_policy_files_say(&daemon->files, "ready");
+	say_files(daemon, "ready");
 	eg_notify("READY=1");
 	while (!daemon->stop) {
 		wait(daemon, INT_MAX);
 		if (daemon->reload) {
 			reload(daemon);
-			check_limits(daemon);
+			eg_open_files_check(daemon->n);
 			work(daemon);
 			keep_spare(daemon);
 			eg_notify("READY=1");
 		} else {
 			work(daemon);
 		}
+		show_open(daemon);
 	}
 	eg_notify("STOPPING=1");
 	while (eg_policy_files_has_work(&daemon->files))
@@ -641,6 +647,7 @@ static void daemon_end(struct daemon *daemon)
 		eg_ward_free(daemon->wards[i]);
 	free(daemon->wards);
 	eg_policy_files_free(&daemon->files);
+	eg_text_free(&daemon->open);
 	eg_cleanup_close(&daemon->epoll_fd);
 	eg_cleanup_close(&daemon->signal_fd);
 	eg_cleanup_close(&daemon->mounts_fd);

@@ -54,7 +54,7 @@ void eg_policy_files_begin(struct eg_policy_files *files)
 
 /* --- one file --------------------------------------------------------------------------------- */
 
-static void add_name(struct eg_text *names, const char *name, const char *what)
+void eg_policy_files_name(struct eg_text *names, const char *name, const char *what)
 {
 	char safe[NAME_MAX * 4];
 
@@ -98,7 +98,7 @@ static int take_copy(struct eg_policy_files *files, struct eg_ward *ward,
 	eg_journal("daemon", EG_JOURNAL_ERROR, file->name,
 		   "%s: the copy in %s counts, of what the file said when it last parsed",
 		   file->error.message, files->copies_dir);
-	add_name(&files->old, file->entry, "as its copy says");
+	eg_policy_files_name(&files->old, file->entry, "as its copy says");
 	return 0;
 }
 
@@ -118,7 +118,7 @@ static void leave_open(struct eg_policy_files *files, const struct eg_config_fil
 		is_spoilt ? why->message : "and there is no copy of it", *target ? ", " : "",
 		target, *target ? "," : "");
 	files->n_open++;
-	add_name(&files->open, file->entry, target);
+	eg_policy_files_name(&files->open, file->entry, target);
 }
 
 static void take_never_read(struct eg_policy_files *files, struct eg_ward *ward,
@@ -130,7 +130,7 @@ static void take_never_read(struct eg_policy_files *files, struct eg_ward *ward,
 	if (eg_ward_recall_policy(ward, &why) == 0) {
 		eg_journal("daemon", EG_JOURNAL_ERROR, file->name,
 			   "%s: the policy of the guard in force is kept", file->error.message);
-		add_name(&files->old, file->entry, "as its guard in force says");
+		eg_policy_files_name(&files->old, file->entry, "as its guard in force says");
 		return;
 	}
 	why = (struct eg_error){};
@@ -152,7 +152,7 @@ void eg_policy_files_take(struct eg_policy_files *files, struct eg_ward *ward,
 	case EG_PLAN_FILE_BAD:
 		eg_journal("daemon", EG_JOURNAL_ERROR, file->name,
 			   "%s: the policy that it had before is kept", file->error.message);
-		add_name(&files->old, file->entry, "as it was before");
+		eg_policy_files_name(&files->old, file->entry, "as it was before");
 		return;
 	case EG_PLAN_FILE_NEVER_READ:
 		take_never_read(files, ward, file);
@@ -189,18 +189,13 @@ void eg_policy_files_end(struct eg_policy_files *files, const char *config_dir,
 		eg_copies_sweep(files->copies, is_present, &present);
 }
 
-void eg_policy_files_say(const struct eg_policy_files *files, const char *what)
+void eg_policy_files_show(const struct eg_policy_files *files, const struct eg_text *failed)
 {
 	EG_AUTO_TEXT struct eg_text status = {};
 
-	if (files->n_open)
-		eg_journal(
-			"daemon", EG_JOURNAL_WARNING, NULL,
-			"%s, but %zu of %zu policy files guard nothing, as they do not parse: %s",
-			what, files->n_open, files->n, files->open.data);
-	else
-		eg_journal("daemon", EG_JOURNAL_INFO, NULL, "%s", what);
 	eg_text_printf(&status, "STATUS=%zu policy file%s", files->n, files->n == 1 ? "" : "s");
+	if (failed->len)
+		eg_text_printf(&status, "; OPEN, as no guard could be made: %s", failed->data);
 	if (files->n_open)
 		eg_text_printf(&status, "; OPEN, as they do not parse: %s", files->open.data);
 	if (files->old.len)
@@ -208,6 +203,24 @@ void eg_policy_files_say(const struct eg_policy_files *files, const char *what)
 			       files->old.data);
 	if (!status.failed)
 		eg_notify(status.data);
+}
+
+void eg_policy_files_say(const struct eg_policy_files *files, const char *what,
+			 const struct eg_text *failed)
+{
+	if (files->n_open)
+		eg_journal(
+			"daemon", EG_JOURNAL_WARNING, NULL,
+			"%s, but %zu of %zu policy files guard nothing, as they do not parse: %s",
+			what, files->n_open, files->n, files->open.data);
+	if (failed->len)
+		eg_journal("daemon", EG_JOURNAL_WARNING, NULL,
+			   "%s, but no guard could be made on what is there for %s: open until it "
+			   "can, which is tried again",
+			   what, failed->data);
+	if (!files->n_open && !failed->len)
+		eg_journal("daemon", EG_JOURNAL_INFO, NULL, "%s", what);
+	eg_policy_files_show(files, failed);
 }
 
 bool eg_policy_files_has_work(const struct eg_policy_files *files)

@@ -34,9 +34,14 @@ void eg_policy_files_take(struct eg_policy_files *files, struct eg_ward *ward,
 void eg_policy_files_end(struct eg_policy_files *files, const char *config_dir,
 			 const struct eg_config_file *config_files, size_t n);
 
-/* `what` ("ready", say) into the log, and how the files are to the service manager; louder where a
- * target is open. */
-void eg_policy_files_say(const struct eg_policy_files *files, const char *what);
+/* `what` ("ready", say) into the log, and all to the service manager; louder where a target is
+ * open, of those that could not be guarded (`failed`: their names) too. */
+void eg_policy_files_say(const struct eg_policy_files *files, const char *what,
+			 const struct eg_text *failed);
+/* To the service manager alone. */
+void eg_policy_files_show(const struct eg_policy_files *files, const struct eg_text *failed);
+/* Adds a name to those of one line, which ends when it is long. */
+void eg_policy_files_name(struct eg_text *names, const char *name, const char *what);
 
 /* Writing copies, one at a time; no guard's to wait for. */
 bool eg_policy_files_has_work(const struct eg_policy_files *files);

@@ -67,6 +67,7 @@ struct eg_ward {
 	__u64 stranded_ns; /* when to look for who was left in the namespace before, ~0: not */
 	unsigned int failures;
 	bool was_here, is_guarded;
+	bool is_open; /* its target is there, and a guard on it could not be made */
 	bool is_over; /* no file asks for it, and nothing is there to be kept up */
 	char complaint[EG_ERROR_LEN];
 	char *warnings; /* the last attach's */
@@ -461,6 +462,13 @@ static bool are_engines_told(const struct eg_ward *ward)
 	return ward->target;
 }
 
+static bool is_without(const struct eg_ward *ward)
+{
+	enum eg_plan_guard guard = find_guard(ward, EG_PLAN_TARGET_HERE);
+
+	return guard == EG_PLAN_GUARD_NONE || guard == EG_PLAN_GUARD_DEAD;
+}
+
 /* Towards what the file asks for, as far as that goes now. */
 static bool go_on(struct eg_ward *ward, char **ret_aside)
 {
@@ -471,6 +479,7 @@ static bool go_on(struct eg_ward *ward, char **ret_aside)
 		int result;
 
 		if (step == EG_PLAN_REST || step == EG_PLAN_WAIT) {
+			ward->is_open = false;
 			if (target == EG_PLAN_TARGET_UNKNOWN && are_engines_told(ward))
 				complain(ward, &error, -EIO);
 			else if (target == EG_PLAN_TARGET_AWAY && are_engines_told(ward))
@@ -483,6 +492,7 @@ static bool go_on(struct eg_ward *ward, char **ret_aside)
 		result = take_step(ward, step, ret_aside, &error);
 		if (result < 0) {
 			complain(ward, &error, result);
+			ward->is_open = step == EG_PLAN_ATTACH && is_without(ward);
 			break;
 		}
 		if (step == EG_PLAN_ASIDE) {
@@ -626,6 +636,11 @@ void eg_ward_check(struct eg_ward *ward)
 	check(ward);
 	if (ward->others_follow)
 		check_others(ward);
+}
+
+bool eg_ward_is_open(const struct eg_ward *ward)
+{
+	return ward->target && ward->is_open;
 }
 
 bool eg_ward_may_come(const struct eg_ward *ward)

@@ -60,6 +60,9 @@ bool eg_ward_work(struct eg_ward *ward, char **ret_aside);
 __u64 eg_ward_check_due_ns(const struct eg_ward *ward);
 void eg_ward_check(struct eg_ward *ward);
 
+/* Whether its target is there, and could not be guarded when that was last tried. */
+bool eg_ward_is_open(const struct eg_ward *ward);
+
 /* Whether its target may come, or come back as another namespace. */
 bool eg_ward_may_come(const struct eg_ward *ward);
 /* Whether there is no guard of its name. */

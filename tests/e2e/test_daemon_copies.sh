@@ -154,6 +154,15 @@ open_target 'others may write to the directory' 'is not root.s alone to write to
 stop daemon TERM
 chmod 700 "$STATE"
 
+# --- what a file names, and cannot be read ----------------------------------------------------------------------
+policy wireguard 'Target = netns:wireguard' '[WireGuard]' "Config = $BED/wg0.conf"
+check 'its wg0.conf is away: it starts' up
+check_logged 'why there is no guard' 'wireguard: cannot read .*wg0.conf'
+check_logged 'what is open is named' 'ready, but no guard could be made on what is there for wireguard: open'
+printf '[Interface]\nAddress = 10.13.13.2/24\n[Peer]\nEndpoint = %s\n' "$BED_ENDPOINT" >"$BED/wg0.conf"
+check 'it is there: guarded without being told' wait_until 60 is_enforcing
+reboot
+
 # --- a file that is taken away -------------------------------------------------------------------------------
 good
 check 'started again' up
