@@ -13,7 +13,8 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 LAN, LAN6 = "172.18.0.1", "fd00:18::1"
-PUBLIC, PUBLIC6 = "203.0.113.7", "2001:db8:7::7"
+# Not in the endpoint's /16, as nearly nothing of the internet is: there the policy's table is asked further.
+PUBLIC, PUBLIC6 = "198.51.100.7", "2001:db8:7::7"
 ENDPOINT = "203.0.113.9:51820"
 MARK = 51820
 PORT = 9
