@@ -426,13 +426,32 @@ static int check_strength(struct attach *attach, const struct eg_guard *guard,
 	return 0;
 }
 
+/* Of a guard in force: who attaches unattended follows it, too. */
+static enum eg_cover_extent extent(const struct attach *attach)
+{
+	return attach->request->unattended && !attach->request->starting ? EG_COVER_SHARE
+									 : EG_COVER_ALL;
+}
+
+/* What was free until now has its layers when the policy that says so is in force. */
+static bool drops_tunnel(const struct attach *attach)
+{
+	const struct eg_policy *from = attach->in_force;
+
+	for (size_t i = 0; i < from->n_tunnels; i++)
+		if (!eg_policy_has_tunnel(attach->policy, from->tunnels[i]))
+			return true;
+	return false;
+}
+
 /* The layers that hold packets back. */
-static int cover(struct attach *attach, struct eg_guard *guard, struct eg_error *error)
+static int cover(struct attach *attach, struct eg_guard *guard, enum eg_cover_extent extent,
+		 struct eg_error *error)
 {
 	if (on_cgroup(attach))
 		return eg_guard_cover_cgroup(guard, attach->cgroup.fd, error);
 	return eg_cover_all(guard, &attach->target.netns, attach->policy,
-			    attach->accept_device_only, error);
+			    attach->accept_device_only, extent, error);
 }
 
 /* The tunnel's namespace: with the policy that frees it, and not before. */
@@ -549,7 +568,7 @@ static void free_tunnels(struct attach *attach, struct eg_guard *guard)
 	struct eg_error why = {};
 
 	if (eg_cover_free_tunnels(guard, &attach->target.netns, attach->policy,
-				  attach->accept_device_only, &why) < 0)
+				  attach->accept_device_only, extent(attach), &why) < 0)
 		eg_text_printf(
 			&attach->result->warnings,
 			"the policy is in force, but whether the guard is off the tunnel, and "
@@ -612,7 +631,7 @@ static int create(struct attach *attach, struct eg_guard *replaced, __u64 since,
 	if (result == 0)
 		result = set_home(attach, guard, error);
 	if (result == 0)
-		result = cover(attach, guard, error);
+		result = cover(attach, guard, EG_COVER_ALL, error);
 	if (result == 0)
 		result = cover_sockets(attach, guard, has_sockets(replaced), error);
 	if (result == 0)
@@ -781,7 +800,7 @@ static int put_in_force(struct attach *attach, struct eg_guard *guard, struct eg
 			"front again, but something here has tampered with it\n");
 		return create(attach, guard, since, error);
 	}
-	result = cover(attach, guard, error);
+	result = cover(attach, guard, drops_tunnel(attach) ? EG_COVER_ALL : extent(attach), error);
 	if (result == 0)
 		result = cover_sockets(attach, guard, has_sockets(guard), error);
 	if (result == 0)
@@ -949,7 +968,7 @@ static int find_guard(struct attach *attach, struct eg_guard **ret_guard, struct
 		attach->result->mended =
 			on_cgroup(attach) ? mend_cgroup(attach, guard)
 					  : eg_cover_what_can_be(guard, &attach->target.netns,
-								 attach->in_force);
+								 attach->in_force, extent(attach));
 	}
 	*ret_guard = EG_TAKE(guard);
 	return 0;

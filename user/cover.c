@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "util/cleanup.h"
+#include "util/clock.h"
 
 #define ROUNDS_MAX 8
 
@@ -70,38 +71,121 @@ static bool is_covered(struct eg_guard *guard, const struct eg_netns *netns,
 	       is_on(eg_guard_peer_state(guard, &underlay->link, &underlay->peer, &tcx));
 }
 
-int eg_cover_one(struct eg_guard *guard, const struct eg_netns *netns,
-		 const struct eg_underlay *underlay, struct eg_error *error)
+/* --- some at a time ----------------------------------------------------------------------------
+ */
+
+/* The fewer can be made from inside, the earlier: an interface that leads out is not to wait for
+ * those of which root inside can make any number. */
+enum rank {
+	RANK_WITH_PEER,
+	RANK_MAY_LEAD_OUT,
+	RANK_STAYS_INSIDE, /* hands what it sends to others in there, or to nobody */
+	RANK_COUNT,
+};
+
+static enum rank rank_of(const struct eg_underlay *underlay)
 {
+	const struct eg_link *link = &underlay->link;
+
+	if (underlay->has_peer)
+		return RANK_WITH_PEER;
+	if (underlay->by_others || (strcmp(link->kind, "veth") == 0 && !link->elsewhere))
+		return RANK_STAYS_INSIDE;
+	return RANK_MAY_LEAD_OUT;
+}
+
+struct work {
+	struct eg_guard *guard;
+	const struct eg_netns *netns;
+	const struct eg_survey *survey;
+	struct eg_cover_pass *pass;
+	struct eg_error error;
+	int failed;
+	__u64 spent_ns;
+	__u32 last;
+};
+
+static void put_on(struct work *work, const struct eg_underlay *underlay)
+{
+	struct eg_error why = {};
+	__u64 started = eg_monotonic_ns();
+	int result = cover_underlay(work->guard, work->netns, underlay, &why);
+
+	work->spent_ns += eg_monotonic_ns() - started;
+	work->last = underlay->link.ifindex;
+	work->pass->n_tried++;
+	if (result < 0 && !work->failed) {
+		work->failed = result;
+		work->error = why;
+	}
+	if (result == 0 && work->pass->told && is_covered(work->guard, work->netns, underlay))
+		work->pass->told(work->pass->argument, underlay);
+}
+
+static void take_one(struct work *work, const struct eg_underlay *underlay)
+{
+	struct eg_cover_pass *pass = work->pass;
+
+	if (is_covered(work->guard, work->netns, underlay))
+		return;
+	if (pass->extent == EG_COVER_SHARE && work->spent_ns >= EG_COVER_SHARE_NS)
+		pass->n_left++;
+	else
+		put_on(work, underlay);
+}
+
+/* Runs inside the namespace. Of one rank those come first that had no turn in the last pass: some
+ * may fail each time. */
+static int take_all(void *argument)
+{
+	struct work *work = argument;
+	const struct eg_survey *survey = work->survey;
+	__u32 after = work->pass->after;
+
+	for (enum rank rank = 0; rank < RANK_COUNT; rank++)
+		for (int before = 0; before < 2; before++)
+			for (size_t i = 0; i < survey->n_underlays; i++)
+				if (rank_of(&survey->underlays[i]) == rank &&
+				    (survey->underlays[i].link.ifindex <= after) == before)
+					take_one(work, &survey->underlays[i]);
+	work->pass->after = work->pass->n_left ? work->last : 0;
+	return 0;
+}
+
+int eg_cover_some(struct eg_guard *guard, const struct eg_netns *netns,
+		  const struct eg_survey *survey, struct eg_cover_pass *pass,
+		  struct eg_error *error)
+{
+	struct work work = {.guard = guard, .netns = netns, .survey = survey, .pass = pass};
 	int result;
 
-	if (is_covered(guard, netns, underlay))
-		return 0;
-	result = cover_underlay(guard, netns, underlay, error);
+	pass->n_tried = pass->n_left = 0;
+	result = eg_netns_run(netns, take_all, &work);
 	if (result < 0)
-		return result;
-	return is_covered(guard, netns, underlay);
+		return eg_error_set(error, EG_EXIT_FAILED, -result,
+				    "cannot enter the guard's namespace: %s", strerror(-result));
+	if (work.failed && error)
+		*error = work.error;
+	return work.failed;
 }
 
 int eg_cover_all(struct eg_guard *guard, const struct eg_netns *netns,
-		 const struct eg_policy *policy, bool accept_device_only, struct eg_error *error)
+		 const struct eg_policy *policy, bool accept_device_only,
+		 enum eg_cover_extent extent, struct eg_error *error)
 {
+	struct eg_cover_pass pass = {.extent = extent};
+
 	for (int round = 0; round < ROUNDS_MAX; round++) {
 		EG_AUTO_SURVEY struct eg_survey survey = {};
-		bool complete = true;
 		int result = eg_survey_take(netns, policy, &survey, error);
 
 		if (result == 0)
 			result = eg_cover_check(&survey, accept_device_only, error);
-		for (size_t i = 0; result == 0 && i < survey.n_underlays; i++) {
-			if (is_covered(guard, netns, &survey.underlays[i]))
-				continue;
-			complete = false;
-			result = cover_underlay(guard, netns, &survey.underlays[i], error);
-		}
+		if (result == 0)
+			result = eg_cover_some(guard, netns, &survey, &pass, error);
 		if (result < 0)
 			return result;
-		if (complete)
+		if (!pass.n_tried || pass.n_left)
 			return 0;
 	}
 	return eg_error_set(
@@ -111,41 +195,59 @@ int eg_cover_all(struct eg_guard *guard, const struct eg_netns *netns,
 }
 
 bool eg_cover_what_can_be(struct eg_guard *guard, const struct eg_netns *netns,
-			  const struct eg_policy *policy)
+			  const struct eg_policy *policy, enum eg_cover_extent extent)
 {
 	EG_AUTO_SURVEY struct eg_survey survey = {};
-	bool put_on = false;
+	struct eg_cover_pass pass = {.extent = extent};
 
 	if (eg_survey_take(netns, policy, &survey, NULL) < 0)
 		return false;
-	for (size_t i = 0; i < survey.n_underlays; i++) {
-		if (!is_covered(guard, netns, &survey.underlays[i]) &&
-		    cover_underlay(guard, netns, &survey.underlays[i], NULL) == 0)
-			put_on = true;
-	}
-	return put_on;
+	eg_cover_some(guard, netns, &survey, &pass, NULL);
+	return pass.n_tried > 0;
+}
+
+static bool is_behind(struct eg_guard *guard, const struct eg_netns *netns,
+		      const struct eg_underlay *underlay)
+{
+	bool tcx;
+
+	if (eg_guard_device_state(guard, netns, &underlay->link, &tcx) == EG_COVER_BEHIND)
+		return true;
+	return underlay->has_peer && eg_guard_peer_state(guard, &underlay->link, &underlay->peer,
+							 &tcx) == EG_COVER_BEHIND;
+}
+
+/* Runs inside the namespace. */
+static int find_behind(void *argument)
+{
+	const struct work *work = argument;
+
+	for (size_t i = 0; i < work->survey->n_underlays; i++)
+		if (is_behind(work->guard, work->netns, &work->survey->underlays[i]))
+			return 1;
+	return 0;
 }
 
 bool eg_cover_is_behind(struct eg_guard *guard, const struct eg_netns *netns,
 			const struct eg_survey *survey)
 {
-	for (size_t i = 0; i < survey->n_underlays; i++) {
-		const struct eg_underlay *underlay = &survey->underlays[i];
-		bool tcx;
+	struct work work = {.guard = guard, .netns = netns, .survey = survey};
 
-		if (eg_guard_device_state(guard, netns, &underlay->link, &tcx) == EG_COVER_BEHIND)
+	return eg_netns_run(netns, find_behind, &work) > 0;
+}
+
+bool eg_cover_is_on_tunnel(struct eg_guard *guard, const struct eg_netns *netns,
+			   const struct eg_survey *survey)
+{
+	for (size_t i = 0; i < survey->n_tunnels; i++)
+		if (eg_guard_has_underlay(guard, netns, &survey->tunnels[i].link))
 			return true;
-		if (underlay->has_peer &&
-		    eg_guard_peer_state(guard, &underlay->link, &underlay->peer, &tcx) ==
-			    EG_COVER_BEHIND)
-			return true;
-	}
 	return false;
 }
 
 int eg_cover_free_tunnels(struct eg_guard *guard, const struct eg_netns *netns,
 			  const struct eg_policy *policy, bool accept_device_only,
-			  struct eg_error *error)
+			  enum eg_cover_extent extent, struct eg_error *error)
 {
 	EG_AUTO_SURVEY struct eg_survey survey = {};
 	int result = eg_survey_take(netns, policy, &survey, error);
@@ -161,5 +263,7 @@ int eg_cover_free_tunnels(struct eg_guard *guard, const struct eg_netns *netns,
 					    survey.tunnels[i].link.name, strerror(-result));
 	}
 	/* Whatever had the tunnel's index in that moment has its layers again. */
-	return survey.n_tunnels ? eg_cover_all(guard, netns, policy, accept_device_only, error) : 0;
+	return survey.n_tunnels
+		       ? eg_cover_all(guard, netns, policy, accept_device_only, extent, error)
+		       : 0;
 }

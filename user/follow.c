@@ -26,6 +26,7 @@
 #define TICK_NS       (1000 * NS_PER_MS)  /* is the witness still there, and the guard ours? */
 #define LOOK_NS       (30000 * NS_PER_MS) /* a look at all interfaces, whatever was told */
 #define SPACE_NS      (20 * NS_PER_MS)    /* between looks: whoever is inside can ask for many */
+#define SPACE_MAX_NS  (200 * NS_PER_MS)   /* as long as the last one took, but no longer */
 #define AGAIN_NS      (200 * NS_PER_MS)   /* after a failure */
 #define NAMES_SHARE   20                  /* and never more than this part of the time for it */
 /* A userspace WireGuard answers some time after its interface is there. */
@@ -53,13 +54,15 @@ struct eg_follow {
 	struct eg_policy *policy;
 	__u64 policy_generation;
 
+	struct eg_cover_pass pass;
 	struct known *known;
 	size_t n_known;
 	char complaint[EG_ERROR_LEN]; /* the last one, to say it once */
 
 	int epoll_fd, monitor_fd, timer_fd, inotify_fd;
-	__u64 tick_ns, look_ns, looked_ns; /* when to do it; when it was done */
-	__u64 names_ns;                    /* when to see whether names may be asked for */
+	__u64 tick_ns, look_ns; /* when to do it */
+	__u64 space_until_ns;   /* no look before */
+	__u64 names_ns;         /* when to see whether names may be asked for */
 	bool names_open;
 	__u64 tun_until_ns;
 };
@@ -104,8 +107,8 @@ static const char *escaped(char to[IFNAMSIZ * 4], const char *name)
 
 static void look_at(struct eg_follow *follow, __u64 at_ns)
 {
-	if (follow->looked_ns && at_ns < follow->looked_ns + SPACE_NS)
-		at_ns = follow->looked_ns + SPACE_NS;
+	if (at_ns < follow->space_until_ns)
+		at_ns = follow->space_until_ns;
 	if (at_ns < follow->look_ns)
 		follow->look_ns = at_ns;
 }
@@ -394,42 +397,35 @@ static void tell_covered(struct eg_follow *follow, const struct eg_underlay *und
 		     name);
 }
 
-/* Those with an end outside, or those without. */
-static int cover_those(struct eg_follow *follow, const struct eg_survey *survey, bool with_peer,
-		       struct eg_error *error)
+static void told(void *argument, const struct eg_underlay *underlay)
 {
-	int failed = 0;
-
-	for (size_t i = 0; i < survey->n_underlays; i++) {
-		const struct eg_underlay *underlay = &survey->underlays[i];
-		struct eg_error why = {};
-		int result;
-
-		if (underlay->has_peer != with_peer)
-			continue;
-		result = eg_cover_one(follow->guard, &follow->netns, underlay, &why);
-		if (result > 0)
-			tell_covered(follow, underlay);
-		if (result < 0 && !failed) {
-			failed = result;
-			*error = why;
-		}
-	}
-	return failed;
+	tell_covered(argument, underlay);
 }
 
-/* What an engine adds comes first: of others root inside can make any number, and an interface that
- * leads out is not to wait for them. */
+/* A share of them at a time: others wait for the lock, and for this process. */
 static int cover(struct eg_follow *follow, const struct eg_survey *survey, struct eg_error *error)
 {
-	struct eg_error why = {};
-	int failed = cover_those(follow, survey, true, error);
-	int others = cover_those(follow, survey, false, &why);
+	struct eg_cover_pass *pass = &follow->pass;
+	int result;
 
-	if (failed || !others)
-		return failed;
-	*error = why;
-	return others;
+	pass->extent = EG_COVER_SHARE;
+	pass->told = told;
+	pass->argument = follow;
+	result = eg_cover_some(follow->guard, &follow->netns, survey, pass, error);
+	if (pass->n_left)
+		look_at(follow, now_ns());
+	return result;
+}
+
+/* What was an underlay until it proved to be the tunnel. */
+static int free_tunnels(struct eg_follow *follow, const struct eg_survey *survey,
+			struct eg_error *error)
+{
+	if (!eg_cover_is_on_tunnel(follow->guard, &follow->netns, survey))
+		return 0;
+	look_at(follow, now_ns());
+	return eg_cover_free_tunnels(follow->guard, &follow->netns, follow->policy, true,
+				     EG_COVER_SHARE, error);
 }
 
 static bool expects_tunnel(const struct eg_follow *follow, const struct eg_survey *survey)
@@ -464,8 +460,7 @@ static int look_around(struct eg_follow *follow, struct eg_error *error)
 		return result;
 	result = cover(follow, &survey, error);
 	if (result == 0)
-		result = eg_cover_free_tunnels(follow->guard, &follow->netns, follow->policy, true,
-					       error);
+		result = free_tunnels(follow, &survey, error);
 	if (tell_hold(follow, &survey) < 0 && result == 0)
 		result = eg_error_set(error, EG_EXIT_FAILED, EIO,
 				      "cannot tell the layer `netns` of the interfaces");
@@ -479,8 +474,20 @@ static int look_around(struct eg_follow *follow, struct eg_error *error)
 	return result;
 }
 
+/* Others have their turn. */
+static void make_space(struct eg_follow *follow, __u64 began_ns)
+{
+	__u64 now = now_ns(), space = now - began_ns;
+
+	space = space < SPACE_NS ? SPACE_NS : space > SPACE_MAX_NS ? SPACE_MAX_NS : space;
+	follow->space_until_ns = now + space;
+	if (follow->look_ns < follow->space_until_ns)
+		follow->look_ns = follow->space_until_ns;
+}
+
 static int look(struct eg_follow *follow, unsigned int lock_wait_ms, struct eg_error *error)
 {
+	__u64 began_ns = now_ns();
 	EG_AUTO_PINS struct eg_pins pins = {.dir_fd = -1, .lock_fd = -1};
 	int result = lock(follow, lock_wait_ms, &pins, error);
 
@@ -494,7 +501,7 @@ static int look(struct eg_follow *follow, unsigned int lock_wait_ms, struct eg_e
 		result = claim(follow, eg_hold_id(follow->hold));
 		follow->claimed = result == 0;
 	}
-	follow->looked_ns = now_ns();
+	make_space(follow, began_ns);
 	return result;
 }
 

@@ -319,8 +319,9 @@ static int join(struct start *start, struct eg_guard *guard, struct eg_error *er
 	if (result == 0)
 		result = check_joined(start, guard, in_force, error);
 	if (result == 0)
-		result = eg_cover_all(guard, start->netns, in_force,
-				      meta->flags & EG_META_ACCEPT_DEVICE_ONLY, error);
+		result =
+			eg_cover_all(guard, start->netns, in_force,
+				     meta->flags & EG_META_ACCEPT_DEVICE_ONLY, EG_COVER_ALL, error);
 	if (result < 0)
 		return result;
 	snprintf(start->result->name, sizeof(start->result->name), "%s", meta->name);

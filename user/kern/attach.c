@@ -640,6 +640,18 @@ static int uncover_inside(void *argument)
 	return eg_dir_visit(uncovering->dir_fd, uncover_entry, uncovering);
 }
 
+bool eg_guard_has_underlay(struct eg_guard *guard, const struct eg_netns *netns,
+			   const struct eg_link *link)
+{
+	bool tcx;
+	__u8 value;
+
+	return guard->other_abi ||
+	       eg_guard_device_state(guard, netns, link, &tcx) != EG_COVER_NONE ||
+	       bpf_map_lookup_elem(guard->maps[EG_MAP_UNDERLAYS], &link->ifindex, &value) == 0 ||
+	       errno != ENOENT;
+}
+
 int eg_guard_uncover(struct eg_guard *guard, const struct eg_netns *netns,
 		     const struct eg_link *link)
 {

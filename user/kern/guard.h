@@ -107,6 +107,11 @@ enum eg_cover_state eg_guard_lo_state(struct eg_guard *guard, const struct eg_ne
  * gone. What cannot be told is alive. */
 bool eg_guard_is_dead(struct eg_guard *guard);
 
+/* Whether `device` is on an interface, or the layer `socket` takes it for an underlay; what cannot
+ * be told is so. */
+bool eg_guard_has_underlay(struct eg_guard *guard, const struct eg_netns *netns,
+			   const struct eg_link *link);
+
 /* Takes `device` off an interface that is an underlay no more (it became a declared tunnel), or
  * what is on loopback off that, and off no other one that has had the same index. */
 int eg_guard_uncover(struct eg_guard *guard, const struct eg_netns *netns,

@@ -186,30 +186,37 @@ bool eg_netns_same(const struct eg_netns *a, const struct eg_netns *b)
 }
 
 struct inside {
-	int fd;
+	const struct eg_netns *netns;
 	int (*call)(void *argument);
 	void *argument;
 	int result;
 };
 
+/* Where this thread is, NULL: where it began. */
+static _Thread_local const struct eg_netns *entered;
+
 static void *run_inside(void *argument)
 {
 	struct inside *inside = argument;
 
-	if (setns(inside->fd, CLONE_NEWNET) < 0)
+	if (setns(inside->netns->fd, CLONE_NEWNET) < 0) {
 		inside->result = -errno;
-	else
-		inside->result = inside->call(inside->argument);
+		return NULL;
+	}
+	entered = inside->netns;
+	inside->result = inside->call(inside->argument);
 	return NULL;
 }
 
 int eg_netns_run(const struct eg_netns *netns, int (*call)(void *argument), void *argument)
 {
-	struct inside inside = {.fd = netns->fd, .call = call, .argument = argument};
+	struct inside inside = {.netns = netns, .call = call, .argument = argument};
 	sigset_t all, before;
 	pthread_t thread;
 	int result;
 
+	if (entered && eg_netns_same(entered, netns))
+		return call(argument);
 	/* Signals are for the threads that were there before. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
