@@ -22,6 +22,7 @@
 #include "options.h"
 #include "policy_files.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 #include "util/notify.h"
 #include "ward.h"
 
@@ -82,14 +83,6 @@ struct daemon {
 	__u64 checks_ns;           /* not before then is a guard checked */
 	bool reload, stop;
 };
-
-static __u64 now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (__u64)now.tv_sec * 1000000000ULL + (__u64)now.tv_nsec;
-}
 
 /* --- wards ------------------------------------------------------------------------------------ */
 
@@ -346,7 +339,7 @@ static void reload(struct daemon *daemon)
 	char state[64];
 
 	snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%llu",
-		 (unsigned long long)(now_ns() / 1000));
+		 (unsigned long long)(eg_monotonic_ns() / 1000));
 	eg_notify(state);
 	if (read_files(daemon, &error) < 0)
 		eg_journal("daemon", EG_JOURNAL_ERROR, NULL, "%s: all is kept as it was",
@@ -432,7 +425,7 @@ static __u64 check_due_ns(const struct daemon *daemon)
 
 static int timeout_ms(const struct daemon *daemon)
 {
-	__u64 now = now_ns(), due = now + 60000 * NS_PER_MS;
+	__u64 now = eg_monotonic_ns(), due = now + 60000 * NS_PER_MS;
 
 	for (size_t i = 0; i < daemon->n; i++)
 		if (eg_ward_due_ns(daemon->wards[i]) < due)
@@ -463,7 +456,8 @@ static void wait(struct daemon *daemon, int at_most_ms)
 		else if (data == &daemon->pins_fd)
 			eg_adopt_new(daemon->pin_dir, daemon->pins_fd, adopt, touch_pins, daemon);
 		else if (data == &daemon->mounts_fd)
-			daemon->files_ns = later(now_ns(), daemon->looked_ns + MOUNTS_SPACE_NS);
+			daemon->files_ns =
+				later(eg_monotonic_ns(), daemon->looked_ns + MOUNTS_SPACE_NS);
 		else if (engine)
 			eg_runtime_events_work(engine->events);
 		else
@@ -476,7 +470,7 @@ static void wait(struct daemon *daemon, int at_most_ms)
 /* To start with a thousand guards takes longer than a service manager waits. */
 static void beat(struct daemon *daemon)
 {
-	__u64 now = now_ns();
+	__u64 now = eg_monotonic_ns();
 
 	if (!daemon->is_ready) {
 		if (now < daemon->watched_ns + START_BEAT_NS)
@@ -494,10 +488,10 @@ static void beat(struct daemon *daemon)
 /* Mounts may come in great numbers. */
 static void look_at_files(struct daemon *daemon)
 {
-	if (!daemon->files_ns || now_ns() < daemon->files_ns)
+	if (!daemon->files_ns || eg_monotonic_ns() < daemon->files_ns)
 		return;
 	daemon->files_ns = 0;
-	daemon->looked_ns = now_ns();
+	daemon->looked_ns = eg_monotonic_ns();
 	for (size_t i = 0; i < daemon->n; i++)
 		eg_ward_touch_files(daemon->wards[i]);
 }
@@ -505,14 +499,15 @@ static void look_at_files(struct daemon *daemon)
 /* One at a time: what happens meanwhile comes first. */
 static void check_next(struct daemon *daemon)
 {
-	__u64 started = now_ns(), pause;
+	__u64 started = eg_monotonic_ns(), pause;
 	struct eg_ward *ward = next_to_check(daemon);
 
 	if (!ward || started < check_due_ns(daemon))
 		return;
 	eg_ward_check(ward);
-	pause = (now_ns() - started) * (CHECKS_SHARE - 1);
-	daemon->checks_ns = now_ns() + (pause < CHECKS_PAUSE_MAX ? pause : CHECKS_PAUSE_MAX);
+	pause = (eg_monotonic_ns() - started) * (CHECKS_SHARE - 1);
+	daemon->checks_ns =
+		eg_monotonic_ns() + (pause < CHECKS_PAUSE_MAX ? pause : CHECKS_PAUSE_MAX);
 }
 
 static void work(struct daemon *daemon)
@@ -521,7 +516,7 @@ static void work(struct daemon *daemon)
 	look_at_files(daemon);
 	for (size_t i = 0; i < daemon->n && !daemon->stop; i++) {
 		EG_AUTO_FREE char *aside = NULL;
-		bool is_due = now_ns() >= eg_ward_due_ns(daemon->wards[i]);
+		bool is_due = eg_monotonic_ns() >= eg_ward_due_ns(daemon->wards[i]);
 
 		if (eg_ward_work(daemon->wards[i], &aside))
 			get_ward(daemon, aside);
@@ -569,11 +564,11 @@ static void keep_spare(const struct daemon *daemon)
  * is there, but that starts only after us, is not waited for. */
 static void start_work(struct daemon *daemon)
 {
-	__u64 until = now_ns() + ENGINES_WAIT_MS * NS_PER_MS;
+	__u64 until = eg_monotonic_ns() + ENGINES_WAIT_MS * NS_PER_MS;
 
 	eg_spares_want(daemon->pin_dir, count_missing(daemon));
 	work(daemon);
-	while (!daemon->stop && !are_engines_settled(daemon) && now_ns() < until) {
+	while (!daemon->stop && !are_engines_settled(daemon) && eg_monotonic_ns() < until) {
 		wait(daemon, ENGINES_WAIT_MS / 10);
 		work(daemon);
 	}

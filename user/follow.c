@@ -19,6 +19,7 @@
 #include "net/witness.h"
 #include "reap.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 
 #define NS_PER_MS 1000000ULL
 
@@ -66,14 +67,6 @@ struct eg_follow {
 	bool names_open;
 	__u64 tun_until_ns;
 };
-
-static __u64 now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (__u64)now.tv_sec * 1000000000ULL + (__u64)now.tv_nsec;
-}
 
 /* --- what it says ----------------------------------------------------------------------------- */
 
@@ -298,7 +291,7 @@ static enum eg_follow_end follow_successor(struct eg_follow *follow)
 	successor = before;
 	eg_policy_free(follow->policy);
 	follow->policy = NULL;
-	look_at(follow, now_ns());
+	look_at(follow, eg_monotonic_ns());
 	tell(follow, false, "the guard was replaced as a whole, and its successor is followed");
 	return EG_FOLLOW_GOES_ON;
 }
@@ -413,7 +406,7 @@ static int cover(struct eg_follow *follow, const struct eg_survey *survey, struc
 	pass->argument = follow;
 	result = eg_cover_some(follow->guard, &follow->netns, survey, pass, error);
 	if (pass->n_left)
-		look_at(follow, now_ns());
+		look_at(follow, eg_monotonic_ns());
 	return result;
 }
 
@@ -423,7 +416,7 @@ static int free_tunnels(struct eg_follow *follow, const struct eg_survey *survey
 {
 	if (!eg_cover_is_on_tunnel(follow->guard, &follow->netns, survey))
 		return 0;
-	look_at(follow, now_ns());
+	look_at(follow, eg_monotonic_ns());
 	return eg_cover_free_tunnels(follow->guard, &follow->netns, follow->policy, true,
 				     EG_COVER_SHARE, error);
 }
@@ -466,7 +459,7 @@ static int look_around(struct eg_follow *follow, struct eg_error *error)
 				      "cannot tell the layer `netns` of the interfaces");
 	remember(follow, &survey);
 	eg_guard_clean(follow->guard, &follow->netns);
-	now = now_ns();
+	now = eg_monotonic_ns();
 	if (!expects_tunnel(follow, &survey))
 		follow->tun_until_ns = now + TUN_PATIENCE_NS;
 	else if (now < follow->tun_until_ns)
@@ -477,7 +470,7 @@ static int look_around(struct eg_follow *follow, struct eg_error *error)
 /* Others have their turn. */
 static void make_space(struct eg_follow *follow, __u64 began_ns)
 {
-	__u64 now = now_ns(), space = now - began_ns;
+	__u64 now = eg_monotonic_ns(), space = now - began_ns;
 
 	space = space < SPACE_NS ? SPACE_NS : space > SPACE_MAX_NS ? SPACE_MAX_NS : space;
 	follow->space_until_ns = now + space;
@@ -487,14 +480,14 @@ static void make_space(struct eg_follow *follow, __u64 began_ns)
 
 static int look(struct eg_follow *follow, unsigned int lock_wait_ms, struct eg_error *error)
 {
-	__u64 began_ns = now_ns();
+	__u64 began_ns = eg_monotonic_ns();
 	EG_AUTO_PINS struct eg_pins pins = {.dir_fd = -1, .lock_fd = -1};
 	int result = lock(follow, lock_wait_ms, &pins, error);
 
 	/* What another command has made of it is looked at first. */
 	if (result == 0 && eg_guard_is_current(follow->guard) != 1)
 		return -EAGAIN;
-	follow->look_ns = now_ns() + LOOK_NS;
+	follow->look_ns = eg_monotonic_ns() + LOOK_NS;
 	if (result == 0)
 		result = look_around(follow, error);
 	if (result == 0 && follow->hold && !follow->claimed) {
@@ -516,7 +509,7 @@ static void look_again(struct eg_follow *follow)
 	}
 	if (*error.message && result != -EWOULDBLOCK && result != -EBUSY)
 		complain(follow, &error);
-	look_at(follow, now_ns() + AGAIN_NS);
+	look_at(follow, eg_monotonic_ns() + AGAIN_NS);
 }
 
 /* --- when the last process has gone ------------------------------------------------------------
@@ -544,7 +537,7 @@ static enum eg_follow_end check_gone(struct eg_follow *follow)
 			return EG_FOLLOW_GOES_ON;
 		}
 		tell(follow, false, "its namespace is in use again, and is followed again");
-		follow->look_ns = now_ns();
+		follow->look_ns = eg_monotonic_ns();
 		return EG_FOLLOW_GOES_ON;
 	}
 	if (result != -ENOENT || !eg_guard_is_dead(follow->guard) ||
@@ -570,7 +563,7 @@ static void check_witness(struct eg_follow *follow)
  * asked all the time: the time to ask then ends. */
 static void tend_names(struct eg_follow *follow)
 {
-	__u64 started = now_ns(), took;
+	__u64 started = eg_monotonic_ns(), took;
 
 	if (!follow->policy || started < follow->names_ns)
 		return;
@@ -579,7 +572,7 @@ static void tend_names(struct eg_follow *follow)
 		return;
 	(void)eg_names_tend(follow->guard, &follow->netns, follow->policy, EG_NAMES_KEPT_MS,
 			    &follow->names_open);
-	took = now_ns() - started;
+	took = eg_monotonic_ns() - started;
 	follow->names_ns = started + took * NAMES_SHARE;
 }
 
@@ -610,11 +603,11 @@ static enum eg_follow_end take_events(struct eg_follow *follow)
 			guard = true;
 		} else if (fd == follow->monitor_fd) {
 			if (eg_monitor_drain(fd) != 0) {
-				look_at(follow, now_ns());
+				look_at(follow, eg_monotonic_ns());
 				follow->changed = true;
 			}
 		} else {
-			follow->tick_ns = now_ns(); /* the witness has ended */
+			follow->tick_ns = eg_monotonic_ns(); /* the witness has ended */
 		}
 	}
 	return guard ? check_guard(follow) : EG_FOLLOW_GOES_ON;
@@ -624,7 +617,7 @@ static enum eg_follow_end tick(struct eg_follow *follow)
 {
 	enum eg_follow_end end = check_guard(follow);
 
-	follow->tick_ns = now_ns() + TICK_NS;
+	follow->tick_ns = eg_monotonic_ns() + TICK_NS;
 	if (end != EG_FOLLOW_GOES_ON)
 		return end;
 	if (follow->netns.fd >= 0)
@@ -640,9 +633,10 @@ enum eg_follow_end eg_follow_work(struct eg_follow *follow)
 {
 	enum eg_follow_end end = take_events(follow);
 
-	if (end == EG_FOLLOW_GOES_ON && now_ns() >= follow->tick_ns)
+	if (end == EG_FOLLOW_GOES_ON && eg_monotonic_ns() >= follow->tick_ns)
 		end = tick(follow);
-	if (end == EG_FOLLOW_GOES_ON && follow->netns.fd >= 0 && now_ns() >= follow->look_ns)
+	if (end == EG_FOLLOW_GOES_ON && follow->netns.fd >= 0 &&
+	    eg_monotonic_ns() >= follow->look_ns)
 		look_again(follow);
 	set_timer(follow);
 	return end;
@@ -678,7 +672,7 @@ bool eg_follow_names_open(const struct eg_follow *follow)
 
 void eg_follow_hurry(struct eg_follow *follow)
 {
-	follow->tick_ns = now_ns();
+	follow->tick_ns = eg_monotonic_ns();
 	set_timer(follow);
 }
 
@@ -782,8 +776,8 @@ static int start(struct eg_follow *follow, struct eg_error *error)
 		return result;
 	*error = (struct eg_error){};
 	watch_witness(follow);
-	follow->tick_ns = now_ns() + TICK_NS;
-	follow->tun_until_ns = now_ns() + TUN_PATIENCE_NS;
+	follow->tick_ns = eg_monotonic_ns() + TICK_NS;
+	follow->tun_until_ns = eg_monotonic_ns() + TUN_PATIENCE_NS;
 	result = look(follow, FIRST_LOCK_MS, error);
 	if (result < 0 && *error->message)
 		return result;

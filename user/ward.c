@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <time.h>
 
 #include "aside.h"
 #include "attach.h"
@@ -17,6 +16,7 @@
 #include "kern/hold.h"
 #include "net/target.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 #include "util/text.h"
 #include "ward_target.h"
 
@@ -73,14 +73,6 @@ struct eg_ward {
 	char *warnings; /* the last attach's */
 };
 
-static __u64 now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (__u64)now.tv_sec * 1000000000ULL + (__u64)now.tv_nsec;
-}
-
 /* --- what it says ----------------------------------------------------------------------------- */
 
 #define SAY(ward, level, ...) eg_journal("daemon", level, (ward)->name, __VA_ARGS__)
@@ -128,7 +120,7 @@ struct eg_ward *eg_ward_new(const char *pin_dir, const char *name, int epoll_fd)
 	ward->name = strdup(name);
 	if (pin_dir)
 		ward->pin_dir = strdup(pin_dir);
-	ward->check_ns = now_ns() + CHECK_NS;
+	ward->check_ns = eg_monotonic_ns() + CHECK_NS;
 	ward->endpoint_ns = ward->names_ns = ward->learn_ns = ward->stranded_ns = ~0ULL;
 	if (ward->name && (!pin_dir || ward->pin_dir))
 		return ward;
@@ -266,10 +258,11 @@ static void learn_endpoints(struct eg_ward *ward)
 	ward->watches_endpoints = eg_derive_follows_peers(policy);
 	ward->has_endpoints = policy->derived.n_endpoints > 0;
 	if (policy->derived.n_names)
-		ward->names_ns = now_ns() + (ward->has_endpoints ? NAMES_NS : NAMES_NEW_NS);
+		ward->names_ns =
+			eg_monotonic_ns() + (ward->has_endpoints ? NAMES_NS : NAMES_NEW_NS);
 	if (ward->watches_endpoints)
 		ward->endpoint_ns =
-			now_ns() + (ward->has_endpoints ? ENDPOINT_NS : ENDPOINT_NEW_NS);
+			eg_monotonic_ns() + (ward->has_endpoints ? ENDPOINT_NS : ENDPOINT_NEW_NS);
 }
 
 static void say_attached(struct eg_ward *ward, const struct eg_attach_result *result,
@@ -331,7 +324,7 @@ static int attach(struct eg_ward *ward, struct eg_error *error)
 	say_attached(ward, &result, policy);
 	ward->is_guarded = true;
 	ward->policy_is_new = ward->is_damaged = ward->has_changed = false;
-	ward->attached_ns = now_ns();
+	ward->attached_ns = eg_monotonic_ns();
 	ward->learn_ns = ~0ULL;
 	if (result.outcome == EG_ATTACH_CREATED && result.container)
 		ward->stranded_ns = ward->attached_ns + STRANDED_AFTER_NS;
@@ -484,8 +477,9 @@ static bool go_on(struct eg_ward *ward, char **ret_aside)
 				complain(ward, &error, -EIO);
 			else if (target == EG_PLAN_TARGET_AWAY && are_engines_told(ward))
 				say_away(ward, &error);
-			ward->look_ns = now_ns() + (step == EG_PLAN_WAIT ? retry_after(ward)
-									 : rest(ward, target));
+			ward->look_ns =
+				eg_monotonic_ns() +
+				(step == EG_PLAN_WAIT ? retry_after(ward) : rest(ward, target));
 			return false;
 		}
 		error = (struct eg_error){};
@@ -496,11 +490,11 @@ static bool go_on(struct eg_ward *ward, char **ret_aside)
 			break;
 		}
 		if (step == EG_PLAN_ASIDE) {
-			ward->look_ns = now_ns();
+			ward->look_ns = eg_monotonic_ns();
 			return true;
 		}
 	}
-	ward->look_ns = now_ns() + retry_after(ward);
+	ward->look_ns = eg_monotonic_ns() + retry_after(ward);
 	return false;
 }
 
@@ -519,7 +513,7 @@ static bool is_held(const struct eg_guard_view *view)
 static void check(struct eg_ward *ward)
 {
 	EG_AUTO(eg_status_view_free) struct eg_status_view status = {};
-	__u64 started = now_ns(), took;
+	__u64 started = eg_monotonic_ns(), took;
 
 	if (eg_collect_state(ward->pin_dir, ward->name,
 			     ward->follow ? eg_follow_netns(ward->follow) : NULL,
@@ -541,8 +535,9 @@ static void check(struct eg_ward *ward)
 		if (view->state == EG_STATE_ENFORCING || view->state == EG_STATE_AUDIT)
 			ward->mended_ns = 0;
 	}
-	took = now_ns() - started;
-	ward->check_ns = now_ns() + (took * CHECK_SHARE > CHECK_NS ? took * CHECK_SHARE : CHECK_NS);
+	took = eg_monotonic_ns() - started;
+	ward->check_ns =
+		eg_monotonic_ns() + (took * CHECK_SHARE > CHECK_NS ? took * CHECK_SHARE : CHECK_NS);
 }
 
 /* Another process that followed it may have ended. */
@@ -556,7 +551,7 @@ static void check_others(struct eg_ward *ward)
 	    eg_holds_of(holds, guard, &held) == 0 && (held.ipv4 || held.ipv6))
 		return;
 	ward->others_follow = false;
-	ward->look_ns = now_ns();
+	ward->look_ns = eg_monotonic_ns();
 }
 
 static void say_stranded(struct eg_ward *ward)
@@ -571,7 +566,7 @@ static void check_endpoints(struct eg_ward *ward)
 	const struct eg_netns *netns = ward->follow ? eg_follow_netns(ward->follow) : NULL;
 	EG_AUTO_GUARD struct eg_guard *guard = NULL;
 	EG_AUTO_POLICY struct eg_policy *policy = NULL;
-	__u64 now = now_ns();
+	__u64 now = eg_monotonic_ns();
 	bool is_new = !ward->has_endpoints && now < ward->attached_ns + ENDPOINT_NEW_FOR;
 
 	ward->endpoint_ns = now + (is_new ? ENDPOINT_NEW_NS : ENDPOINT_NS);
@@ -586,12 +581,12 @@ static void check_endpoints(struct eg_ward *ward)
  * there is one, and a name is asked for again only if it has no address at all. */
 static void check_names(struct eg_ward *ward)
 {
-	ward->names_ns = now_ns() + NAMES_NS;
+	ward->names_ns = eg_monotonic_ns() + NAMES_NS;
 	if (!ward->text ||
 	    (ward->has_endpoints && !(ward->follow && eg_follow_names_open(ward->follow))))
 		return;
 	ward->has_changed = true;
-	ward->look_ns = now_ns();
+	ward->look_ns = eg_monotonic_ns();
 }
 
 __u64 eg_ward_due_ns(const struct eg_ward *ward)
@@ -611,19 +606,19 @@ __u64 eg_ward_due_ns(const struct eg_ward *ward)
 
 bool eg_ward_work(struct eg_ward *ward, char **ret_aside)
 {
-	if (ward->follow && now_ns() >= ward->endpoint_ns)
+	if (ward->follow && eg_monotonic_ns() >= ward->endpoint_ns)
 		check_endpoints(ward);
-	if (now_ns() >= ward->names_ns)
+	if (eg_monotonic_ns() >= ward->names_ns)
 		check_names(ward);
-	if (now_ns() >= ward->learn_ns) {
+	if (eg_monotonic_ns() >= ward->learn_ns) {
 		ward->learn_ns = ~0ULL;
-		ward->learned_ns = now_ns();
+		ward->learned_ns = eg_monotonic_ns();
 		ward->has_changed = true;
 		ward->look_ns = 0;
 	}
-	if (now_ns() >= ward->stranded_ns)
+	if (eg_monotonic_ns() >= ward->stranded_ns)
 		say_stranded(ward);
-	return now_ns() >= ward->look_ns && go_on(ward, ret_aside);
+	return eg_monotonic_ns() >= ward->look_ns && go_on(ward, ret_aside);
 }
 
 __u64 eg_ward_check_due_ns(const struct eg_ward *ward)
@@ -668,7 +663,7 @@ bool eg_ward_is_over(const struct eg_ward *ward)
 /* When it has settled; not all the time, whatever goes on inside. */
 static void learn_soon(struct eg_ward *ward)
 {
-	__u64 at = now_ns() + SETTLE_NS;
+	__u64 at = eg_monotonic_ns() + SETTLE_NS;
 
 	if (ward->learned_ns && at < ward->learned_ns + LEARN_SPACE_NS)
 		at = ward->learned_ns + LEARN_SPACE_NS;
@@ -707,7 +702,7 @@ void eg_ward_follow_work(struct eg_ward *ward)
 
 void eg_ward_touch(struct eg_ward *ward)
 {
-	ward->look_ns = now_ns();
+	ward->look_ns = eg_monotonic_ns();
 	ward->failures = 0;
 	if (ward->follow)
 		eg_follow_hurry(ward->follow);
