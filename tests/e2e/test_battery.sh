@@ -163,6 +163,8 @@ programs() {
 
 policy=(--endpoint "$BED_ENDPOINT" --dns tunnel)
 bed_up
+# What it answers to a forged source is counted: once, however long the capture runs.
+bed_sysctl lan ipv4/tcp_synack_retries=0
 make_torrent
 have_cgroup=
 if mkdir "$cgroup" 2>/dev/null; then
