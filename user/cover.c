@@ -85,13 +85,9 @@ enum rank {
 
 static enum rank rank_of(const struct eg_underlay *underlay)
 {
-	const struct eg_link *link = &underlay->link;
-
 	if (underlay->has_peer)
 		return RANK_WITH_PEER;
-	if (underlay->by_others || (strcmp(link->kind, "veth") == 0 && !link->elsewhere))
-		return RANK_STAYS_INSIDE;
-	return RANK_MAY_LEAD_OUT;
+	return underlay->by_others ? RANK_STAYS_INSIDE : RANK_MAY_LEAD_OUT;
 }
 
 struct work {

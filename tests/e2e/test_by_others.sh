@@ -68,6 +68,11 @@ check 'detach' eg detach wireguard
 
 # --- made inside ---------------------------------------------------------------------------------------
 
+# Whoever is root inside, and quick, would else have every attach refused.
+inside link add name d-veth type veth peer name d-end
+inside link set d-veth up
+inside link set d-end up
+MADE+=(d-veth d-end)
 made dummy
 made bridge forward_delay 0
 made vxlan id 7 remote 172.18.0.1 dstport 4789
@@ -106,8 +111,21 @@ counted=$(guard_counted wireguard dropped)
 check 'what goes into them is judged' grep -q -x 'device public 3' <<<"$counted"
 check 'an address of theirs is no source: nothing outside knows it' \
 	grep -q -E -x 'device source ([3-9]|[1-9][0-9]+)' <<<"$counted"
+# With its other end somewhere else it may lead out.
+ip netns add hidden
+inside link set d-end netns hidden
+is() { # STATE
+	[ "$(of_status .state)" = "$1" ]
+}
+check 'a veth that no more ends inside' wait_until 10 is degraded
+check 'is told of' matches 'not on d-veth' <<<"$(of_status '.layers[] | select(.name == "peer") | .detail')"
+ip netns delete hidden
+check 'without it all is as before' wait_until 10 is enforcing
 for name in "${MADE[@]}"; do
-	inside link delete "$name"
+	case $name in
+	d-veth | d-end) ;; # gone with that namespace
+	*) inside link delete "$name" ;;
+	esac
 done
 
 # --- made outside --------------------------------------------------------------------------------------

@@ -112,7 +112,7 @@ check 'it is guarded' wait_until 10 grep -q 'eth1 is guarded: .device. and .peer
 check_equal 'by the new guard' "$(state)" enforcing
 ip -n wireguard link delete eth1
 ip -n wireguard link add tap9 type veth peer name tap9b
-check 'one with both ends inside' wait_until 10 grep -q 'tap9 is guarded by .device. alone' "$BED/holder.log"
+check 'one with both ends inside' wait_until 10 grep -q 'tap9 is guarded: .device. is on it' "$BED/holder.log"
 ip -n wireguard link delete tap9
 
 # What leads out does not wait for what root inside has made in any number.

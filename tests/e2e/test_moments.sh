@@ -288,9 +288,12 @@ if ip -n alone tuntap add mode tap tap0 2>/dev/null; then
 else
 	skip 'a tap' 'this kernel has no tun'
 fi
-# Both ends inside, within reach of whoever is inside.
+# Both ends inside: what goes in stays there, and it is no way out.
 ip -n alone link add veth0 type veth peer name veth1
-device_only 'a veth with both ends inside' veth0
+check 'a veth with both ends inside needs no word' attach_to alone
+check_equal 'but with nothing else it has no way out to guard' "$(state alone)" degraded
+check 'detach' eg detach alone
+ip netns delete alone
 # The other end in a namespace that only a descriptor holds.
 ip netns add alone
 ip netns add hidden

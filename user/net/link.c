@@ -193,10 +193,18 @@ static const char *const kinds_by_others[] = {
 	"ip6gre", "ip6gretap", "ip6erspan", "sit", "ip6tnl", "vti",  "vti6", "vxlan",  "geneve",
 };
 
+/* Of a veth the kernel tells where its other end is, wherever that is moved to. */
+static bool is_veth_inside(const struct eg_link *link)
+{
+	return strcmp(link->kind, "veth") == 0 && link->peer_ifindex;
+}
+
 bool eg_link_sends_by_others(const struct eg_link *link)
 {
 	if (link->elsewhere)
 		return false;
+	if (is_veth_inside(link))
+		return true;
 	for (size_t i = 0; i < sizeof(kinds_by_others) / sizeof(*kinds_by_others); i++)
 		if (strcmp(link->kind, kinds_by_others[i]) == 0)
 			return true;

@@ -33,10 +33,10 @@ int eg_links_get(const struct eg_netns *netns, struct eg_link **ret_links, size_
 
 /*
  * Whether an interface has no way out of its own: what it sends it hands to the stack of its own
- * namespace (tunnels of IP) or to other interfaces there (bridge, bond, vrf, vlan), or to nobody
- * (dummy). So it needs no layer on a host end: whatever leaves comes by an underlay once more, as
- * what it has become. False for what cannot be told: a WireGuard device does not tell whose stack
- * it uses.
+ * namespace (tunnels of IP) or to other interfaces there (bridge, bond, vrf, vlan, a veth whose
+ * other end is there too), or to nobody (dummy). So it needs no layer on a host end: whatever
+ * leaves comes by an underlay once more, as what it has become. False for what cannot be told: a
+ * WireGuard device does not tell whose stack it uses.
  */
 bool eg_link_sends_by_others(const struct eg_link *link);
 
