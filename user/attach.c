@@ -284,6 +284,8 @@ static int learn_home(struct attach *attach, struct eg_error *error)
 					   &attach->result->warnings, error);
 	if (result == 0 && home->fd >= 0)
 		result = eg_survey_take(home, attach->policy, &attach->survey, error);
+	/* The guard is on the cgroup: no interface of it has any other layer. */
+	attach->survey.device_alone_accepted = true;
 	if (result == 0)
 		result = eg_derive(&attach->target, &attach->survey,
 				   attach->request->replace ? NULL : attach->in_force,
@@ -292,6 +294,32 @@ static int learn_home(struct attach *attach, struct eg_error *error)
 	if (result == 0)
 		eg_home_fill(home, &attach->survey, &attach->home);
 	return result;
+}
+
+/* Nobody can be asked, and root inside makes a macvlan or a tap in a moment: refused for that, the
+ * namespace would have no guard at all. `status` is degraded, as nobody has accepted it. Where
+ * nothing runs yet, nothing starts instead. */
+static bool takes_device_only(const struct attach *attach)
+{
+	return attach->accept_device_only ||
+	       (attach->request->unattended && !attach->request->starting);
+}
+
+static int check_cover(struct attach *attach, struct eg_error *error)
+{
+	struct eg_error why = {};
+	int result = eg_cover_check(&attach->survey, attach->accept_device_only, &why);
+
+	attach->survey.device_alone_accepted = attach->accept_device_only;
+	if (result == 0)
+		return 0;
+	if (why.exit != EG_EXIT_KERNEL || !takes_device_only(attach)) {
+		if (error)
+			*error = why;
+		return result;
+	}
+	eg_text_printf(&attach->result->warnings, "%s\n", why.message);
+	return 0;
 }
 
 static int learn(struct attach *attach, struct eg_error *error)
@@ -312,7 +340,7 @@ static int learn(struct attach *attach, struct eg_error *error)
 		result = eg_survey_take(&attach->target.netns, attach->policy, &attach->survey,
 					error);
 	if (result == 0)
-		result = eg_cover_check(&attach->survey, attach->accept_device_only, error);
+		result = check_cover(attach, error);
 	if (result == 0)
 		result = eg_derive(&attach->target, &attach->survey, kept, terms, attach->policy,
 				   &attach->result->warnings, error);
@@ -450,8 +478,8 @@ static int cover(struct attach *attach, struct eg_guard *guard, enum eg_cover_ex
 {
 	if (on_cgroup(attach))
 		return eg_guard_cover_cgroup(guard, attach->cgroup.fd, error);
-	return eg_cover_all(guard, &attach->target.netns, attach->policy,
-			    attach->accept_device_only, extent, error);
+	return eg_cover_all(guard, &attach->target.netns, attach->policy, takes_device_only(attach),
+			    extent, error);
 }
 
 /* The tunnel's namespace: with the policy that frees it, and not before. */
@@ -568,7 +596,7 @@ static void free_tunnels(struct attach *attach, struct eg_guard *guard)
 	struct eg_error why = {};
 
 	if (eg_cover_free_tunnels(guard, &attach->target.netns, attach->policy,
-				  attach->accept_device_only, extent(attach), &why) < 0)
+				  takes_device_only(attach), extent(attach), &why) < 0)
 		eg_text_printf(
 			&attach->result->warnings,
 			"the policy is in force, but whether the guard is off the tunnel, and "

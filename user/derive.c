@@ -674,9 +674,12 @@ static bool known_by_peers(const struct eg_survey *survey, const struct eg_link_
 	return false;
 }
 
-/* Whether something leaves by an interface that nobody outside can be asked about. */
+/* Whether something leaves by an interface that nobody outside can be asked about, and that is
+ * accepted. */
 static bool is_device_only(const struct eg_survey *survey)
 {
+	if (!survey->device_alone_accepted)
+		return false;
 	for (size_t i = 0; i < survey->n_underlays; i++) {
 		if (!survey->underlays[i].has_peer && !survey->underlays[i].by_others)
 			return true;
@@ -701,8 +704,11 @@ static bool known_outside(const struct eg_target *target, const struct eg_survey
 		return false;
 	if (underlay->has_peer)
 		return peer_knows(&underlay->peer, addr, ret_subnet);
-	/* Nothing outside can be asked. Such a guard holds against processes without NET_ADMIN
-	 * and NET_RAW only, and those cannot change an address. */
+	/* Nothing outside can be asked. */
+	if (!survey->device_alone_accepted)
+		return false;
+	/* Such a guard holds against processes without NET_ADMIN and NET_RAW only, and those cannot
+	 * change an address. */
 	*ret_subnet = subnet_of(addr);
 	return true;
 }

@@ -25,6 +25,9 @@ struct eg_survey {
 	size_t n_tunnels;
 	struct eg_underlay *underlays;
 	size_t n_underlays;
+	/* The user has said that `device` alone is enough: what it is on holds nobody inside who
+	 * could change an address. Set by who knows. */
+	bool device_alone_accepted;
 };
 void eg_survey_free(struct eg_survey *survey);
 #define EG_AUTO_SURVEY __attribute__((cleanup(eg_survey_free)))
