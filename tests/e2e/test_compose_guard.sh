@@ -32,15 +32,19 @@ check 'it comes up as it is written' "${COMPOSE[@]}" up -d
 guard=$(container_of guard)
 application=$(container_of qbittorrent)
 check 'the guard is healthy' is_healthy "$guard"
-name=$(docker inspect --format '{{.Config.Hostname}}' "$guard")
-check_equal 'its guard is called as the container is' "$(state_of "$name")" enforcing
+guard_name=$(docker inspect --format '{{.Config.Hostname}}' "$guard")
+is_enforcing() {
+	[ "$(state_of "$guard_name")" = enforcing ]
+}
+# The tunnel may be there and not answer yet.
+check 'its guard is called as the container is' wait_until 20 is_enforcing
 check 'the application downloads through the tunnel' wait_until 60 has_downloaded "$application" 10
 has_downloaded "$application" 10 || "${COMPOSE[@]}" logs
 check_equal 'from the tunnel'\''s address' "$(connections)" 10.13.13.2
 
 # --- restarts ----------------------------------------------------------------------------------------------
 dropped() {
-	"$EG" status "$name" --json | jq '[.guards[0].counters.dropped[].packets] | add'
+	"$EG" status "$guard_name" --json | jq '[.guards[0].counters.dropped[].packets] | add'
 }
 before=$(dropped)
 started=$(docker inspect --format '{{.State.StartedAt}}' "$application")
@@ -84,4 +88,4 @@ sed -i -e '/pid: host/d' -e 's/^    image: egressguard$/&\n    healthcheck: {int
 check_status 'without the seal it does not come up' 1 timeout 120 "${COMPOSE[@]}" up -d
 check_equal 'and nobody else was started' "$(container_of wireguard)$(container_of qbittorrent)" ''
 check 'it goes down once more' "${COMPOSE[@]}" down -t 5
-check 'and its guard with it' wait_until 30 eval "! '$EG' status '$name' --check"
+check 'and its guard with it' wait_until 30 eval "! '$EG' status '$guard_name' --check"

@@ -30,25 +30,33 @@ policy wireguard 'Target = docker:wireguard' 'Endpoint = 203.0.113.9:51820'
 # --- the positive control ------------------------------------------------------------------------------
 check_application_is_seen
 
+# At once, whatever the tunnel is about to be: while it comes up it may be there and not answer yet.
+guarded_now() {
+	"$EG" status wireguard --json >"$BED/status"
+	[ "$(guard_meta wireguard .netns_inode)" = "$(stat -L -c %i "/proc/$(docker_pid wireguard)/ns/net")" ] &&
+		jq -e '[.guards[0].layers[] | select(.name == "device" or .name == "peer") |
+			select(.interfaces | index("eth0"))] | length == 2' "$BED/status" >/dev/null
+}
+is_enforcing() {
+	[ "$(state_of wireguard)" = enforcing ]
+}
+
 # --- up, and restarted -----------------------------------------------------------------------------------
 capture_start all internet host0 'host 203.0.113.7'
 compose_use runtime.yaml
 check 'it comes up as it is written' "${COMPOSE[@]}" up -d
-check_equal 'guarded, without a daemon' "$(state_of wireguard)" enforcing
+check 'guarded, without a daemon' guarded_now
+check 'and enforcing' wait_until 20 is_enforcing
 application=$(container_of qbittorrent)
 check 'the application downloads through the tunnel' wait_until 60 has_downloaded "$application" 10
 check_equal 'from the tunnel'\''s address' "$(connections)" 10.13.13.2
-guarded_now() {
-	[ "$(state_of wireguard)" = enforcing ] && [ "$(guard_meta wireguard .netns_inode)" = \
-		"$(stat -L -c %i "/proc/$(docker_pid wireguard)/ns/net")" ]
-}
 guarded=0 downloads=0 tried=0
 for ((i = 0; i < RESTARTS; i++)); do
 	docker restart -t 5 wireguard >/dev/null
-	if guarded_now; then
+	if guarded_now && wait_until 20 is_enforcing; then
 		guarded=$((guarded + 1))
 	else
-		"$EG" status wireguard || :
+		cat "$BED/status"
 	fi
 	docker restart -t 0 "$application" >/dev/null
 	wait_until 60 has_downloaded "$application" 5 || break
