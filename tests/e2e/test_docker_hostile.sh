@@ -95,8 +95,14 @@ check_equal 'hostile: interfaces of its own: degraded' "$(of_guard hostile .stat
 check 'hostile: a name that a terminal obeys: status escapes it' grep -q 'e\\x1b\[31m' <(eg status hostile)
 check 'hostile: a name that a terminal obeys: and nothing else' \
 	test -z "$(eg status hostile | LC_ALL=C tr -d '\n\40-\176')"
+# With its other end in a namespace that only a descriptor holds, it is none to attach to.
+ip netns add hidden
+nsenter --net="/proc/$(docker_pid hostile)/ns/net" -- ip link set e2 netns hidden
+exec 8</run/netns/hidden
+ip netns delete hidden
 refused 'hostile: a name that a terminal obeys: attach escapes it' 5 'e\\x1b\[31m .*--accept-device-only' \
 	hostile --endpoint "$BED_ENDPOINT"
+exec 8<&-
 check_equal 'hostile: the guard is still there' \
 	"$(of_guard hostile '|.layers[]|select(.name=="peer")|.interfaces[0]')" eth0
 hostile_end
