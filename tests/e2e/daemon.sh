@@ -15,6 +15,25 @@ daemon_up() {
 	}
 }
 
+# notified_up WORD: who listens at $BED/notify as a service manager does, until what it is told begins with WORD;
+# it writes that to $BED/notified. Its process is $LISTENER.
+notified_up() {
+	python3 - "$BED/notify" "$((60 * ${EG_SLOW:-1}))" "$1" >"$BED/notified" <<-'END' &
+		import socket, sys
+		s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+		s.bind(sys.argv[1])
+		s.settimeout(int(sys.argv[2]))
+		while True:
+		    said = s.recv(1000).decode()
+		    print(said.replace("\n", " "), flush=True)
+		    if said.startswith(sys.argv[3]):
+		        break
+	END
+	# shellcheck disable=SC2034 # for who sources this
+	LISTENER=$!
+	wait_until 10 test -S "$BED/notify"
+}
+
 logged() { # PATTERN
 	grep -q -a -E -- "$1" "$BED/daemon.log"
 }

@@ -76,22 +76,10 @@ check 'it is there' test -f "$COPY"
 # --- it counts -------------------------------------------------------------------------------------------
 reboot
 touch "$STATE/nobodys" "$STATE/wireguard.conf.kept-new" "$STATE/gone.conf.kept"
-python3 - "$BED/notify" "$((60 * ${EG_SLOW:-1}))" >"$BED/notified" <<'END' &
-import socket, sys
-s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-s.bind(sys.argv[1])
-s.settimeout(int(sys.argv[2]))
-while True:
-    said = s.recv(1000).decode()
-    print(said.replace("\n", " "), flush=True)
-    if said.startswith("READY"):
-        break
-END
-listener=$!
-wait_until 10 test -S "$BED/notify"
+notified_up READY
 check 'it starts with a bad file' up NOTIFY_SOCKET="$BED/notify"
 capture_start copied internet host0
-wait "$listener" || true
+wait "$LISTENER" || true
 check_logged 'it says that the copy counts' "wireguard.conf:[0-9]+:1: .*Alow.*: the copy in $STATE counts"
 check 'and has the service manager show it' grep -q -x \
 	'STATUS=1 policy file; not as they say.*: wireguard.conf (as its copy says)' "$BED/notified"

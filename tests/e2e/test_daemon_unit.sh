@@ -24,19 +24,7 @@ check 'the sample policy is right' "$EG" policy check "$BED_SOURCE/dist/wireguar
 notified() { # PATTERN
 	grep -q -a -E "$1" "$BED/notified"
 }
-python3 - "$BED/notify" "$((60 * ${EG_SLOW:-1}))" >"$BED/notified" <<'END' &
-import socket, sys
-s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-s.bind(sys.argv[1])
-s.settimeout(int(sys.argv[2]))
-while True:
-    said = s.recv(100).decode()
-    print(said.replace("\n", " "), flush=True)
-    if said.startswith("STOPPING"):
-        break
-END
-listener=$!
-wait_until 10 test -S "$BED/notify"
+notified_up STOPPING
 check 'it starts' daemon_up NOTIFY_SOCKET="$BED/notify" WATCHDOG_USEC=400000
 check 'a service manager is told that it is ready' wait_until 10 notified '^READY=1$'
 check 'and that it is alive' wait_until 10 notified '^WATCHDOG=1$'
@@ -62,5 +50,5 @@ check_equal 'nor by a program that it executes' \
 	"$(sed -n 's/^NoNewPrivs:\t//p' "/proc/${BED_PIDS[daemon]}/status")" 1
 stop daemon TERM
 check 'and that it stops' wait_until 10 notified '^STOPPING=1$'
-kill "$listener" 2>/dev/null || true
-wait "$listener" 2>/dev/null || true
+kill "$LISTENER" 2>/dev/null || true
+wait "$LISTENER" 2>/dev/null || true
