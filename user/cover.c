@@ -110,6 +110,7 @@ static void put_on(struct work *work, const struct eg_underlay *underlay)
 	work->spent_ns += eg_monotonic_ns() - started;
 	work->last = underlay->link.ifindex;
 	work->pass->n_tried++;
+	work->pass->n_put += result == 0;
 	if (result < 0 && !work->failed) {
 		work->failed = result;
 		work->error = why;
@@ -155,7 +156,7 @@ int eg_cover_some(struct eg_guard *guard, const struct eg_netns *netns,
 	struct work work = {.guard = guard, .netns = netns, .survey = survey, .pass = pass};
 	int result;
 
-	pass->n_tried = pass->n_left = 0;
+	pass->n_tried = pass->n_put = pass->n_left = 0;
 	result = eg_netns_run(netns, take_all, &work);
 	if (result < 0)
 		return eg_error_set(error, EG_EXIT_FAILED, -result,
@@ -199,7 +200,7 @@ bool eg_cover_what_can_be(struct eg_guard *guard, const struct eg_netns *netns,
 	if (eg_survey_take(netns, policy, &survey, NULL) < 0)
 		return false;
 	eg_cover_some(guard, netns, &survey, &pass, NULL);
-	return pass.n_tried > 0;
+	return pass.n_put > 0;
 }
 
 static bool is_behind(struct eg_guard *guard, const struct eg_netns *netns,
@@ -241,6 +242,22 @@ bool eg_cover_is_on_tunnel(struct eg_guard *guard, const struct eg_netns *netns,
 	return false;
 }
 
+/* Whatever had a tunnel's index in the moment in which that lost its layers: at once, and not when
+ * a share comes to it. */
+static int put_back(struct eg_guard *guard, const struct eg_netns *netns,
+		    const struct eg_policy *policy, const struct eg_survey *before,
+		    struct eg_error *error)
+{
+	EG_AUTO_SURVEY struct eg_survey now = {};
+	int result = eg_survey_take(netns, policy, &now, error);
+
+	for (size_t i = 0; result == 0 && i < now.n_underlays; i++)
+		for (size_t j = 0; result == 0 && j < before->n_tunnels; j++)
+			if (now.underlays[i].link.ifindex == before->tunnels[j].link.ifindex)
+				result = cover_underlay(guard, netns, &now.underlays[i], error);
+	return result;
+}
+
 int eg_cover_free_tunnels(struct eg_guard *guard, const struct eg_netns *netns,
 			  const struct eg_policy *policy, bool accept_device_only,
 			  enum eg_cover_extent extent, struct eg_error *error)
@@ -258,8 +275,10 @@ int eg_cover_free_tunnels(struct eg_guard *guard, const struct eg_netns *netns,
 					    "off the tunnel '%s': %s",
 					    survey.tunnels[i].link.name, strerror(-result));
 	}
-	/* Whatever had the tunnel's index in that moment has its layers again. */
-	return survey.n_tunnels
-		       ? eg_cover_all(guard, netns, policy, accept_device_only, extent, error)
-		       : 0;
+	if (!survey.n_tunnels)
+		return 0;
+	if (extent == EG_COVER_SHARE)
+		result = put_back(guard, netns, policy, &survey, error);
+	return result < 0 ? result
+			  : eg_cover_all(guard, netns, policy, accept_device_only, extent, error);
 }

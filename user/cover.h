@@ -26,6 +26,7 @@ struct eg_cover_pass {
 	void (*told)(void *argument, const struct eg_underlay *underlay);
 	void *argument;
 	size_t n_tried; /* those that were not covered, and were taken in hand */
+	size_t n_put;   /* of these, those that are covered now, or gone */
 	size_t n_left;  /* those that were not, and have to wait for the next pass */
 	__u32 after;    /* where that begins: keep it from one to the next */
 };
