@@ -143,7 +143,10 @@ set_test() {
 	need_command crun crun
 	need_container_network
 	need_cni_plugins
-	need_command busybox busybox
+	need_command containerd containerd
+	need_command curl curl
+	# The static one, which set_vmtest takes too: Debian's two conflict.
+	need_command busybox busybox-static
 	need_command ethtool ethtool
 	need_command ps procps
 	need_command nmap nmap
@@ -403,6 +406,7 @@ dnf_name() {
 	iputils-ping) echo iputils ;;
 	mount) echo util-linux ;;
 	procps) echo procps-ng ;;
+	busybox-static) echo busybox ;;
 	docker.io | docker-cli) echo moby-engine ;;
 	iptables) echo iptables-nft ;;
 	clang-format | clang-tidy) echo clang-tools-extra ;;
