@@ -471,11 +471,16 @@ capture_count() {
 	echo "${count%% *}"
 }
 
+# What `host` itself says of a packet of the WireGuard server's to an address that nobody has any longer: ICMP
+# type 3, code 1 (RFC 792), quoting that packet's header and ports. A container's own would be code 3.
+BED_UNDELIVERED="src host 198.51.100.2 and dst host 203.0.113.9 and icmp[0:2] = 0x0301 and icmp[17] = 17 \
+and icmp[20:4] = 0xcb007109 and icmp[28:2] = $BED_WG_PORT"
+
 # What must not be seen at internet's host0 while a guard is in force: anything of the guarded
 # namespace's (or forged by it) but WireGuard's own packets.
 BED_LEAK="not arp and not (udp and host 203.0.113.9 and port $BED_WG_PORT) \
 and not (icmp6 and ip6[40] >= 133 and ip6[40] <= 136) and not (icmp6 and ip6[40] = 143) \
-and not (ip6 proto 0 and dst net ff00::/8)"
+and not (ip6 proto 0 and dst net ff00::/8) and not ($BED_UNDELIVERED)"
 
 # leaks NAME: how many packets of a capture at internet's host0 left in the clear.
 leaks() {
