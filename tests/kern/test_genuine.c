@@ -224,10 +224,16 @@ static struct eg_held held_by(struct eg_guard *guard)
 	return held;
 }
 
+/* Others on this machine look through its links, too, and keep one for that moment. */
 static void assert_held(struct eg_guard *guard, unsigned int own, unsigned int others)
 {
-	const struct eg_held held = held_by(guard);
+	struct eg_held held = held_by(guard);
 
+	for (int i = 0; i < 100 && (held.ipv4 != own || held.ipv6 != own || held.others != others);
+	     i++) {
+		usleep(20 * 1000);
+		held = held_by(guard);
+	}
 	assert_int_equal(held.ipv4, own);
 	assert_int_equal(held.ipv6, own);
 	assert_int_equal(held.others, others);
@@ -258,12 +264,14 @@ static void test_forged_holder(void **state)
 			int own = guard->maps[map];
 
 			guard->maps[map] = copy_of(own);
+			guard->map_ids[map] = 0;
 			if (eg_hold_maps() >> map & 1)
 				assert_held(guard, 0, map == EG_MAP_CONTROL ? 0 : 4);
 			else
 				assert_int_equal(eg_prog_uses(hold_prog, own), 0);
 			close(guard->maps[map]);
 			guard->maps[map] = own;
+			guard->map_ids[map] = 0;
 		}
 		assert_held(guard, 1, 2);
 		eg_hold_close(first);

@@ -112,36 +112,13 @@ static void filter_pin(char to[COVER_PIN_LEN], const struct cover *cover)
 		 (unsigned long long)cover->netns->inode, cover->ifindex);
 }
 
-/* The beginning of struct bpf_link_info, with the part for tcx that older headers lack. */
-struct tcx_link_info {
-	__u32 type;
-	__u32 id;
-	__u32 prog_id;
-	__u32 pad;
-	__u32 ifindex; /* 0: the interface is gone */
-	__u32 attach_type;
-};
-
-/* A link's own words; ifindex stays 0 where its interface is gone. */
-static int ask_link(int dir_fd, const char *pin, struct tcx_link_info *ret_info)
-{
-	char path[EG_PIN_PATH_LEN];
-	EG_AUTO_CLOSE int link_fd = bpf_obj_get(eg_pin_path(path, dir_fd, pin));
-	__u32 len = sizeof(*ret_info);
-
-	*ret_info = (struct tcx_link_info){};
-	if (link_fd < 0 || bpf_obj_get_info_by_fd(link_fd, ret_info, &len) < 0)
-		return -errno;
-	return 0;
-}
-
 static int is_pin_of_link(const char *entry, void *argument)
 {
 	const struct cover *cover = argument;
-	struct tcx_link_info info;
+	struct eg_tcx_link info;
 
 	return strncmp(entry, "link_", 5) == 0 &&
-	       ask_link(cover->guard->dir_fd, entry, &info) == 0 && info.id == cover->link_id;
+	       eg_tcx_ask_pin(cover->guard->dir_fd, entry, &info) == 0 && info.id == cover->link_id;
 }
 
 /* Without a pin a link ends with whoever has it open. It may have another name than its own: an
@@ -270,9 +247,9 @@ static int cover_failed(struct cover *cover, int err, const char *what)
  */
 static int free_pin(int dir_fd, const char *pin)
 {
-	struct tcx_link_info info;
+	struct eg_tcx_link info;
 	char kept[COVER_PIN_LEN + 32];
-	int err = ask_link(dir_fd, pin, &info);
+	int err = eg_tcx_ask_pin(dir_fd, pin, &info);
 
 	if (err == -ENOENT)
 		return 0;
@@ -300,9 +277,12 @@ static int pin_link(struct cover *cover, int link_fd)
 
 static int cover_by_tcx(struct cover *cover)
 {
-	EG_AUTO_CLOSE int link_fd =
-		eg_tcx_attach(cover->guard->progs[cover->prog], cover->ifindex, cover->direction);
+	int prog_fd = eg_guard_prog(cover->guard, cover->prog);
+	EG_AUTO_CLOSE int link_fd = -1;
 
+	if (prog_fd < 0)
+		return cover_failed(cover, prog_fd, "opening its program");
+	link_fd = eg_tcx_attach(prog_fd, cover->ifindex, cover->direction);
 	if (link_fd < 0)
 		return link_fd == -EINVAL ? -EINVAL : cover_failed(cover, link_fd, "tcx");
 	return pin_link(cover, link_fd);
@@ -311,10 +291,12 @@ static int cover_by_tcx(struct cover *cover)
 static int pin_filter(struct cover *cover)
 {
 	char pin[COVER_PIN_LEN], path[EG_PIN_PATH_LEN];
+	int prog_fd = eg_guard_prog(cover->guard, cover->prog);
 
+	if (prog_fd < 0)
+		return cover_failed(cover, prog_fd, "opening its program");
 	filter_pin(pin, cover);
-	if (bpf_obj_pin(cover->guard->progs[cover->prog],
-			eg_pin_path(path, cover->guard->dir_fd, pin)) < 0 &&
+	if (bpf_obj_pin(prog_fd, eg_pin_path(path, cover->guard->dir_fd, pin)) < 0 &&
 	    errno != EEXIST)
 		return cover_failed(cover, -errno, "pinning its program");
 	return 0;
@@ -335,12 +317,12 @@ static int pin_again(struct cover *cover)
 
 static int cover_by_clsact(struct cover *cover)
 {
-	int prog_fd = cover->guard->progs[cover->prog];
 	char pin[COVER_PIN_LEN], what[640];
-	int err = pin_filter(cover);
+	int err = pin_filter(cover), prog_fd;
 
 	if (err)
 		return err;
+	prog_fd = eg_guard_prog(cover->guard, cover->prog);
 	filter_pin(pin, cover);
 	eg_libbpf_forget();
 	err = eg_clsact_attach(cover->netns, prog_fd, cover->ifindex, cover->direction);
@@ -404,13 +386,13 @@ static int cover_now(struct cover *cover, struct eg_error *error)
 static int note_underlay(struct cover *cover, const struct eg_link *link)
 {
 	const __u8 value = 1;
+	int err;
 
-	if (strcmp(link->kind, "vrf") == 0 ||
-	    bpf_map_update_elem(cover->guard->maps[EG_MAP_UNDERLAYS], &link->ifindex, &value,
-				BPF_ANY) == 0 ||
-	    errno == E2BIG)
+	if (strcmp(link->kind, "vrf") == 0)
 		return 0;
-	return cover_failed(cover, -errno, "noting it for the layer socket");
+	err = eg_guard_update(cover->guard, EG_MAP_UNDERLAYS, &link->ifindex, &value);
+	return err && err != -E2BIG ? cover_failed(cover, err, "noting it for the layer socket")
+				    : 0;
 }
 
 int eg_guard_cover_device(struct eg_guard *guard, const struct eg_netns *netns,
@@ -448,340 +430,4 @@ int eg_guard_cover_peer(struct eg_guard *guard, const struct eg_link *link,
 	struct cover cover = cover_peer(guard, link, peer);
 
 	return cover_now(&cover, error);
-}
-
-/* --- filters by their pins -------------------------------------------------------------------- */
-
-enum filter_place {
-	FILTER_PLACE_UNKNOWN, /* its namespace is not to be found, which an open descriptor may hold
-			       */
-	FILTER_PLACE_THERE,
-	FILTER_PLACE_GONE,
-};
-
-struct filter_pin {
-	__u32 underlay;
-	ino_t netns_inode;
-	__u32 ifindex; /* 0: a name that another version made; look everywhere */
-	__u32 prog_id;
-	bool loopback;
-	enum filter_place place;
-};
-
-struct filter_pins {
-	int dir_fd;
-	struct filter_pin *list;
-	size_t n;
-	int failed;
-};
-
-static struct filter_pin parse_filter_pin(const char *entry)
-{
-	struct filter_pin pin = {.loopback = strncmp(entry, "filter_lo_", 10) == 0};
-	unsigned long long inode;
-	unsigned int underlay, ifindex;
-
-	if (sscanf(entry, "filter_%*[a-z]_%u_%llu_%u", &underlay, &inode, &ifindex) == 3) {
-		pin.underlay = underlay;
-		pin.netns_inode = (ino_t)inode;
-		pin.ifindex = ifindex;
-	}
-	return pin;
-}
-
-static int collect_filter_pin(const char *entry, void *argument)
-{
-	struct filter_pins *pins = argument;
-	struct filter_pin pin = parse_filter_pin(entry);
-	struct filter_pin *list;
-	EG_AUTO_CLOSE int prog_fd = -1;
-
-	if (strncmp(entry, "filter_", 7) != 0)
-		return 0;
-	prog_fd = eg_pin_open(pins->dir_fd, entry, "bpf-prog");
-	if (prog_fd < 0)
-		return prog_fd;
-	pin.prog_id = eg_prog_id(prog_fd);
-	if (!pin.prog_id)
-		return -EIO; /* its filter could not be told from others */
-	list = reallocarray(pins->list, pins->n + 1, sizeof(*list));
-	if (!list)
-		return -ENOMEM;
-	pins->list = list;
-	list[pins->n++] = pin;
-	return 0;
-}
-
-struct detaching {
-	const struct filter_pins *pins;
-	const struct eg_netns *netns;
-};
-
-/* Runs inside the namespace. */
-static int detach_inside(void *argument)
-{
-	const struct detaching *detaching = argument;
-	const struct filter_pins *pins = detaching->pins;
-	int err = 0;
-
-	for (size_t i = 0; i < pins->n && !err; i++)
-		if (!pins->list[i].ifindex || pins->list[i].netns_inode == detaching->netns->inode)
-			err = eg_clsact_detach(detaching->netns, pins->list[i].ifindex,
-					       &pins->list[i].prog_id, 1);
-	return err;
-}
-
-/* A namespace that nobody can find is gone, and its filters with it. */
-static int detach_in_namespace(const struct eg_netns *netns, void *argument)
-{
-	struct filter_pins *pins = argument;
-	struct detaching detaching = {.pins = pins, .netns = netns};
-
-	for (size_t i = 0; i < pins->n; i++)
-		if (!pins->list[i].ifindex || pins->list[i].netns_inode == netns->inode) {
-			int err = eg_netns_run(netns, detach_inside, &detaching);
-
-			if (err && !pins->failed)
-				pins->failed = err;
-			break;
-		}
-	return 0;
-}
-
-int eg_filters_detach(int dir_fd, struct eg_error *error)
-{
-	struct filter_pins pins = {.dir_fd = dir_fd};
-	int err = eg_dir_visit(dir_fd, collect_filter_pin, &pins);
-
-	if (!err && pins.n)
-		err = eg_netns_visit(detach_in_namespace, &pins);
-	free(pins.list);
-	if (!err)
-		err = pins.failed;
-	if (err)
-		return eg_error_set(error, EG_EXIT_FAILED, -err,
-				    "cannot detach the guard's clsact filters: %s", strerror(-err));
-	return 0;
-}
-
-/* --- uncovering ----------------------------------------------------------------------------- */
-
-struct uncovering {
-	int dir_fd;
-	const struct eg_netns *netns;
-	__u32 ifindex;
-	__u32 link_ids[EG_TCX_MAX]; /* what is on the interface, by the kernel's word */
-	int n_links;
-};
-
-static bool is_on_interface(const struct uncovering *uncovering, __u32 link_id)
-{
-	for (int i = 0; i < uncovering->n_links; i++)
-		if (uncovering->link_ids[i] == link_id)
-			return true;
-	return false;
-}
-
-/* A pin's name says which index its interface once had; where the link is, only the kernel says. */
-static int uncover_link(const struct uncovering *uncovering, const char *pin)
-{
-	struct tcx_link_info info;
-
-	int err = ask_link(uncovering->dir_fd, pin, &info);
-
-	if (err)
-		return err == -ENOENT ? 0 : err;
-	if (!info.id || !is_on_interface(uncovering, info.id))
-		return 0;
-	return eg_pin_unlink(uncovering->dir_fd, pin);
-}
-
-static int uncover_filter(const struct uncovering *uncovering, const char *entry)
-{
-	struct filter_pin pin = parse_filter_pin(entry);
-	EG_AUTO_CLOSE int prog_fd = -1;
-	__u32 prog_id;
-	int err;
-
-	if (pin.netns_inode != uncovering->netns->inode || pin.ifindex != uncovering->ifindex)
-		return 0;
-	prog_fd = eg_pin_open(uncovering->dir_fd, entry, "bpf-prog");
-	if (prog_fd < 0)
-		return prog_fd;
-	prog_id = eg_prog_id(prog_fd);
-	if (!prog_id)
-		return -EIO;
-	err = eg_clsact_detach(uncovering->netns, pin.ifindex, &prog_id, 1);
-	return err ? err : eg_pin_unlink(uncovering->dir_fd, entry);
-}
-
-static int uncover_entry(const char *entry, void *argument)
-{
-	const struct uncovering *uncovering = argument;
-
-	if (strncmp(entry, "link_device_", 12) == 0 || strncmp(entry, "link_lo_", 8) == 0)
-		return uncover_link(uncovering, entry);
-	if (strncmp(entry, "filter_device_", 14) == 0 || strncmp(entry, "filter_lo_", 10) == 0)
-		return uncover_filter(uncovering, entry);
-	return 0;
-}
-
-/* Runs inside the namespace. */
-static int uncover_inside(void *argument)
-{
-	struct uncovering *uncovering = argument;
-	__u32 ids[EG_TCX_MAX] = {};
-
-	uncovering->n_links =
-		eg_tcx_query(uncovering->ifindex, EG_EGRESS, ids, uncovering->link_ids);
-	/* -EINVAL: a kernel without tcx */
-	if (uncovering->n_links < 0 && uncovering->n_links != -EINVAL)
-		return uncovering->n_links;
-	return eg_dir_visit(uncovering->dir_fd, uncover_entry, uncovering);
-}
-
-bool eg_guard_has_underlay(struct eg_guard *guard, const struct eg_netns *netns,
-			   const struct eg_link *link)
-{
-	bool tcx;
-	__u8 value;
-
-	return guard->other_abi ||
-	       eg_guard_device_state(guard, netns, link, &tcx) != EG_COVER_NONE ||
-	       bpf_map_lookup_elem(guard->maps[EG_MAP_UNDERLAYS], &link->ifindex, &value) == 0 ||
-	       errno != ENOENT;
-}
-
-int eg_guard_uncover(struct eg_guard *guard, const struct eg_netns *netns,
-		     const struct eg_link *link)
-{
-	struct uncovering uncovering = {
-		.dir_fd = guard->dir_fd,
-		.netns = netns,
-		.ifindex = link->ifindex,
-	};
-
-	if (guard->other_abi)
-		return -EPROTO;
-	if (bpf_map_delete_elem(guard->maps[EG_MAP_UNDERLAYS], &link->ifindex) < 0 &&
-	    errno != ENOENT)
-		return -errno;
-	return eg_netns_run(netns, uncover_inside, &uncovering);
-}
-
-/* --- whether anything is left to cover ---------------------------------------------------------
- */
-
-/* What we cannot judge is alive. */
-static int find_live_link(const char *entry, void *argument)
-{
-	const int *dir_fd = argument;
-	struct tcx_link_info info;
-	int err;
-
-	/* Loopback is there as long as its namespace is, and leads nowhere. */
-	if (strncmp(entry, "link_", 5) != 0 || strncmp(entry, "link_lo_", 8) == 0)
-		return 0;
-	err = ask_link(*dir_fd, entry, &info);
-	return err ? err != -ENOENT : info.ifindex != 0;
-}
-
-static bool is_live(const struct filter_pin *pin, const struct eg_netns *netns)
-{
-	const enum eg_direction directions[] = {EG_EGRESS, EG_INGRESS};
-
-	for (size_t i = 0; i < 2; i++) {
-		enum eg_cover_state state = EG_COVER_NONE;
-
-		if (eg_clsact_state(netns, pin->ifindex, directions[i], &pin->prog_id, 1, &state) ||
-		    state != EG_COVER_NONE)
-			return true;
-	}
-	return false;
-}
-
-static int find_live_filter(const struct eg_netns *netns, void *argument)
-{
-	const struct filter_pins *pins = argument;
-
-	for (size_t i = 0; i < pins->n; i++)
-		if (!pins->list[i].loopback && pins->list[i].netns_inode == netns->inode &&
-		    is_live(&pins->list[i], netns))
-			return 1;
-	return 0;
-}
-
-static bool has_live_filter(int dir_fd)
-{
-	struct filter_pins pins = {.dir_fd = dir_fd};
-	int live = eg_dir_visit(dir_fd, collect_filter_pin, &pins);
-
-	for (size_t i = 0; i < pins.n && !live; i++)
-		live = !pins.list[i].ifindex;
-	if (!live && pins.n)
-		live = eg_netns_visit(find_live_filter, &pins);
-	free(pins.list);
-	return live != 0;
-}
-
-bool eg_guard_is_dead(struct eg_guard *guard)
-{
-	if (guard->meta.flags & EG_META_CGROUP)
-		return eg_guard_cgroup_is_gone(guard);
-	return eg_dir_visit(guard->dir_fd, find_live_link, &guard->dir_fd) == 0 &&
-	       !has_live_filter(guard->dir_fd);
-}
-
-/* --- what its interfaces left behind -----------------------------------------------------------
- */
-
-struct cleaning {
-	struct eg_guard *guard;
-	const struct eg_netns *netns;
-};
-
-static int clean_link(const struct cleaning *cleaning, const char *entry)
-{
-	struct tcx_link_info info;
-	int err = ask_link(cleaning->guard->dir_fd, entry, &info);
-
-	if (err)
-		return err == -ENOENT ? 0 : err;
-	return info.ifindex ? 0 : eg_pin_unlink(cleaning->guard->dir_fd, entry);
-}
-
-/* `device` alone: whether the other end of a veth is gone too cannot be told from this side. */
-static int clean_filter(const struct cleaning *cleaning, const char *entry)
-{
-	struct filter_pin pin = parse_filter_pin(entry);
-	char name[IFNAMSIZ];
-
-	if (!pin.ifindex || pin.netns_inode != cleaning->netns->inode ||
-	    if_indextoname(pin.ifindex, name) || (errno != ENXIO && errno != ENODEV))
-		return 0;
-	return eg_pin_unlink(cleaning->guard->dir_fd, entry);
-}
-
-static int clean_entry(const char *entry, void *argument)
-{
-	if (strncmp(entry, "link_", 5) == 0)
-		return clean_link(argument, entry);
-	if (strncmp(entry, "filter_device_", 14) == 0)
-		return clean_filter(argument, entry);
-	return 0;
-}
-
-/* Runs inside the namespace. */
-static int clean_inside(void *argument)
-{
-	const struct cleaning *cleaning = argument;
-
-	return eg_dir_visit(cleaning->guard->dir_fd, clean_entry, argument);
-}
-
-int eg_guard_clean(struct eg_guard *guard, const struct eg_netns *netns)
-{
-	struct cleaning cleaning = {.guard = guard, .netns = netns};
-
-	return guard->other_abi ? -EPROTO : eg_netns_run(netns, clean_inside, &cleaning);
 }

@@ -130,11 +130,12 @@ static int attach_hook(struct eg_guard *guard, int cgroup_fd, const struct hook 
 	EG_AUTO_CLOSE int link_fd = -1;
 	char path[EG_PIN_PATH_LEN];
 	__u64 id;
-	int err;
+	int err, prog_fd;
 
 	if (look_at_link(guard, hook, &id) == 0)
 		return 0;
-	link_fd = bpf_link_create(guard->progs[hook->prog], cgroup_fd, hook->attach, NULL);
+	prog_fd = eg_guard_prog(guard, hook->prog);
+	link_fd = prog_fd < 0 ? prog_fd : bpf_link_create(prog_fd, cgroup_fd, hook->attach, NULL);
 	if (link_fd < 0)
 		return attach_failed(link_fd, hook, error);
 	err = eg_pin_unlink(guard->dir_fd, hook->pin);
@@ -172,12 +173,12 @@ int eg_guard_home(struct eg_guard *guard, struct eg_home *ret_home)
 {
 	if (guard->other_abi)
 		return -EPROTO;
-	return bpf_map_lookup_elem(guard->maps[EG_MAP_HOME], &zero, ret_home) < 0 ? -errno : 0;
+	return eg_guard_lookup(guard, EG_MAP_HOME, &zero, ret_home);
 }
 
 static int write_home(struct eg_guard *guard, const struct eg_home *home)
 {
-	return bpf_map_update_elem(guard->maps[EG_MAP_HOME], &zero, home, BPF_ANY) < 0 ? -errno : 0;
+	return eg_guard_update(guard, EG_MAP_HOME, &zero, home);
 }
 
 /* A packet may see half of a store: so what is there says nothing until all the rest is written. */

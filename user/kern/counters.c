@@ -32,12 +32,14 @@ static int read_each(int map_fd, struct eg_counter *per_cpu, size_t cpus)
 int eg_guard_counters(struct eg_guard *guard, struct eg_counter ret_counters[EG_COUNTERS_ALL])
 {
 	EG_AUTO_FREE struct eg_counter *per_cpu = NULL;
-	int map_fd = guard->maps[EG_MAP_COUNTERS];
+	int map_fd = eg_guard_map(guard, EG_MAP_COUNTERS);
 	int cpus = libbpf_num_possible_cpus();
 	int err;
 
 	if (guard->other_abi)
 		return -EPROTO;
+	if (map_fd < 0)
+		return map_fd;
 	if (cpus < 0)
 		return cpus;
 	per_cpu = calloc((size_t)cpus * EG_COUNTERS_ALL, sizeof(*per_cpu));
@@ -59,7 +61,7 @@ int eg_guard_counters(struct eg_guard *guard, struct eg_counter ret_counters[EG_
 int eg_guard_answers(struct eg_guard *guard, __u64 *ret_sent, __u64 *ret_withheld)
 {
 	EG_AUTO_FREE struct eg_answers *per_cpu = NULL;
-	int cpus = libbpf_num_possible_cpus();
+	int cpus = libbpf_num_possible_cpus(), err;
 	__u32 zero = 0;
 
 	if (guard->other_abi)
@@ -69,8 +71,9 @@ int eg_guard_answers(struct eg_guard *guard, __u64 *ret_sent, __u64 *ret_withhel
 	per_cpu = calloc((size_t)cpus, sizeof(*per_cpu));
 	if (!per_cpu)
 		return -ENOMEM;
-	if (bpf_map_lookup_elem(guard->maps[EG_MAP_ANSWERS], &zero, per_cpu) < 0)
-		return -errno;
+	err = eg_guard_lookup(guard, EG_MAP_ANSWERS, &zero, per_cpu);
+	if (err)
+		return err;
 	*ret_sent = *ret_withheld = 0;
 	for (int cpu = 0; cpu < cpus; cpu++) {
 		*ret_sent += per_cpu[cpu].sent;
@@ -135,12 +138,15 @@ static void drop_duplicates(struct recents *recents)
 int eg_guard_recent(struct eg_guard *guard, struct eg_recent **ret_recent, size_t *ret_n)
 {
 	struct recents recents = {};
-	int err;
+	int err, map_fd;
 
 	if (guard->other_abi)
 		return -EPROTO;
-	err = eg_map_visit(guard->maps[EG_MAP_RECENT], sizeof(struct eg_recent_key),
-			   sizeof(struct eg_recent_value), keep_recent, &recents);
+	map_fd = eg_guard_map(guard, EG_MAP_RECENT);
+	if (map_fd < 0)
+		return map_fd;
+	err = eg_map_visit(map_fd, sizeof(struct eg_recent_key), sizeof(struct eg_recent_value),
+			   keep_recent, &recents);
 	if (err) {
 		free(recents.list);
 		return err;
@@ -169,8 +175,7 @@ int eg_guard_set_probes(struct eg_guard *guard, const __u64 *cookies, size_t n, 
 		return -E2BIG;
 	for (size_t i = 0; i < n; i++)
 		probes.cookies[i] = cookies[i];
-	return bpf_map_update_elem(guard->maps[EG_MAP_PROBES], &zero, &probes, BPF_ANY) < 0 ? -errno
-											    : 0;
+	return eg_guard_update(guard, EG_MAP_PROBES, &zero, &probes);
 }
 
 int eg_guard_set_window(struct eg_guard *guard, unsigned int ms)
@@ -181,8 +186,7 @@ int eg_guard_set_window(struct eg_guard *guard, unsigned int ms)
 
 	if (guard->other_abi)
 		return -EPROTO;
-	return bpf_map_update_elem(guard->maps[EG_MAP_WINDOW], &zero, &window, BPF_ANY) < 0 ? -errno
-											    : 0;
+	return eg_guard_update(guard, EG_MAP_WINDOW, &zero, &window);
 }
 
 int eg_guard_window(struct eg_guard *guard, unsigned int *ret_ms)
@@ -190,11 +194,13 @@ int eg_guard_window(struct eg_guard *guard, unsigned int *ret_ms)
 	struct eg_bootstrap_window window = {};
 	__u64 now = eg_monotonic_ns();
 	__u32 zero = 0;
+	int err;
 
 	if (guard->other_abi)
 		return -EPROTO;
-	if (bpf_map_lookup_elem(guard->maps[EG_MAP_WINDOW], &zero, &window) < 0)
-		return -errno;
+	err = eg_guard_lookup(guard, EG_MAP_WINDOW, &zero, &window);
+	if (err)
+		return err;
 	*ret_ms = window.until_ns > now ? (unsigned int)((window.until_ns - now) / 1000000) + 1 : 0;
 	return 0;
 }
@@ -203,8 +209,7 @@ __u32 eg_guard_maker_of(struct eg_guard *guard, int socket_fd)
 {
 	struct eg_maker maker = {};
 
-	if (guard->other_abi ||
-	    bpf_map_lookup_elem(guard->maps[EG_MAP_OWNERS], &socket_fd, &maker) < 0)
+	if (guard->other_abi || eg_guard_lookup(guard, EG_MAP_OWNERS, &socket_fd, &maker))
 		return 0;
 	return maker.pid;
 }
@@ -212,26 +217,23 @@ __u32 eg_guard_maker_of(struct eg_guard *guard, int socket_fd)
 int eg_guard_permit_bypass(struct eg_guard *guard, int socket_fd, bool permitted)
 {
 	const struct eg_maker mark = {.cgroup_id = EG_MAKER_IS_VERIFY, .uid = EG_UID_UNKNOWN};
-	int result;
 
 	if (guard->other_abi)
 		return -EPROTO;
-	if (permitted)
-		result =
-			bpf_map_update_elem(guard->maps[EG_MAP_OWNERS], &socket_fd, &mark, BPF_ANY);
-	else
-		result = bpf_map_delete_elem(guard->maps[EG_MAP_OWNERS], &socket_fd);
-	return result < 0 ? -errno : 0;
+	return permitted ? eg_guard_update(guard, EG_MAP_OWNERS, &socket_fd, &mark)
+			 : eg_guard_delete(guard, EG_MAP_OWNERS, &socket_fd);
 }
 
 int eg_guard_has_probes(struct eg_guard *guard)
 {
 	struct eg_probes probes;
 	__u32 zero = 0;
+	int err;
 
 	if (guard->other_abi)
 		return -EPROTO;
-	if (bpf_map_lookup_elem(guard->maps[EG_MAP_PROBES], &zero, &probes) < 0)
-		return -errno;
+	err = eg_guard_lookup(guard, EG_MAP_PROBES, &zero, &probes);
+	if (err)
+		return err;
 	return probes.until_ns > eg_monotonic_ns();
 }

@@ -104,16 +104,7 @@ static bool works(int fd)
 static bool attaches_netfilter(void)
 {
 	EG_AUTO_CLOSE int prog_fd = load_netfilter();
-	struct {
-		__u32 prog_fd;
-		__u32 target_fd;
-		__u32 attach_type;
-		__u32 flags;
-		__u32 pf;
-		__u32 hooknum;
-		__s32 priority;
-		__u32 netfilter_flags;
-	} attr = {
+	struct eg_netfilter_link attr = {
 		.prog_fd = (__u32)prog_fd,
 		.attach_type = ATTACH_NETFILTER,
 		.pf = NFPROTO_IPV4,

@@ -193,11 +193,13 @@ static int table_fill(struct eg_guard *guard, enum eg_map map, struct rows *want
 		      struct eg_error *error)
 {
 	AUTO_ROWS struct rows there = *wanted;
-	int fd = guard->maps[map];
+	int fd = eg_guard_map(guard, map);
 	int err;
 
 	there.data = NULL;
 	there.n = there.room = 0;
+	if (fd < 0)
+		return table_error(fd, map, 0, error);
 	err = eg_map_visit(fd, wanted->key_size, wanted->value_size, collect_row, &there);
 	if (!err) {
 		rows_sort(&there);
@@ -341,10 +343,11 @@ int eg_guard_fill(struct eg_guard *guard, __u32 slot, const struct eg_image *ima
 {
 	int err = 0;
 
-	for (size_t i = 0; i < N_WHOLES; i++)
-		if (bpf_map_update_elem(guard->maps[wholes[i].map], &slot, wholes[i].value(image),
-					BPF_ANY) < 0)
-			return table_error(-errno, wholes[i].map, EG_SLOTS, error);
+	for (size_t i = 0; i < N_WHOLES; i++) {
+		err = eg_guard_update(guard, wholes[i].map, &slot, wholes[i].value(image));
+		if (err)
+			return table_error(err, wholes[i].map, EG_SLOTS, error);
+	}
 	for (size_t i = 0; i < N_TABLES && !err; i++) {
 		AUTO_ROWS struct rows rows = rows_of(tables[i].map, tables[i].slot_offset, slot);
 
@@ -364,11 +367,12 @@ static int table_is_same(struct eg_guard *guard, const struct table *table, __u3
 {
 	AUTO_ROWS struct rows there = rows_of(table->map, table->slot_offset, slot);
 	AUTO_ROWS struct rows wanted = rows_of(table->map, table->slot_offset, slot);
-	int err = table->rows(image, &wanted);
+	int err = table->rows(image, &wanted), fd = eg_guard_map(guard, table->map);
 
+	if (!err && fd < 0)
+		err = fd;
 	if (!err)
-		err = eg_map_visit(guard->maps[table->map], there.key_size, there.value_size,
-				   collect_row, &there);
+		err = eg_map_visit(fd, there.key_size, there.value_size, collect_row, &there);
 	if (err)
 		return err;
 	rows_sort(&there);
@@ -381,9 +385,10 @@ static int table_is_same(struct eg_guard *guard, const struct table *table, __u3
 static int settings_are_same(struct eg_guard *guard, __u32 slot, const struct eg_image *image)
 {
 	struct eg_config config;
+	int err = eg_guard_lookup(guard, EG_MAP_CONFIG, &slot, &config);
 
-	if (bpf_map_lookup_elem(guard->maps[EG_MAP_CONFIG], &slot, &config) < 0)
-		return -errno;
+	if (err)
+		return err;
 	config.active_since_ns = image->config.active_since_ns;
 	return memcmp(&config, &image->config, sizeof(config)) == 0;
 }
@@ -394,11 +399,10 @@ static int whole_is_same(struct eg_guard *guard, const struct whole *whole, __u3
 {
 	size_t size = eg_maps[whole->map].value_size;
 	EG_AUTO_FREE void *value = malloc(size);
+	int err = value ? eg_guard_lookup(guard, whole->map, &slot, value) : -ENOMEM;
 
-	if (!value)
-		return -ENOMEM;
-	if (bpf_map_lookup_elem(guard->maps[whole->map], &slot, value) < 0)
-		return -errno;
+	if (err)
+		return err;
 	return memcmp(value, whole->value(image), size) == 0;
 }
 
@@ -440,10 +444,12 @@ int eg_guard_fill_policy(struct eg_guard *guard, __u32 slot, const char *text, s
 			 struct eg_error *error)
 {
 	EG_AUTO_FREE struct eg_policy_chunk *chunk = malloc(sizeof(*chunk));
-	int fd = guard->maps[EG_MAP_POLICY];
+	int fd = eg_guard_map(guard, EG_MAP_POLICY);
 	struct eg_policy_key key = {.slot = slot};
 	__u32 filled;
 
+	if (fd < 0)
+		return table_error(fd, EG_MAP_POLICY, 0, error);
 	if (!chunk || reserve_policy(guard, slot, len))
 		return table_error(-ENOMEM, EG_MAP_POLICY, 0, error);
 	filled = chunks_of(guard->meta.policy_len[slot]);

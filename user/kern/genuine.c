@@ -35,29 +35,12 @@ static int ask_prog(int prog_fd, struct facts *ret_facts)
 	return 0;
 }
 
-static int map_id(int map_fd, __u32 *ret_id)
+static bool uses(const struct facts *facts, __u32 map_id)
 {
-	struct bpf_map_info info = {};
-	__u32 len = sizeof(info);
-
-	if (bpf_obj_get_info_by_fd(map_fd, &info, &len) < 0)
-		return -errno;
-	*ret_id = info.id;
-	return 0;
-}
-
-/* 1, 0 or -errno. */
-static int uses(const struct facts *facts, int map_fd)
-{
-	__u32 id = 0;
-	int err = map_id(map_fd, &id);
-
-	if (err)
-		return err;
 	for (__u32 i = 0; i < facts->n_maps; i++)
-		if (facts->map_ids[i] == id)
-			return 1;
-	return 0;
+		if (facts->map_ids[i] == map_id)
+			return true;
+	return false;
 }
 
 __u64 eg_prog_tag(int prog_fd)
@@ -70,9 +53,13 @@ __u64 eg_prog_tag(int prog_fd)
 int eg_prog_uses(int prog_fd, int map_fd)
 {
 	struct facts facts;
+	struct bpf_map_info info = {};
+	__u32 len = sizeof(info);
 	int err = ask_prog(prog_fd, &facts);
 
-	return err ? err : uses(&facts, map_fd);
+	if (!err && bpf_obj_get_info_by_fd(map_fd, &info, &len) < 0)
+		err = -errno;
+	return err ? err : uses(&facts, info.id);
 }
 
 /* --- which program uses which map ---------------------------------------------------------------
@@ -127,11 +114,12 @@ __u32 eg_hold_maps(void)
 	return PACKET_MAPS | (RECORD_MAPS & ~BIT(OWNERS)) | BIT(TUNNELS);
 }
 
-static int check_prog(const struct eg_guard *guard, enum eg_prog prog, const char **ret_what)
+static int check_prog(struct eg_guard *guard, enum eg_prog prog, const char **ret_what)
 {
 	__u32 maps = eg_prog_maps(prog, !(guard->meta.flags & EG_META_NO_CHECKSUM_TEST));
 	struct facts facts;
-	int result = ask_prog(guard->progs[prog], &facts);
+	int fd = eg_guard_prog(guard, prog);
+	int result = fd < 0 ? fd : ask_prog(fd, &facts);
 
 	if (result < 0)
 		return result;
@@ -139,10 +127,14 @@ static int check_prog(const struct eg_guard *guard, enum eg_prog prog, const cha
 	if (!facts.tag || facts.tag != guard->meta.prog_tags[prog])
 		return 0;
 	for (enum eg_map map = 0; map < EG_MAP_COUNT; map++) {
+		__u32 id;
+
+		if (!(maps >> map & 1))
+			continue;
 		*ret_what = eg_maps[map].name;
-		result = maps >> map & 1 ? uses(&facts, guard->maps[map]) : 1;
-		if (result <= 0)
-			return result;
+		id = eg_guard_map_id(guard, map);
+		if (!id || !uses(&facts, id))
+			return id ? 0 : -EIO;
 	}
 	return 1;
 }
@@ -155,7 +147,7 @@ int eg_guard_is_genuine(struct eg_guard *guard, const char **ret_what)
 	if (guard->other_abi)
 		return -EPROTO;
 	for (enum eg_prog prog = 0; prog < EG_PROG_COUNT; prog++) {
-		int result = guard->progs[prog] < 0 ? 1 : check_prog(guard, prog, ret_what);
+		int result = guard->prog_ids[prog] ? check_prog(guard, prog, ret_what) : 1;
 
 		if (result <= 0)
 			return result;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A guard's life: made, committed, opened, its policy replaced, taken away. */
+/* A guard's life: made, committed, its policy replaced, taken away. */
 #include "kern/guard.h"
 
 #include <errno.h>
@@ -34,7 +34,7 @@ struct eg_guard *eg_guard_blank(void)
 	return guard;
 }
 
-static struct eg_guard *guard_new(const struct eg_pins *pins, const char *name)
+struct eg_guard *eg_guard_new(const struct eg_pins *pins, const char *name)
 {
 	struct eg_guard *guard = eg_guard_blank();
 
@@ -61,7 +61,7 @@ void eg_guard_close(struct eg_guard *guard)
 	free(guard);
 }
 
-static int check_name(const char *name, struct eg_error *error)
+int eg_guard_check_name(const char *name, struct eg_error *error)
 {
 	char escaped[EG_PLACE_LEN], shown[4 * EG_NAME_MAX];
 
@@ -78,19 +78,17 @@ static int check_name(const char *name, struct eg_error *error)
 
 int eg_guard_write_meta(struct eg_guard *guard)
 {
-	return bpf_map_update_elem(guard->maps[EG_MAP_META], &zero, &guard->meta, BPF_ANY) < 0
-		       ? -errno
-		       : 0;
+	return eg_guard_update(guard, EG_MAP_META, &zero, &guard->meta);
 }
 
-static int read_meta(struct eg_guard *guard)
+int eg_guard_read_meta(struct eg_guard *guard)
 {
-	return bpf_map_lookup_elem(guard->maps[EG_MAP_META], &zero, &guard->meta) < 0 ? -errno : 0;
+	return eg_guard_lookup(guard, EG_MAP_META, &zero, &guard->meta);
 }
 
 int eg_guard_refresh(struct eg_guard *guard)
 {
-	return guard->other_abi ? -EPROTO : read_meta(guard);
+	return guard->other_abi ? -EPROTO : eg_guard_read_meta(guard);
 }
 
 /* A directory stays the same through renames. */
@@ -201,8 +199,7 @@ static int write_config(struct eg_guard *guard, __u32 slot, const struct eg_imag
 	struct eg_config config = image->config;
 
 	config.active_since_ns = eg_monotonic_ns();
-	return bpf_map_update_elem(guard->maps[EG_MAP_CONFIG], &slot, &config, BPF_ANY) < 0 ? -errno
-											    : 0;
+	return eg_guard_update(guard, EG_MAP_CONFIG, &slot, &config);
 }
 
 static int write_failed(int err, struct eg_error *error)
@@ -241,11 +238,11 @@ int eg_guard_create(struct eg_pins *pins, const struct eg_meta *meta, const char
 		    struct eg_error *error)
 {
 	EG_AUTO_GUARD struct eg_guard *guard = NULL;
-	int err = check_name(meta->name, error);
+	int err = eg_guard_check_name(meta->name, error);
 
 	if (err)
 		return err;
-	guard = guard_new(pins, meta->name);
+	guard = eg_guard_new(pins, meta->name);
 	if (!guard)
 		return eg_error_set(error, EG_EXIT_FAILED, ENOMEM, "out of memory");
 	err = eg_place_settle(guard->root_fd, guard->root_path, guard->name, error);
@@ -352,229 +349,12 @@ void eg_guard_abort(struct eg_guard *guard)
 	eg_shared_end(guard->root_fd);
 }
 
-/* --- opening -------------------------------------------------------------------------------- */
-
-static int check_map(int fd, enum eg_map map)
-{
-	struct bpf_map_info info = {};
-	__u32 len = sizeof(info);
-
-	if (bpf_obj_get_info_by_fd(fd, &info, &len) < 0)
-		return -errno;
-	return info.type == (__u32)eg_maps[map].type && info.key_size == eg_maps[map].key_size &&
-			       info.value_size == eg_maps[map].value_size
-		       ? 0
-		       : -EBADF;
-}
-
-static int open_map(struct eg_guard *guard, enum eg_map map)
-{
-	guard->maps[map] = eg_pin_open(guard->dir_fd, eg_maps[map].name, "bpf-map");
-	return guard->maps[map] < 0 ? guard->maps[map] : check_map(guard->maps[map], map);
-}
-
-/* *ret_pin begins as the identity's. */
-static int open_identity(struct eg_guard *guard, const char **ret_pin)
-{
-	int err = open_map(guard, EG_MAP_META);
-
-	(void)ret_pin;
-	return err ? err : read_meta(guard);
-}
-
-static int open_pins(struct eg_guard *guard, const char **ret_pin)
-{
-	for (enum eg_map map = 0; map < EG_MAP_COUNT; map++) {
-		int err;
-
-		*ret_pin = eg_maps[map].name;
-		err = open_map(guard, map);
-		if (err)
-			return err;
-	}
-	for (enum eg_prog prog = 0; prog < EG_PROG_COUNT; prog++) {
-		*ret_pin = eg_progs[prog].pin;
-		guard->progs[prog] = eg_pin_open(guard->dir_fd, eg_progs[prog].pin, "bpf-prog");
-		if (guard->progs[prog] == -ENOENT && eg_progs[prog].when == EG_PROG_LOADED_LATER) {
-			guard->progs[prog] = -1;
-			continue;
-		}
-		if (guard->progs[prog] < 0)
-			return guard->progs[prog];
-		guard->prog_ids[prog] = eg_prog_id(guard->progs[prog]);
-		/* Nothing on an interface could be told to be ours. */
-		if (!guard->prog_ids[prog])
-			return -EIO;
-	}
-	return read_meta(guard);
-}
-
-/* Who it is and what it enforces, of a version that has that where this one has it. */
-static bool read_older(struct eg_guard *guard, const struct eg_meta *meta, __u32 meta_size)
-{
-	static const enum eg_map maps[] = {EG_MAP_META, EG_MAP_CONTROL, EG_MAP_POLICY};
-
-	if (meta->abi_version < EG_ABI_READABLE || meta->abi_version > EG_ABI_VERSION ||
-	    meta_size != sizeof(*meta))
-		return false;
-	for (size_t i = 0; i < sizeof(maps) / sizeof(maps[0]); i++) {
-		int fd = eg_pin_open(guard->dir_fd, eg_maps[maps[i]].name, "bpf-map");
-
-		if (fd < 0)
-			return false;
-		guard->maps[maps[i]] = fd;
-		if (check_map(fd, maps[i]) < 0)
-			return false;
-	}
-	guard->meta = *meta;
-	return true;
-}
-
-/* Only what every version has, and what more can be read. */
-static int open_other_abi(struct eg_guard *guard)
-{
-	EG_AUTO_CLOSE int fd = eg_pin_open(guard->dir_fd, eg_maps[EG_MAP_META].name, "bpf-map");
-	EG_AUTO_FREE struct eg_meta *meta = NULL;
-	struct bpf_map_info info = {};
-	__u32 len = sizeof(info);
-
-	if (fd < 0)
-		return fd;
-	if (bpf_obj_get_info_by_fd(fd, &info, &len) < 0)
-		return -errno;
-	meta = malloc(info.value_size);
-	if (!meta)
-		return -ENOMEM;
-	if (bpf_map_lookup_elem(fd, &zero, meta) < 0)
-		return -errno;
-	guard->other_abi = true;
-	guard->readable = read_older(guard, meta, info.value_size);
-	guard->meta.magic = meta->magic;
-	guard->meta.abi_version = meta->abi_version;
-	snprintf(guard->meta.name, sizeof(guard->meta.name), "%s", guard->name);
-	snprintf(guard->meta.version, sizeof(guard->meta.version), "ABI %u",
-		 guard->meta.abi_version);
-	return 0;
-}
-
-static int open_failed(struct eg_guard *guard, int err, const char *entry, const char *pin,
-		       struct eg_error *error)
-{
-	if (err == -EPERM || err == -EACCES)
-		return eg_error_set(error, EG_EXIT_FAILED, -err,
-				    "cannot open '%s/%s/%s': %s; run as root", guard->root_path,
-				    entry, pin, strerror(-err));
-	if (err != -ENOENT && err != -EBADF)
-		return eg_error_set(error, EG_EXIT_FAILED, -err, "cannot open '%s/%s/%s': %s",
-				    guard->root_path, entry, pin, strerror(-err));
-	if (err == -ENOENT)
-		return eg_error_set(error, EG_EXIT_FAILED, ENODATA,
-				    "the guard in '%s/%s' is incomplete (it has no pin '%s'): put "
-				    "a new one beside it, and then take it away, with `egressguard "
-				    "attach --replace`",
-				    guard->root_path, entry, pin);
-	return eg_error_set(error, EG_EXIT_FAILED, EBADF,
-			    "'%s/%s/%s' is not what egressguard pinned there: nothing was touched",
-			    guard->root_path, entry, pin);
-}
-
-typedef int (*open_fn)(struct eg_guard *guard, const char **ret_pin);
-
-static int try_open(struct eg_pins *pins, const char *name, open_fn open_what,
-		    struct eg_guard **ret_guard, struct eg_error *error)
-{
-	EG_AUTO_GUARD struct eg_guard *guard = guard_new(pins, name);
-	char entry[EG_PLACE_LEN];
-	const char *pin = eg_maps[EG_MAP_META].name;
-	int kind, err;
-
-	if (!guard)
-		return eg_error_set(error, EG_EXIT_FAILED, ENOMEM, "out of memory");
-	err = eg_place_current(guard->root_fd, name, entry);
-	if (err == -ENOENT)
-		return err;
-	if (err)
-		return eg_error_set(error, EG_EXIT_FAILED, -err, "cannot look for '%s' in '%s': %s",
-				    name, guard->root_path, strerror(-err));
-	kind = eg_dir_check(guard->root_fd, guard->root_path, entry, &guard->dir_fd, error);
-	if (kind < 0)
-		return kind;
-	if (kind == EG_DIR_NONE || kind == EG_DIR_EMPTY)
-		return -ENOENT;
-	err = kind == EG_DIR_OTHER_ABI ? open_other_abi(guard) : open_what(guard, &pin);
-	if (err)
-		return open_failed(guard, err, entry, pin, error);
-	*ret_guard = EG_TAKE(guard);
-	if (kind == EG_DIR_OTHER_ABI)
-		return eg_error_set(error, EG_EXIT_FAILED, EPROTO,
-				    "the guard '%s' was made by another version of egressguard "
-				    "(ABI %u, this one has %u): attach it again to replace it, or "
-				    "detach it",
-				    name, (*ret_guard)->meta.abi_version, EG_ABI_VERSION);
-	return 0;
-}
-
-/* Readers take no lock: a guard that moves or goes meanwhile is looked for once more. */
-static int open_guard(struct eg_pins *pins, const char *name, open_fn open_what,
-		      struct eg_guard **ret_guard, struct eg_error *error)
-{
-	char escaped[4 * EG_NAME_MAX];
-	int err = check_name(name, error);
-
-	if (err)
-		return err;
-	for (int attempt = 0; attempt < 3; attempt++) {
-		err = try_open(pins, name, open_what, ret_guard, error);
-		if (err != -ENOENT && err != -EBADF && err != -ENODATA)
-			return err;
-	}
-	if (err == -ENOENT)
-		eg_error_set(error, EG_EXIT_NO_SUCH, ENOENT, "there is no guard '%s' in '%s'",
-			     eg_escape(escaped, sizeof(escaped), name, strlen(name)), pins->path);
-	return err;
-}
-
-int eg_guard_open(struct eg_pins *pins, const char *name, struct eg_guard **ret_guard,
-		  struct eg_error *error)
-{
-	return open_guard(pins, name, open_pins, ret_guard, error);
-}
-
-int eg_guard_open_identity(struct eg_pins *pins, const char *name, struct eg_guard **ret_guard)
-{
-	return open_guard(pins, name, open_identity, ret_guard, NULL);
-}
-
-/* By its full path, so that nothing is opened but the map itself. */
-int eg_guard_identity(const struct eg_pins *pins, const char *name, struct eg_meta *ret_meta)
-{
-	char entry[EG_PLACE_LEN], pin[EG_PLACE_LEN + 8], path[EG_PIN_PATH_LEN];
-	EG_AUTO_CLOSE int fd = -1;
-	struct eg_meta meta;
-	int err = eg_place_name(entry, EG_PLACE_NAME, 0, name);
-
-	if (err)
-		return err;
-	snprintf(pin, sizeof(pin), "%s/%s", entry, eg_maps[EG_MAP_META].name);
-	fd = bpf_obj_get(eg_pin_path(path, pins->dir_fd, pin));
-	if (fd < 0)
-		return -errno;
-	err = check_map(fd, EG_MAP_META);
-	if (!err && bpf_map_lookup_elem(fd, &zero, &meta) < 0)
-		err = -errno;
-	if (!err && (meta.magic != EG_ABI_MAGIC || meta.abi_version != EG_ABI_VERSION))
-		err = -EPROTO;
-	if (!err)
-		*ret_meta = meta;
-	return err;
-}
-
 /* --- taking it away ------------------------------------------------------------------------- */
 
 int eg_guard_remove(struct eg_pins *pins, const char *name, struct eg_error *error)
 {
 	char escaped[4 * EG_NAME_MAX];
-	int leftovers, err = check_name(name, error);
+	int leftovers, err = eg_guard_check_name(name, error);
 
 	if (err)
 		return err;
@@ -595,12 +375,13 @@ int eg_guard_remove(struct eg_pins *pins, const char *name, struct eg_error *err
 
 /* --- its policy ----------------------------------------------------------------------------- */
 
-static int get_slot(const struct eg_guard *guard, __u32 *ret_slot)
+static int get_slot(struct eg_guard *guard, __u32 *ret_slot)
 {
 	struct eg_control control;
+	int err = eg_guard_lookup(guard, EG_MAP_CONTROL, &zero, &control);
 
-	if (bpf_map_lookup_elem(guard->maps[EG_MAP_CONTROL], &zero, &control) < 0)
-		return -errno;
+	if (err)
+		return err;
 	if (control.slot >= EG_SLOTS)
 		return -EBADF;
 	*ret_slot = control.slot;
@@ -612,7 +393,7 @@ static int read_policy(struct eg_guard *guard, __u32 slot, char **ret_text, size
 	EG_AUTO_FREE struct eg_policy_chunk *chunk = malloc(sizeof(*chunk));
 	EG_AUTO_FREE char *text = NULL;
 	size_t len;
-	int err = read_meta(guard);
+	int err = eg_guard_read_meta(guard);
 
 	if (!chunk)
 		return -ENOMEM;
@@ -627,8 +408,9 @@ static int read_policy(struct eg_guard *guard, __u32 slot, char **ret_text, size
 					    .index = (__u32)(offset / EG_POLICY_CHUNK)};
 		size_t part = len - offset < EG_POLICY_CHUNK ? len - offset : EG_POLICY_CHUNK;
 
-		if (bpf_map_lookup_elem(guard->maps[EG_MAP_POLICY], &key, chunk) < 0)
-			return -errno;
+		err = eg_guard_lookup(guard, EG_MAP_POLICY, &key, chunk);
+		if (err)
+			return err;
 		memcpy(text + offset, chunk->text, part);
 	}
 	text[len] = '\0';
@@ -683,7 +465,7 @@ int eg_guard_check(struct eg_guard *guard, const struct eg_image *image, const c
 		if (result)
 			return result;
 		result = eg_guard_check_tables(guard, slot, image, ret_what);
-		read = read_meta(guard);
+		read = eg_guard_read_meta(guard);
 		if (read || get_slot(guard, &slot_after))
 			return read ? read : -EIO;
 		if (slot != slot_after)
@@ -698,19 +480,19 @@ int eg_guard_check(struct eg_guard *guard, const struct eg_image *image, const c
 }
 
 /* Packets in flight may still be judged by the slot that was in use before the last switch. */
-static int wait_for_grace(const struct eg_guard *guard, __u32 slot)
+static int wait_for_grace(struct eg_guard *guard, __u32 slot)
 {
 	__u32 next = (slot + 1) % EG_SLOTS;
 	struct eg_config config;
 	struct timespec until;
 	__u64 until_ns;
+	int err = eg_guard_lookup(guard, EG_MAP_CONFIG, &next, &config);
 
-	if (bpf_map_lookup_elem(guard->maps[EG_MAP_CONFIG], &next, &config) < 0)
-		return -errno;
-	if (!config.active_since_ns) /* there was no switch yet */
-		return 0;
-	if (bpf_map_lookup_elem(guard->maps[EG_MAP_CONFIG], &slot, &config) < 0)
-		return -errno;
+	if (err || !config.active_since_ns) /* there was no switch yet */
+		return err;
+	err = eg_guard_lookup(guard, EG_MAP_CONFIG, &slot, &config);
+	if (err)
+		return err;
 	until_ns = config.active_since_ns + guard->grace_ns;
 	until.tv_sec = (time_t)(until_ns / 1000000000ULL);
 	until.tv_nsec = (long)(until_ns % 1000000000ULL);
@@ -723,9 +505,7 @@ static int flip(struct eg_guard *guard, __u32 slot)
 {
 	struct eg_control control = {.slot = slot};
 
-	return bpf_map_update_elem(guard->maps[EG_MAP_CONTROL], &zero, &control, BPF_ANY) < 0
-		       ? -errno
-		       : 0;
+	return eg_guard_update(guard, EG_MAP_CONTROL, &zero, &control);
 }
 
 /* Everything up to the flip is done in the slot that nobody reads; the flip is one word. */
@@ -740,7 +520,7 @@ int eg_guard_replace(struct eg_guard *guard, const char *policy_text, const stru
 				    "the guard '%s' was made by another version of egressguard",
 				    guard->name);
 	/* Another command may have replaced it since we opened it. */
-	err = read_meta(guard);
+	err = eg_guard_read_meta(guard);
 	if (!err)
 		err = get_slot(guard, &slot);
 	if (!err)

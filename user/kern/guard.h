@@ -52,6 +52,10 @@ void eg_guard_abort(struct eg_guard *guard);
 int eg_guard_open(struct eg_pins *pins, const char *name, struct eg_guard **ret_guard,
 		  struct eg_error *error);
 
+/* Closes what can be opened again by its pin, as is done where it is needed: for who keeps many
+ * guards open and has little to do with most. */
+void eg_guard_rest(struct eg_guard *guard);
+
 /*
  * The same, but of its pins only the identity's, for whoever looks through all guards: a machine
  * may have a thousand. For eg_guard_meta() and, on a namespace, eg_guard_is_dead(). No guard that

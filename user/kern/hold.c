@@ -64,9 +64,16 @@ static int load_failed(int err, struct eg_error *error)
 			    "cannot load the program of the layer `netns`: %s", strerror(-err));
 }
 
+static int reuse(struct bpf_map *found, struct eg_guard *guard, enum eg_map map)
+{
+	int fd = eg_guard_map(guard, map);
+
+	return fd < 0 ? fd : bpf_map__reuse_fd(found, fd);
+}
+
 /* All maps but the program's own are the guard's. Without a guard the object makes its own, small
  * ones. */
-static int choose_maps(struct bpf_object *object, const struct eg_guard *guard)
+static int choose_maps(struct bpf_object *object, struct eg_guard *guard)
 {
 	int err = 0;
 
@@ -76,7 +83,7 @@ static int choose_maps(struct bpf_object *object, const struct eg_guard *guard)
 		if (!found)
 			err = -ENOENT;
 		else if (guard)
-			err = bpf_map__reuse_fd(found, guard->maps[map]);
+			err = reuse(found, guard, map);
 		else if (map == EG_MAP_RULES || map == EG_MAP_ENDPOINTS || map == EG_MAP_POLICY)
 			err = bpf_map__set_max_entries(found, 1);
 	}
@@ -91,7 +98,7 @@ static int take_fd(int fd, int *ret_fd)
 	return 0;
 }
 
-static int load_object(const struct eg_guard *guard, struct eg_hold *hold)
+static int load_object(struct eg_guard *guard, struct eg_hold *hold)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "egressguard");
 	EG_AUTO(close_object) struct bpf_object *object = NULL;
@@ -136,7 +143,7 @@ static struct eg_hold *hold_new(struct eg_error *error)
 	return hold;
 }
 
-int eg_hold_prepare(const struct eg_guard *guard, struct eg_hold **ret_hold)
+int eg_hold_prepare(struct eg_guard *guard, struct eg_hold **ret_hold)
 {
 	EG_AUTO_HOLD struct eg_hold *hold = hold_new(NULL);
 	int err = hold ? load_object(guard, hold) : -ENOMEM;
@@ -161,22 +168,9 @@ bool eg_hold_is_possible(struct eg_error *why)
 
 /* --- attaching -------------------------------------------------------------------------------- */
 
-/* The beginning of union bpf_attr for BPF_LINK_CREATE, with the part for netfilter that older
- * headers lack. */
-struct link_create {
-	__u32 prog_fd;
-	__u32 target_fd;
-	__u32 attach_type;
-	__u32 flags;
-	__u32 pf;
-	__u32 hooknum;
-	__s32 priority;
-	__u32 netfilter_flags;
-};
-
 static int attach_one(int prog_fd, __u32 pf)
 {
-	struct link_create attr = {
+	struct eg_netfilter_link attr = {
 		.prog_fd = (__u32)prog_fd,
 		.attach_type = ATTACH_NETFILTER,
 		.pf = pf,
@@ -255,6 +249,9 @@ int eg_hold_open(struct eg_guard *guard, const struct eg_netns *netns, struct eg
 		err = eg_netns_run(netns, attach_inside, hold);
 	if (err)
 		return attach_failed(err, error);
+	/* Its links hold it. */
+	eg_cleanup_close(&hold->prog_fd);
+	hold->prog_fd = -1;
 	*ret_hold = EG_TAKE(hold);
 	return 0;
 }
@@ -377,25 +374,23 @@ static bool stands_over(const struct found *found, __u32 map_id)
 }
 
 /* 1, 0 or -errno: whether a program uses all of these maps of the guard, a bit for each. */
-static int stands_over_all(const struct found *found, const struct eg_guard *guard, __u32 maps)
+static int stands_over_all(const struct found *found, struct eg_guard *guard, __u32 maps)
 {
 	for (enum eg_map map = 0; map < EG_MAP_COUNT; map++) {
-		struct bpf_map_info info = {};
-		__u32 len = sizeof(info);
+		__u32 id;
 
 		if (!(maps >> map & 1))
 			continue;
-		if (bpf_obj_get_info_by_fd(guard->maps[map], &info, &len) < 0)
-			return -errno;
-		if (!stands_over(found, info.id))
-			return 0;
+		id = eg_guard_map_id(guard, map);
+		if (!id || !stands_over(found, id))
+			return id ? 0 : -EIO;
 	}
 	return 1;
 }
 
 /* Whoever may open the pins can put something of his own in the place of one, or have a program of
  * his own stand over them. */
-static int is_holders(const struct found *found, const struct eg_guard *guard)
+static int is_holders(const struct found *found, struct eg_guard *guard)
 {
 	return found->prog_id == guard->meta.hold_prog_id
 		       ? stands_over_all(found, guard, eg_hold_maps())

@@ -29,7 +29,7 @@ int eg_hold_open(struct eg_guard *guard, const struct eg_netns *netns, struct eg
 
 /* The program alone, loaded over the maps of a guard that may be none yet (spare.h), attached to
  * nothing. -EOPNOTSUPP: it cannot be had here. */
-int eg_hold_prepare(const struct eg_guard *guard, struct eg_hold **ret_hold);
+int eg_hold_prepare(struct eg_guard *guard, struct eg_hold **ret_hold);
 
 /* Tells the layer what it cannot see itself: `device`'s programs, which may be loaded since, and
  * the indexes of tun interfaces that a userspace WireGuard runs. */

@@ -109,8 +109,10 @@ struct eg_guard {
 	bool other_abi; /* only meta's first two members mean anything; */
 	bool readable;  /* unless all of it does, and `control` and `policy` (EG_ABI_READABLE) */
 	__u64 grace_ns; /* EG_TRANSITION_NS, but in tests */
+	/* -1: at rest, or none: to be had by eg_guard_map() and eg_guard_prog(). */
 	int maps[EG_MAP_COUNT];
-	int progs[EG_PROG_COUNT];      /* -1: not loaded yet */
+	int progs[EG_PROG_COUNT];
+	__u32 map_ids[EG_MAP_COUNT];   /* 0: not asked yet, eg_guard_map_id() */
 	__u32 prog_ids[EG_PROG_COUNT]; /* 0: not loaded yet */
 	struct eg_meta meta;
 };
@@ -199,6 +201,40 @@ __u32 eg_prog_maps(enum eg_prog prog, bool with_btf);
 /* The same of the program of the layer `netns`, its own map left out. */
 __u32 eg_hold_maps(void);
 
+/* --- one guard ------------------------------------------------------------------------------- */
+
+/* Without a name or a place; with both, and nothing opened yet. NULL: out of memory. */
+struct eg_guard *eg_guard_blank(void);
+struct eg_guard *eg_guard_new(const struct eg_pins *pins, const char *name);
+
+int eg_guard_check_name(const char *name, struct eg_error *error);
+int eg_guard_read_meta(struct eg_guard *guard);
+
+/* --- descriptors ----------------------------------------------------------------------------- */
+
+/* Whether it is such a map: 0, -EBADF, or another -errno; ret_id may be NULL. */
+int eg_map_check(int fd, enum eg_map map, __u32 *ret_id);
+
+/* For whoever opens a guard: whatever is pinned there is the guard's. 0 or -errno. */
+int eg_guard_open_map(struct eg_guard *guard, enum eg_map map);
+int eg_guard_open_prog(struct eg_guard *guard, enum eg_prog prog);
+
+/* The guard's descriptor, opened again if it is at rest. -EBADF: something else is pinned in its
+ * place by now, and is not taken for it; -ENOENT also of a program: it is not loaded yet. */
+int eg_guard_map(struct eg_guard *guard, enum eg_map map);
+int eg_guard_prog(struct eg_guard *guard, enum eg_prog prog);
+/* The kernel's number of a map, at rest or not. 0: it does not tell. */
+__u32 eg_guard_map_id(struct eg_guard *guard, enum eg_map map);
+
+/* An element of a map: 0 or -errno. */
+int eg_guard_lookup(struct eg_guard *guard, enum eg_map map, const void *key, void *ret_value);
+int eg_guard_update(struct eg_guard *guard, enum eg_map map, const void *key, const void *value);
+int eg_guard_delete(struct eg_guard *guard, enum eg_map map, const void *key);
+
+/* Lets go of maps and programs, or of one program; what is pinned stays. */
+void eg_guard_unload(struct eg_guard *guard);
+void eg_guard_drop_prog(struct eg_guard *guard, enum eg_prog prog);
+
 /* --- loading and filling -------------------------------------------------------------------- */
 
 /* Loads the programs with tables that `image` and a text of `policy_len` bytes fit into; and those
@@ -209,13 +245,11 @@ int eg_guard_load(struct eg_guard *guard, const struct eg_image *image, size_t p
 /* The same for a guard that nobody has asked for yet: as most are, with BTF, and marked as a spare
  * (EG_META_SPARE), since its programs have no pins. 0 or -errno. */
 int eg_guard_load_spare(struct eg_guard *guard, unsigned int wished);
-/* One without a name or a place. NULL: out of memory. */
-struct eg_guard *eg_guard_blank(void);
 /* Puts a spare's maps and programs (spare.h) into a guard that has none. Its tables are of the size
  * that few rules need. False: there is none. */
 bool eg_spare_take(struct eg_guard *guard, unsigned int wished);
 /* The program of the layer `netns` over exactly this guard's maps, if it came with them; NULL. */
-struct eg_hold *eg_spare_take_hold(const struct eg_guard *guard);
+struct eg_hold *eg_spare_take_hold(struct eg_guard *guard);
 
 /* Makes sure that a program is loaded, over the guard's own maps, and pinned. It is the same kind
  * as the guard's others, with the checksum test or without, or it is none at all. */
@@ -227,9 +261,6 @@ int eg_guard_need_some(struct eg_guard *guard, unsigned int progs, struct eg_err
 /* Whether it is this kernel that cannot load, and not this moment that does not let us. To be asked
  * at once. */
 bool eg_load_is_lasting(int err);
-
-/* Lets go of maps and programs; what is pinned stays. */
-void eg_guard_unload(struct eg_guard *guard);
 
 /* Makes the tables of a slot that is not in use hold exactly this image. */
 int eg_guard_fill(struct eg_guard *guard, __u32 slot, const struct eg_image *image,
@@ -272,6 +303,20 @@ int eg_tcx_attach(int prog_fd, __u32 ifindex, enum eg_direction direction);
 int eg_tcx_query(__u32 ifindex, enum eg_direction direction, __u32 ids[EG_TCX_MAX],
 		 __u32 link_ids[EG_TCX_MAX]);
 
+/* The beginning of struct bpf_link_info (linux/bpf.h), with the part for tcx that older headers
+ * lack. */
+struct eg_tcx_link {
+	__u32 type;
+	__u32 id;
+	__u32 prog_id;
+	__u32 pad;
+	__u32 ifindex; /* 0: the interface is gone */
+	__u32 attach_type;
+};
+
+/* What a pinned link says of itself. */
+int eg_tcx_ask_pin(int dir_fd, const char *pin, struct eg_tcx_link *ret_link);
+
 /* The same for clsact; `netns` is the calling thread's. -EMEDIUMTYPE: another qdisc is in the way.
  */
 int eg_clsact_attach(const struct eg_netns *netns, int prog_fd, __u32 ifindex,
@@ -286,6 +331,19 @@ int eg_clsact_detach(const struct eg_netns *netns, __u32 ifindex, const __u32 *p
 
 /* Detaches the filters of a guard's directory, wherever they are; ifindex 0: of every underlay. */
 int eg_filters_detach(int dir_fd, struct eg_error *error);
+
+/* The beginning of union bpf_attr (linux/bpf.h) for BPF_LINK_CREATE, with the part for netfilter
+ * that older headers lack. */
+struct eg_netfilter_link {
+	__u32 prog_fd;
+	__u32 target_fd;
+	__u32 attach_type;
+	__u32 flags;
+	__u32 pf;
+	__u32 hooknum;
+	__s32 priority;
+	__u32 netfilter_flags;
+};
 
 /* --- at a cgroup ---------------------------------------------------------------------------- */
 

@@ -111,27 +111,11 @@ static int take_prog(struct eg_loaded *loaded, struct eg_guard *guard, enum eg_p
 	return guard->prog_ids[prog] && guard->meta.prog_tags[prog] ? 0 : -EBADF;
 }
 
-static void drop_prog(struct eg_guard *guard, enum eg_prog prog)
-{
-	eg_cleanup_close(&guard->progs[prog]);
-	guard->progs[prog] = -1;
-	guard->prog_ids[prog] = 0;
-}
-
 static void drop_progs(struct eg_guard *guard, unsigned int progs)
 {
 	for (enum eg_prog prog = 0; prog < EG_PROG_COUNT; prog++)
 		if (progs >> prog & 1)
-			drop_prog(guard, prog);
-}
-
-void eg_guard_unload(struct eg_guard *guard)
-{
-	for (enum eg_map map = 0; map < EG_MAP_COUNT; map++) {
-		eg_cleanup_close(&guard->maps[map]);
-		guard->maps[map] = -1;
-	}
-	drop_progs(guard, ~0U);
+			eg_guard_drop_prog(guard, prog);
 }
 
 /* The programs with what reads the kernel's memory, or without. */
@@ -206,7 +190,7 @@ struct loading {
 };
 
 /* The guard's own maps, if it has some already, in place of new ones. */
-static int prepare_maps(struct bpf_object *object, const struct eg_guard *guard,
+static int prepare_maps(struct bpf_object *object, struct eg_guard *guard,
 			const struct loading *loading)
 {
 	int err = 0;
@@ -216,7 +200,9 @@ static int prepare_maps(struct bpf_object *object, const struct eg_guard *guard,
 	for (enum eg_map map = 0; map < EG_MAP_COUNT && !err; map++) {
 		struct bpf_map *found = bpf_object__find_map_by_name(object, eg_maps[map].name);
 
-		err = found ? bpf_map__reuse_fd(found, guard->maps[map]) : -ENOENT;
+		err = found ? eg_guard_map(guard, map) : -ENOENT;
+		if (err >= 0)
+			err = bpf_map__reuse_fd(found, err);
 	}
 	return err;
 }
@@ -347,6 +333,7 @@ static int can_read_kernel(struct eg_guard *guard)
 		calloc((size_t)libbpf_num_possible_cpus(), sizeof(*zeros));
 	__u8 frame[60] = {[12] = EG_ETHERTYPE_ARP >> 8, [13] = EG_ETHERTYPE_ARP & 0xff};
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = sizeof(frame));
+	int err;
 
 	if (!zeros)
 		return -ENOMEM;
@@ -354,9 +341,8 @@ static int can_read_kernel(struct eg_guard *guard)
 		return -errno;
 	if ((int)opts.retval != TC_ACT_UNSPEC)
 		return 0;
-	return bpf_map_update_elem(guard->maps[EG_MAP_COUNTERS], &index, zeros, BPF_ANY) < 0
-		       ? -errno
-		       : 1;
+	err = eg_guard_update(guard, EG_MAP_COUNTERS, &index, zeros);
+	return err ? err : 1;
 }
 
 /* Whether it is this kernel that cannot, and not this moment that does not let us: a guard must not
@@ -468,7 +454,7 @@ int eg_guard_need_some(struct eg_guard *guard, unsigned int progs, struct eg_err
 	int err;
 
 	for (enum eg_prog prog = 0; prog < EG_PROG_COUNT; prog++)
-		if (progs >> prog & 1 && guard->progs[prog] < 0)
+		if (progs >> prog & 1 && !guard->prog_ids[prog])
 			missing |= 1U << prog;
 	if (!missing)
 		return 0;
@@ -486,7 +472,7 @@ int eg_guard_need_some(struct eg_guard *guard, unsigned int progs, struct eg_err
 	for (enum eg_prog prog = 0; prog < EG_PROG_COUNT && err; prog++) {
 		if (!(missing >> prog & 1))
 			continue;
-		drop_prog(guard, prog);
+		eg_guard_drop_prog(guard, prog);
 		eg_pin_unlink(guard->dir_fd, eg_progs[prog].pin);
 	}
 	return err;

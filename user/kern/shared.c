@@ -40,7 +40,7 @@ static int take_index(const struct eg_shared_set *set, const struct eg_shared_en
 	return -E2BIG;
 }
 
-static int enter_guard(const struct eg_shared_set *set, const struct eg_guard *guard, __u64 cookie,
+static int enter_guard(const struct eg_shared_set *set, struct eg_guard *guard, __u64 cookie,
 		       __u32 index)
 {
 	const struct eg_shared_entry entry = {
@@ -49,17 +49,19 @@ static int enter_guard(const struct eg_shared_set *set, const struct eg_guard *g
 	};
 
 	for (enum eg_hook hook = 0; hook < EG_HOOK_COUNT; hook++) {
-		int prog_fd = guard->progs[eg_hooks[hook].prog];
+		int prog_fd = eg_guard_prog(guard, eg_hooks[hook].prog);
 
-		if (prog_fd < 0)
+		if (prog_fd == -ENOENT && !guard->prog_ids[eg_hooks[hook].prog])
 			continue; /* one that it has no use for */
+		if (prog_fd < 0)
+			return prog_fd;
 		if (bpf_map_update_elem(set->calls_fd[hook], &index, &prog_fd, BPF_ANY) < 0)
 			return -errno;
 	}
 	return bpf_map_update_elem(set->cookies_fd, &cookie, &entry, BPF_ANY) < 0 ? -errno : 0;
 }
 
-static int enter(const struct eg_shared_set *set, const struct eg_guard *guard,
+static int enter(const struct eg_shared_set *set, struct eg_guard *guard,
 		 const struct eg_netns *netns, struct eg_error *error)
 {
 	EG_AUTO(eg_shared_entries_free) struct eg_shared_entries entries = {};

@@ -162,21 +162,18 @@ void eg_spares_end(void)
 
 /* --- taking them ------------------------------------------------------------------------------ */
 
-static int ask_map_ids(const struct eg_guard *guard, __u32 ids[EG_MAP_COUNT])
+static int ask_map_ids(struct eg_guard *guard, __u32 ids[EG_MAP_COUNT])
 {
 	for (enum eg_map map = 0; map < EG_MAP_COUNT; map++) {
-		struct bpf_map_info info = {};
-		__u32 len = sizeof(info);
-
-		if (bpf_obj_get_info_by_fd(guard->maps[map], &info, &len) < 0)
-			return -errno;
-		ids[map] = info.id;
+		ids[map] = eg_guard_map_id(guard, map);
+		if (!ids[map])
+			return -EIO;
 	}
 	return 0;
 }
 
 /* Until that guard is held; the oldest of too many is loaded again then. */
-static void keep_hold(const struct eg_guard *guard, struct eg_hold *hold)
+static void keep_hold(struct eg_guard *guard, struct eg_hold *hold)
 {
 	struct held *place = &spares.holds[spares.next_hold];
 
@@ -232,7 +229,7 @@ bool eg_spare_take(struct eg_guard *guard, unsigned int wished)
 	return true;
 }
 
-struct eg_hold *eg_spare_take_hold(const struct eg_guard *guard)
+struct eg_hold *eg_spare_take_hold(struct eg_guard *guard)
 {
 	__u32 ids[EG_MAP_COUNT];
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "kern/internal.h"
+#include "util/cleanup.h"
 
 /* From linux/bpf.h of 6.6; the headers we build with may be older. */
 #define ATTACH_TCX_INGRESS 46
@@ -73,4 +74,16 @@ int eg_tcx_query(__u32 ifindex, enum eg_direction direction, __u32 ids[EG_TCX_MA
 	int err = bpf_call(BPF_PROG_QUERY, &attr, sizeof(attr));
 
 	return err < 0 ? err : (int)attr.count;
+}
+
+int eg_tcx_ask_pin(int dir_fd, const char *pin, struct eg_tcx_link *ret_link)
+{
+	char path[EG_PIN_PATH_LEN];
+	EG_AUTO_CLOSE int link_fd = bpf_obj_get(eg_pin_path(path, dir_fd, pin));
+	__u32 len = sizeof(*ret_link);
+
+	*ret_link = (struct eg_tcx_link){};
+	if (link_fd < 0 || bpf_obj_get_info_by_fd(link_fd, ret_link, &len) < 0)
+		return -errno;
+	return 0;
 }

@@ -158,15 +158,15 @@ static int map_beats(struct eg_viewer *viewer, int fd)
 	return 0;
 }
 
-static int prepare(struct eg_viewer *viewer, const struct eg_guard *guard)
+static int prepare(struct eg_viewer *viewer, struct eg_guard *guard)
 {
-	int err = map_beats(viewer, guard->maps[EG_MAP_VIEWER_BEATS]);
+	int err = map_beats(viewer, eg_guard_map(guard, EG_MAP_VIEWER_BEATS));
 
 	/* The guard may be closed before the viewer is. */
 	if (!err)
-		err = take_copy(guard->maps[EG_MAP_VIEWERS], &viewer->viewers_fd);
+		err = take_copy(eg_guard_map(guard, EG_MAP_VIEWERS), &viewer->viewers_fd);
 	if (!err)
-		err = take_copy(guard->maps[EG_MAP_VIEWER_LOST], &viewer->lost_fd);
+		err = take_copy(eg_guard_map(guard, EG_MAP_VIEWER_LOST), &viewer->lost_fd);
 	if (!err)
 		err = take_copy(guard->dir_fd, &viewer->dir_fd);
 	return err ? err : make_ring(viewer);
@@ -286,7 +286,7 @@ int eg_viewers_reclaim(struct eg_guard *guard)
 
 	if (guard->other_abi)
 		return -EPROTO;
-	err = map_beats(&viewer, guard->maps[EG_MAP_VIEWER_BEATS]);
+	err = map_beats(&viewer, eg_guard_map(guard, EG_MAP_VIEWER_BEATS));
 	if (err)
 		return err;
 	lock_fd = lock_slots(guard->dir_fd);
@@ -297,7 +297,7 @@ int eg_viewers_reclaim(struct eg_guard *guard)
 
 		if (!seen || !is_stale(seen, now_ns) || !exchange(word, seen, 0))
 			continue;
-		bpf_map_delete_elem(guard->maps[EG_MAP_VIEWERS], &slot);
+		eg_guard_delete(guard, EG_MAP_VIEWERS, &slot);
 		reclaimed++;
 	}
 	munmap(viewer.beats, mapped_size());
