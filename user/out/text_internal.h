@@ -14,6 +14,10 @@
 
 void eg_put_colored(struct eg_text *line, bool colored, const char *color, const char *text);
 
+/* "1 packet", "2 packets". */
+void eg_put_count(struct eg_text *text, __u64 n, const char *what);
+
+int eg_text_verification(const struct eg_verify_view *verify, FILE *to);
 int eg_text_doctor(const struct eg_doctor_report *report, FILE *to);
 
 #endif /* EG_TEXT_INTERNAL_H */
