@@ -37,16 +37,6 @@ void fixture_enter(const char *name)
 
 static const char test_text[] = "";
 
-static struct eg_image *compile(const struct eg_policy *policy)
-{
-	struct eg_image *image = NULL;
-	struct eg_error error = {};
-
-	if (eg_image_compile(policy, &image, &error) < 0)
-		fail_msg("%s", error.message);
-	return image;
-}
-
 /* From now on, as for hours. */
 static void set_names_open(struct fixture *fixture, bool open)
 {
@@ -62,7 +52,7 @@ void fixture_load(struct fixture *fixture, struct eg_policy *policy)
 	struct eg_error error = {};
 
 	snprintf(meta.name, sizeof(meta.name), "test-%u", made++);
-	*fixture = (struct fixture){.policy = policy, .image = compile(policy)};
+	*fixture = (struct fixture){.policy = policy, .image = packets_compile(policy)};
 	if (eg_pins_open(PIN_DIR, true, &fixture->pins, &error) < 0 ||
 	    eg_guard_create(&fixture->pins, &meta, test_text, fixture->image, &fixture->guard,
 			    &error) < 0)
@@ -82,7 +72,7 @@ void fixture_open(struct fixture *fixture, const char *policy_text)
 
 void fixture_replace(struct fixture *fixture, struct eg_policy *policy)
 {
-	struct eg_image *image = compile(policy);
+	struct eg_image *image = packets_compile(policy);
 	struct eg_error error = {};
 
 	if (eg_guard_replace(fixture->guard, test_text, image, &error) < 0)

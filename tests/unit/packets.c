@@ -8,6 +8,8 @@
 #include "eg_packet.h"
 #include "policy/address.h"
 #include "policy/array.h"
+#include "policy/image.h"
+#include "util/cleanup.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -494,6 +496,23 @@ struct eg_policy *packets_policy(const char *text)
 	if (eg_policy_parse(policy, text, strlen(text), true, &error) < 0)
 		give_up(error.message);
 	return policy;
+}
+
+struct eg_image *packets_compile(const struct eg_policy *policy)
+{
+	struct eg_image *image = NULL;
+	struct eg_error error = {};
+
+	if (eg_image_compile(policy, &image, &error) < 0)
+		give_up(error.message);
+	return image;
+}
+
+struct eg_image *packets_image(const char *text)
+{
+	EG_AUTO_POLICY struct eg_policy *policy = packets_policy(text);
+
+	return packets_compile(policy);
 }
 
 struct eg_policy *packets_random_policy(struct packets_random *random)

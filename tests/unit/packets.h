@@ -82,6 +82,10 @@ enum packets_feature {
  */
 struct eg_policy *packets_policy(const char *text);
 
+/* What is compiled of it; one that cannot be compiled ends the test. The caller frees. */
+struct eg_image *packets_compile(const struct eg_policy *policy);
+struct eg_image *packets_image(const char *text);
+
 /* The caller frees. Small, with prefixes that overlap, so that rows meet. */
 struct eg_policy *packets_random_policy(struct packets_random *random);
 

@@ -28,16 +28,6 @@
 #define GRE    47
 #define ESP    50
 
-static struct eg_image *compile(const struct eg_policy *policy)
-{
-	struct eg_image *image = NULL;
-	struct eg_error error = {};
-
-	if (eg_image_compile(policy, &image, &error) < 0)
-		fail_msg("%s", error.message);
-	return image;
-}
-
 /* How many plain frames were of each reason. */
 static unsigned long plain_seen[EG_REASON_COUNT];
 
@@ -739,7 +729,7 @@ static void test_rows(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		EG_AUTO_POLICY struct eg_policy *policy = packets_policy(policies[rows[i].policy]);
-		EG_AUTO_IMAGE struct eg_image *image = compile(policy);
+		EG_AUTO_IMAGE struct eg_image *image = packets_compile(policy);
 
 		packets_build(&rows[i].sketch, &frame);
 		check_reason(rows[i].name, judge(image, &frame), rows[i].reason, &frame);
@@ -779,7 +769,7 @@ static void test_lengths(void **state)
 		{"version 4", &tcp6, 14, 0x40},
 	};
 	EG_AUTO_POLICY struct eg_policy *policy = packets_policy("");
-	EG_AUTO_IMAGE struct eg_image *image = compile(policy);
+	EG_AUTO_IMAGE struct eg_image *image = packets_compile(policy);
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
@@ -805,7 +795,7 @@ static void test_checksums(void **state)
 		 .exts = {60}},
 	};
 	EG_AUTO_POLICY struct eg_policy *policy = packets_policy("");
-	EG_AUTO_IMAGE struct eg_image *image = compile(policy);
+	EG_AUTO_IMAGE struct eg_image *image = packets_compile(policy);
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(sketches) / sizeof(sketches[0]); i++) {
@@ -858,7 +848,7 @@ static void test_cuts(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		EG_AUTO_POLICY struct eg_policy *policy = packets_policy(policies[rows[i].policy]);
-		EG_AUTO_IMAGE struct eg_image *image = compile(policy);
+		EG_AUTO_IMAGE struct eg_image *image = packets_compile(policy);
 
 		check_cuts(&rows[i], policy, image);
 	}
@@ -869,7 +859,7 @@ static void test_captured(void **state)
 {
 	static struct packets_frame frame;
 	EG_AUTO_POLICY struct eg_policy *policy = packets_policy("");
-	EG_AUTO_IMAGE struct eg_image *image = compile(policy);
+	EG_AUTO_IMAGE struct eg_image *image = packets_compile(policy);
 	const struct packets_sketch sketch = {V4(OWN4, "10.1.1.1"), .proto = TCP,
 					      .payload_len = 1000};
 	struct eg_packet packet;
@@ -912,7 +902,7 @@ static void test_oracle(void **state)
 	(void)state;
 	for (int i = 0; i < RANDOM_POLICIES; i++) {
 		EG_AUTO_POLICY struct eg_policy *policy = packets_random_policy(&random);
-		EG_AUTO_IMAGE struct eg_image *image = compile(policy);
+		EG_AUTO_IMAGE struct eg_image *image = packets_compile(policy);
 
 		for (int j = 0; j < RANDOM_FRAMES; j++) {
 			enum eg_reason expected;

@@ -21,23 +21,6 @@
 #include "util/cleanup.h"
 #include "util/text.h"
 
-static struct eg_image *compile(const struct eg_policy *policy)
-{
-	struct eg_image *image = NULL;
-	struct eg_error error = {};
-
-	if (eg_image_compile(policy, &image, &error) < 0)
-		fail_msg("%s", error.message);
-	return image;
-}
-
-static struct eg_image *image_of(const char *text)
-{
-	EG_AUTO_POLICY struct eg_policy *policy = packets_policy(text);
-
-	return compile(policy);
-}
-
 static struct eg_addr_value value_at(const struct eg_image *image, const char *text)
 {
 	union eg_addr addr;
@@ -72,8 +55,8 @@ static const struct eg_image_addr *entry_of(const struct eg_image *image, const 
 
 static void test_lan(void **state)
 {
-	EG_AUTO_IMAGE struct eg_image *lan = image_of("");
-	EG_AUTO_IMAGE struct eg_image *none = image_of("[Lan]\nLan = no\n");
+	EG_AUTO_IMAGE struct eg_image *lan = packets_image("");
+	EG_AUTO_IMAGE struct eg_image *none = packets_image("[Lan]\nLan = no\n");
 
 	(void)state;
 	assert_int_equal(flags_at(lan, "10.0.0.0"), EG_ADDR_LAN);
@@ -95,14 +78,14 @@ static void test_lan(void **state)
 
 static void test_rules(void **state)
 {
-	EG_AUTO_IMAGE struct eg_image *image = image_of("[Lan]\n"
-							"Lan = no\n"
-							"Allow = 100.64.0.0/10\n"
-							"Allow = 203.0.113.0/24:443\n"
-							"Allow = 203.0.113.5:22/tcp\n"
-							"Allow = 203.0.113.6:22/tcp\n"
-							"Allow = 203.0.113.7:*/esp\n"
-							"Allow = [fd00:ec2::254]:80/tcp\n");
+	EG_AUTO_IMAGE struct eg_image *image = packets_image("[Lan]\n"
+							     "Lan = no\n"
+							     "Allow = 100.64.0.0/10\n"
+							     "Allow = 203.0.113.0/24:443\n"
+							     "Allow = 203.0.113.5:22/tcp\n"
+							     "Allow = 203.0.113.6:22/tcp\n"
+							     "Allow = 203.0.113.7:*/esp\n"
+							     "Allow = [fd00:ec2::254]:80/tcp\n");
 
 	(void)state;
 	assert_int_equal(flags_at(image, "100.127.255.255"), EG_ADDR_RULE);
@@ -127,13 +110,13 @@ static void test_rules(void **state)
 /* Pairs that decide nothing are no reason for another load per packet. */
 static void test_idle_rules(void **state)
 {
-	EG_AUTO_IMAGE struct eg_image *image = image_of("[Lan]\n"
-							"Allow = 192.168.1.5:443\n"
-							"Allow = 192.168.1.6:*/esp\n"
-							"Allow = 203.0.113.5:*/tcp\n"
-							"Allow = 203.0.113.5:80/tcp\n"
-							"[Derived]\n"
-							"TunnelOnly = 192.168.2.0/24\n");
+	EG_AUTO_IMAGE struct eg_image *image = packets_image("[Lan]\n"
+							     "Allow = 192.168.1.5:443\n"
+							     "Allow = 192.168.1.6:*/esp\n"
+							     "Allow = 203.0.113.5:*/tcp\n"
+							     "Allow = 203.0.113.5:80/tcp\n"
+							     "[Derived]\n"
+							     "TunnelOnly = 192.168.2.0/24\n");
 
 	(void)state;
 	assert_null(entry_of(image, "192.168.1.5"));
@@ -145,11 +128,11 @@ static void test_idle_rules(void **state)
 
 static void test_deny_dns_multicast(void **state)
 {
-	EG_AUTO_IMAGE struct eg_image *image = image_of("[Lan]\n"
-							"Deny = 192.168.1.1\n"
-							"AllowDns = 9.9.9.9\n"
-							"AllowDns = 192.168.1.5\n"
-							"AllowMulticast = yes\n");
+	EG_AUTO_IMAGE struct eg_image *image = packets_image("[Lan]\n"
+							     "Deny = 192.168.1.1\n"
+							     "AllowDns = 9.9.9.9\n"
+							     "AllowDns = 192.168.1.5\n"
+							     "AllowMulticast = yes\n");
 
 	(void)state;
 	assert_int_equal(flags_at(image, "192.168.1.1"), EG_ADDR_LAN | EG_ADDR_DENIED);
@@ -171,14 +154,14 @@ static void test_deny_dns_multicast(void **state)
 
 static void test_tunnel_only(void **state)
 {
-	EG_AUTO_IMAGE struct eg_image *image = image_of("[Lan]\n"
-							"Allow = 10.2.0.64/26\n"
-							"Allow = 10.2.0.5:80/tcp\n"
-							"AllowDns = 10.2.0.1\n"
-							"[Derived]\n"
-							"TunnelOnly = 10.2.0.0/24\n"
-							"TunnelOnly = 10.2.0.65\n"
-							"TunnelOnly = 10.64.0.1\n");
+	EG_AUTO_IMAGE struct eg_image *image = packets_image("[Lan]\n"
+							     "Allow = 10.2.0.64/26\n"
+							     "Allow = 10.2.0.5:80/tcp\n"
+							     "AllowDns = 10.2.0.1\n"
+							     "[Derived]\n"
+							     "TunnelOnly = 10.2.0.0/24\n"
+							     "TunnelOnly = 10.2.0.65\n"
+							     "TunnelOnly = 10.64.0.1\n");
 
 	(void)state;
 	assert_int_equal(flags_at(image, "10.2.0.2"), EG_ADDR_LAN | EG_ADDR_TUNNEL_ONLY);
@@ -210,8 +193,8 @@ static void test_own_addresses(void **state)
 	(void)state;
 	snprintf(without, sizeof(without), text, "");
 	snprintf(with, sizeof(with), text, "AllowDhcp = yes\n");
-	EG_AUTO_IMAGE struct eg_image *plain = image_of(without);
-	EG_AUTO_IMAGE struct eg_image *dhcp = image_of(with);
+	EG_AUTO_IMAGE struct eg_image *plain = packets_image(without);
+	EG_AUTO_IMAGE struct eg_image *dhcp = packets_image(with);
 
 	assert_int_equal(flags_at(plain, "172.18.0.2"), EG_ADDR_LAN);
 	assert_int_equal(flags_at(plain, "198.51.100.2"), EG_ADDR_SOURCE);
@@ -230,12 +213,12 @@ static void test_own_addresses(void **state)
 
 static void test_endpoints(void **state)
 {
-	EG_AUTO_IMAGE struct eg_image *image = image_of("[WireGuard]\n"
-							"Endpoint = 203.0.113.9:51820\n"
-							"Endpoint = [2001:db8::9]:443\n"
-							"[Derived]\n"
-							"Endpoint = 203.0.113.9:51820\n"
-							"Endpoint = 203.0.113.9:51821\n");
+	EG_AUTO_IMAGE struct eg_image *image = packets_image("[WireGuard]\n"
+							     "Endpoint = 203.0.113.9:51820\n"
+							     "Endpoint = [2001:db8::9]:443\n"
+							     "[Derived]\n"
+							     "Endpoint = 203.0.113.9:51820\n"
+							     "Endpoint = 203.0.113.9:51821\n");
 	union eg_addr addr = {.bytes = {203, 0, 113, 9}};
 
 	(void)state;
@@ -270,16 +253,16 @@ static void test_unresolved(void **state)
 
 static void test_config(void **state)
 {
-	EG_AUTO_IMAGE struct eg_image *plain = image_of("");
-	EG_AUTO_IMAGE struct eg_image *all = image_of("[Guard]\n"
-						      "Mode = audit\n"
-						      "[Lan]\n"
-						      "AllowDhcp = yes\n"
-						      "[WireGuard]\n"
-						      "EndpointShape = any\n"
-						      "SourcePort = 51820\n"
-						      "[Derived]\n"
-						      "DnsServers = yes\n");
+	EG_AUTO_IMAGE struct eg_image *plain = packets_image("");
+	EG_AUTO_IMAGE struct eg_image *all = packets_image("[Guard]\n"
+							   "Mode = audit\n"
+							   "[Lan]\n"
+							   "AllowDhcp = yes\n"
+							   "[WireGuard]\n"
+							   "EndpointShape = any\n"
+							   "SourcePort = 51820\n"
+							   "[Derived]\n"
+							   "DnsServers = yes\n");
 
 	(void)state;
 	assert_int_equal(plain->config.flags, 0);
@@ -293,16 +276,16 @@ static void test_config(void **state)
 
 static void test_same_meaning(void **state)
 {
-	EG_AUTO_IMAGE struct eg_image *one = image_of("[Lan]\n"
-						      "Allow = 203.0.113.0/24\n"
-						      "Allow = 198.51.100.0/24:443\n");
-	EG_AUTO_IMAGE struct eg_image *other = image_of("[Lan]\n"
-							"Allow = 198.51.100.0/24:443/udp\n"
-							"Allow = 203.0.113.7\n"
-							"Allow = 198.51.100.9:443/tcp\n"
-							"Allow = 198.51.100.0/24:443/tcp\n"
-							"Allow = 203.0.113.0/24\n"
-							"Allow = 203.0.113.0/24:80\n");
+	EG_AUTO_IMAGE struct eg_image *one = packets_image("[Lan]\n"
+							   "Allow = 203.0.113.0/24\n"
+							   "Allow = 198.51.100.0/24:443\n");
+	EG_AUTO_IMAGE struct eg_image *other = packets_image("[Lan]\n"
+							     "Allow = 198.51.100.0/24:443/udp\n"
+							     "Allow = 203.0.113.7\n"
+							     "Allow = 198.51.100.9:443/tcp\n"
+							     "Allow = 198.51.100.0/24:443/tcp\n"
+							     "Allow = 203.0.113.0/24\n"
+							     "Allow = 203.0.113.0/24:80\n");
 
 	(void)state;
 	assert_int_equal(one->n_addrs, other->n_addrs);
@@ -331,7 +314,7 @@ static void test_stray_host_bits(void **state)
 	assert_int_equal(eg_policy_add_prefix(&policy->derived.tunnel_only,
 					      &policy->derived.n_tunnel_only, &prefix),
 			 0);
-	EG_AUTO_IMAGE struct eg_image *image = compile(policy);
+	EG_AUTO_IMAGE struct eg_image *image = packets_compile(policy);
 	assert_int_equal(flags_at(image, "10.1.0.0"), EG_ADDR_LAN | EG_ADDR_TUNNEL_ONLY);
 	assert_int_equal(flags_at(image, "10.5.0.1"),
 			 EG_ADDR_LAN | EG_ADDR_TUNNEL_ONLY | EG_ADDR_DENIED);
@@ -473,7 +456,7 @@ static void test_flattening(void **state)
 	(void)state;
 	for (int i = 0; i < 2000; i++) {
 		EG_AUTO_POLICY struct eg_policy *policy = packets_random_policy(&random);
-		EG_AUTO_IMAGE struct eg_image *image = compile(policy);
+		EG_AUTO_IMAGE struct eg_image *image = packets_compile(policy);
 
 		check_sorted(image);
 		check_no_idle_entry(image);
@@ -494,7 +477,7 @@ static void test_front4(void **state)
 	(void)state;
 	for (int i = 0; i < 40; i++) {
 		EG_AUTO_POLICY struct eg_policy *policy = packets_random_policy(&random);
-		EG_AUTO_IMAGE struct eg_image *image = compile(policy);
+		EG_AUTO_IMAGE struct eg_image *image = packets_compile(policy);
 		__u8 inside[EG_FRONT4_SIZE] = {};
 
 		for (size_t j = 0; j < image->n_addrs; j++) {
@@ -528,12 +511,12 @@ static __u32 front6_at(const struct eg_image *image, const char *text)
 /* It knows what matters, and says where it does not. */
 static void test_front6(void **state)
 {
-	EG_AUTO_IMAGE struct eg_image *image = image_of("[Lan]\nDeny = fd00:66::/32\n"
-							"Allow = [2001:db8:80::1]:443/tcp\n"
-							"[Derived]\n"
-							"TunnelOnly = fd00:2::/32\n"
-							"OnLink = fd00:18::/64\n"
-							"Source = 2001:db8::2\n");
+	EG_AUTO_IMAGE struct eg_image *image = packets_image("[Lan]\nDeny = fd00:66::/32\n"
+							     "Allow = [2001:db8:80::1]:443/tcp\n"
+							     "[Derived]\n"
+							     "TunnelOnly = fd00:2::/32\n"
+							     "OnLink = fd00:18::/64\n"
+							     "Source = 2001:db8::2\n");
 
 	(void)state;
 	assert_int_equal(front6_at(image, "fd00:18::2"), EG_ADDR_LAN | EG_FRONT6_ON_LINK);
@@ -558,7 +541,7 @@ static void test_front6_is_full(void **state)
 	for (unsigned int i = 0; i < 2000; i++)
 		eg_text_printf(&text, "Allow = 2a%02x:%x::/40\n", i % 256, i);
 	eg_text_printf(&text, "Deny = fd00:66::/32\n");
-	EG_AUTO_IMAGE struct eg_image *image = image_of(text.data);
+	EG_AUTO_IMAGE struct eg_image *image = packets_image(text.data);
 
 	assert_int_equal(front6_at(image, "fd00:66::1"), EG_ADDR_LAN | EG_ADDR_DENIED);
 	assert_int_equal(front6_at(image, "fd12::1"), EG_ADDR_LAN);
@@ -595,7 +578,7 @@ static void test_many_prefixes(void **state)
 		assert_int_equal(EG_ARRAY_ADD(policy->allow, policy->n_allow, rule), 0);
 	}
 	start = seconds();
-	EG_AUTO_IMAGE struct eg_image *image = compile(policy);
+	EG_AUTO_IMAGE struct eg_image *image = packets_compile(policy);
 	took = seconds() - start;
 	print_message("100,000 prefixes: %.0f ms (sanitizers on), %zu entries, %zu pairs\n",
 		      took * 1e3, image->n_addrs, image->n_rules);

@@ -17,35 +17,13 @@
 #include <dirent.h>
 #include <errno.h>
 
+#include "golden.h"
 #include "policy/wgrender.h"
 #include "util/cleanup.h"
 #include "util/text.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define KEY          "WAmgVYXkbT2bCtdcDwolI88/iVi/aV3/PHcUBTQSYmo="
-
-static const char *golden_dir(void)
-{
-	const char *dir = getenv("EG_GOLDEN");
-
-	return dir ? dir : "tests/unit/golden";
-}
-
-static char *read_file(const char *path, size_t *ret_len)
-{
-	EG_AUTO_FCLOSE FILE *file = fopen(path, "r");
-	EG_AUTO_TEXT struct eg_text text = {};
-	char buffer[4096];
-	size_t got;
-
-	if (!file)
-		return NULL;
-	eg_text_add(&text, "", 0);
-	while ((got = fread(buffer, 1, sizeof(buffer), file)) > 0)
-		eg_text_add(&text, buffer, got);
-	*ret_len = text.len;
-	return eg_text_take(&text);
-}
 
 static void read_facts(const char *text, struct eg_wgfacts *facts)
 {
@@ -130,7 +108,7 @@ static struct eg_wgreport *check_golden(const char *kind, const char *name)
 
 	snprintf(path, sizeof(path), "%s/wgconf/%s/%s.conf", golden_dir(), kind, name);
 	snprintf(out, sizeof(out), "%s/wgconf/%s/%s.out", golden_dir(), kind, name);
-	text = read_file(path, &len);
+	text = golden_read(path, &len);
 	if (!text)
 		return NULL;
 	read_facts(text, &facts);
@@ -143,7 +121,7 @@ static struct eg_wgreport *check_golden(const char *kind, const char *name)
 		fputs(found, file);
 		return report;
 	}
-	wanted = read_file(out, &out_len);
+	wanted = golden_read(out, &out_len);
 	if (!wanted || strcmp(found, wanted) != 0)
 		fail_msg("%s: found\n%sand not\n%s", path, found, wanted ? wanted : "(no .out)\n");
 	return report;
@@ -233,7 +211,7 @@ static void compare_golden(const char *path, const char *found)
 		fputs(found, file);
 		return;
 	}
-	wanted = read_file(path, &len);
+	wanted = golden_read(path, &len);
 	if (!wanted || strcmp(found, wanted) != 0)
 		fail_msg("%s: found\n%sand not\n%s", path, found, wanted ? wanted : "(nothing)\n");
 }
@@ -267,7 +245,7 @@ static void renders_shape(const char *dir, const char *name)
 	size_t len;
 
 	snprintf(path, sizeof(path), "%s/%s.conf", dir, name);
-	text = read_file(path, &len);
+	text = golden_read(path, &len);
 	assert_non_null(text);
 	rendered = render(text, len, EG_WGKILL_BOTH, &report, &error);
 	snprintf(path, sizeof(path), "%s/%s.refused", dir, name);
