@@ -488,11 +488,12 @@ enum eg_meta_flag {
 	EG_META_ACCEPT_DEVICE_ONLY = 1 << 0,
 	EG_META_HOST = 1 << 1,             /* the initial namespace, --host */
 	EG_META_NO_CHECKSUM_TEST = 1 << 2, /* loaded without kernel BTF, see bpf/ */
-	EG_META_NO_SOCKET = 1 << 3, /* the layer `socket` could not be had when it was made */
-	EG_META_CGROUP = 1 << 4,    /* the target is a cgroup: the layer `cgroup`, and none at
-				       interfaces */
-	EG_META_STARTED = 1 << 6,   /* made by the start of a container (user/start.h) */
-	EG_META_SPARE = 1 << 7,     /* of no guard yet, and attached to nothing (kern/spare.h) */
+	EG_META_NO_SOCKET = 1 << 3,   /* the layer `socket` could not be had when it was made */
+	EG_META_CGROUP = 1 << 4,      /* the target is a cgroup: the layer `cgroup`, and none at
+					 interfaces */
+	EG_META_STARTED = 1 << 6,     /* made by the start of a container (user/start.h) */
+	EG_META_SPARE = 1 << 7,       /* of no guard yet, and attached to nothing (kern/spare.h) */
+	EG_META_FILE_SPOILT = 1 << 8, /* its policy file did not parse when the daemon read it */
 };
 
 /* --- sockets -------------------------------------------------------------------------------- */

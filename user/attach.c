@@ -280,7 +280,7 @@ static int learn_home(struct attach *attach, struct eg_error *error)
 				      attach->in_force ? &attach->home_in_force : NULL, home,
 				      &attach->result->warnings, error);
 	if (result == 0)
-		result = eg_derive_tunnels(home, attach->in_force, attach->policy,
+		result = eg_derive_tunnels(home, attach->in_force, false, attach->policy,
 					   &attach->result->warnings, error);
 	if (result == 0 && home->fd >= 0)
 		result = eg_survey_take(home, attach->policy, &attach->survey, error);
@@ -334,11 +334,15 @@ static int learn(struct attach *attach, struct eg_error *error)
 
 	if (on_cgroup(attach))
 		return learn_home(attach, error);
-	result = eg_derive_tunnels(&attach->target.netns, attach->in_force, attach->policy,
+	result = eg_derive_tunnels(&attach->target.netns, attach->in_force,
+				   terms == EG_DERIVE_UNATTENDED, attach->policy,
 				   &attach->result->warnings, error);
 	if (result == 0)
-		result = eg_survey_take(&attach->target.netns, attach->policy, &attach->survey,
-					error);
+		result = terms == EG_DERIVE_UNATTENDED
+				 ? eg_survey_take_anyway(&attach->target.netns, attach->policy,
+							 &attach->survey, error)
+				 : eg_survey_take(&attach->target.netns, attach->policy,
+						  &attach->survey, error);
 	if (result == 0)
 		result = check_cover(attach, error);
 	if (result == 0)
@@ -392,7 +396,8 @@ static void fill_meta(const struct attach *attach, struct eg_meta *meta)
 {
 	const struct eg_target *target = &attach->target;
 
-	meta->flags &= ~(__u32)(EG_META_ACCEPT_DEVICE_ONLY | EG_META_HOST | EG_META_CGROUP);
+	meta->flags &= ~(__u32)(EG_META_ACCEPT_DEVICE_ONLY | EG_META_HOST | EG_META_CGROUP |
+				EG_META_FILE_SPOILT);
 	if (on_cgroup(attach)) {
 		meta->flags |= EG_META_CGROUP;
 		meta->cgroup_id = attach->cgroup.id;
@@ -408,6 +413,8 @@ static void fill_meta(const struct attach *attach, struct eg_meta *meta)
 		meta->flags |= EG_META_HOST;
 	if (attach->request->starting)
 		meta->flags |= EG_META_STARTED;
+	if (attach->request->file_is_spoilt)
+		meta->flags |= EG_META_FILE_SPOILT;
 	snprintf(meta->name, sizeof(meta->name), "%s", attach->result->name);
 	snprintf(meta->target, sizeof(meta->target), "%s", target->text);
 	if (target->kind == EG_TARGET_CONTAINER) {
@@ -454,11 +461,21 @@ static int check_strength(struct attach *attach, const struct eg_guard *guard,
 	return 0;
 }
 
+/* Nobody is there to put right, or to ask again, what whoever is root inside keeps going wrong. */
+static bool is_alone(const struct attach *attach)
+{
+	return attach->request->unattended && !attach->request->starting;
+}
+
+static enum eg_cover_extent all(const struct attach *attach)
+{
+	return is_alone(attach) ? EG_COVER_ANYWAY : EG_COVER_ALL;
+}
+
 /* Of a guard in force: who attaches unattended follows it, too. */
 static enum eg_cover_extent extent(const struct attach *attach)
 {
-	return attach->request->unattended && !attach->request->starting ? EG_COVER_SHARE
-									 : EG_COVER_ALL;
+	return is_alone(attach) ? EG_COVER_SHARE : EG_COVER_ALL;
 }
 
 /* What was free until now has its layers when the policy that says so is in force. */
@@ -659,7 +676,7 @@ static int create(struct attach *attach, struct eg_guard *replaced, __u64 since,
 	if (result == 0)
 		result = set_home(attach, guard, error);
 	if (result == 0)
-		result = cover(attach, guard, EG_COVER_ALL, error);
+		result = cover(attach, guard, all(attach), error);
 	if (result == 0)
 		result = cover_sockets(attach, guard, has_sockets(replaced), error);
 	if (result == 0)
@@ -721,6 +738,33 @@ static void compare_homes(const struct attach *attach, struct eg_image_diff *dif
 	}
 }
 
+/*
+ * A pod's network is made one interface after the other, each with its own addresses, which are
+ * sources then: that is no wider policy. Whether anything else is.
+ */
+static int compare_sources_apart(struct attach *attach, bool *ret_wider, struct eg_error *error)
+{
+	EG_AUTO_IMAGE struct eg_image *image = NULL;
+	struct eg_derived *before = &attach->in_force->derived;
+	const struct eg_derived own = *before;
+	struct eg_image_diff diff;
+	int result;
+
+	before->sources = attach->policy->derived.sources;
+	before->n_sources = attach->policy->derived.n_sources;
+	before->on_link = attach->policy->derived.on_link;
+	before->n_on_link = attach->policy->derived.n_on_link;
+	result = eg_image_compile(attach->in_force, &image, error);
+	*before = own;
+	if (result < 0)
+		return result;
+	if (eg_image_compare(image, attach->image, &diff) < 0)
+		return eg_error_set(error, EG_EXIT_FAILED, ENOMEM, "out of memory");
+	*ret_wider = diff.wider;
+	eg_image_diff_free(&diff);
+	return 0;
+}
+
 static int compare(struct attach *attach, struct eg_error *error)
 {
 	EG_AUTO_IMAGE struct eg_image *image = NULL;
@@ -731,6 +775,10 @@ static int compare(struct attach *attach, struct eg_error *error)
 		return result;
 	if (eg_image_compare(image, attach->image, diff) < 0)
 		return eg_error_set(error, EG_EXIT_FAILED, ENOMEM, "out of memory");
+	if (diff->wider && attach->request->starting)
+		result = compare_sources_apart(attach, &diff->wider, error);
+	if (result < 0)
+		return result;
 	compare_tunnels(attach->in_force, attach->policy, diff);
 	compare_homes(attach, diff);
 	if (!diff->wider || attach->request->replace)
@@ -828,7 +876,7 @@ static int put_in_force(struct attach *attach, struct eg_guard *guard, struct eg
 			"front again, but something here has tampered with it\n");
 		return create(attach, guard, since, error);
 	}
-	result = cover(attach, guard, drops_tunnel(attach) ? EG_COVER_ALL : extent(attach), error);
+	result = cover(attach, guard, drops_tunnel(attach) ? all(attach) : extent(attach), error);
 	if (result == 0)
 		result = cover_sockets(attach, guard, has_sockets(guard), error);
 	if (result == 0)

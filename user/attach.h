@@ -18,6 +18,8 @@ struct eg_attach_request {
 	 * learned stays even with `replace`; there may be no endpoint yet (EG_DERIVE_UNATTENDED).
 	 */
 	bool unattended;
+	/* What the policy is from says something else by now, which does not parse: noted. */
+	bool file_is_spoilt;
 	/* Nothing runs in the namespace yet, and its engine waits for us: neither is asked
 	 * anything. Unattended as well. `given` is the target then, taken over as it is, and
 	 * `target` not looked at. */

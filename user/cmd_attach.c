@@ -204,7 +204,8 @@ static void print_result(const struct eg_attach_request *request, const struct e
 	print_tunnel(policy);
 	if (result->container)
 		printf("When this container restarts, its namespace is a new one and has no guard "
-		       "until this command runs again.\n");
+		       "until this command runs again, or the daemon (egressguard-daemon(8)) "
+		       "comes to it.\n");
 	if (request->try_seconds)
 		printf("It is taken away again in %u s, unless the same command without --try "
 		       "confirms it.\n",

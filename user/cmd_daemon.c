@@ -21,6 +21,7 @@
 #include "open_files.h"
 #include "options.h"
 #include "policy_files.h"
+#include "stopgap.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
 #include "util/notify.h"
@@ -28,13 +29,18 @@
 
 #define NS_PER_MS       1000000ULL
 #define ENGINES_WAIT_MS 1000
-#define EVENTS          64
+#define EVENTS          256
 #define MOUNTS_SPACE_NS (10 * NS_PER_MS)
-/* Checks take a tenth of the time, however many guards there are, and one that takes long does not
- * keep the others waiting for long. */
+/* Checks take a twenty-fifth of a processor, and a tenth of the time, however many guards there
+ * are, some at a time; and one that takes long does not keep the others waiting for long. */
+#define CHECKS_PROCESSOR 25
 #define CHECKS_SHARE     10
+#define CHECKS_SLICE_NS  (4 * NS_PER_MS)
 #define CHECKS_PAUSE_MAX (1000 * NS_PER_MS)
 #define START_BEAT_NS    (5000 * NS_PER_MS)
+/* Of guards that are in force already, those are followed before it is ready that this suffices
+ * for: a hundred and more. */
+#define START_FOLLOW_NS (10000 * NS_PER_MS)
 
 enum own_option {
 	OPTION_CONFIG_DIR = EG_OPTION_OWN,
@@ -53,7 +59,7 @@ static const struct eg_option option_table[] = {
 
 static const struct eg_help help = {
 	.command = "daemon",
-	.usage = "[--config-dir DIR]",
+	.usage = "[--config-dir DIR] [--state-dir DIR] [--pin-dir DIR]",
 	.summary = "Keep the guards of " EG_CONFIG_DIR "/*.conf in force: whenever their targets "
 		   "appear, and whatever happens to them.",
 	.options = option_table,
@@ -64,7 +70,8 @@ static const struct eg_help help = {
 
 struct daemon {
 	const char *config_dir;
-	const char *state_dir; /* NULL: not given */
+	const char *state_dir;      /* NULL: not given */
+	struct eg_stopgap *stopgap; /* NULL: nothing of ours is shut */
 	struct eg_policy_files files;
 	struct eg_text open; /* names of what could not be guarded, as it was last told */
 	const char *pin_dir; /* NULL: the usual place */
@@ -79,6 +86,8 @@ struct daemon {
 	__u64 watchdog_ns; /* half of what the service manager waits for; 0: it does not */
 	__u64 watched_ns;
 	bool is_ready;
+	bool starts; /* those that are in force are followed when all have been looked at */
+	size_t to_follow;
 	__u64 files_ns, looked_ns; /* when to look at namespaces' files, 0: not; when that was */
 	__u64 checks_ns;           /* not before then is a guard checked */
 	bool reload, stop;
@@ -106,6 +115,13 @@ static bool add_ward(struct daemon *daemon, struct eg_ward *ward)
 	return true;
 }
 
+static enum eg_yields ask_ward(void *argument, const char *name, const struct eg_netns *netns)
+{
+	struct eg_ward *ward = find_ward(argument, name);
+
+	return ward ? eg_ward_yields(ward, netns) : EG_YIELDS_UNKNOWN;
+}
+
 static struct eg_ward *get_ward(struct daemon *daemon, const char *name)
 {
 	struct eg_ward *ward = find_ward(daemon, name);
@@ -114,6 +130,9 @@ static struct eg_ward *get_ward(struct daemon *daemon, const char *name)
 		return ward;
 	ward = eg_ward_new(daemon->pin_dir, name, daemon->epoll_fd);
 	if (ward && add_ward(daemon, ward)) {
+		eg_ward_set_ask(ward, ask_ward, daemon);
+		if (daemon->starts)
+			eg_ward_follow_later(ward);
 		for (enum eg_runtime runtime = 0; runtime < EG_RUNTIME_COUNT; runtime++)
 			if (daemon->engines[runtime].settled)
 				eg_ward_set_engine(ward, runtime, daemon->engines[runtime].up);
@@ -276,7 +295,9 @@ static int read_files(struct daemon *daemon, struct eg_error *error)
 
 	if (result < 0)
 		return result;
+	eg_stopgap_take_files(&daemon->stopgap, files, n);
 	eg_policy_files_begin(&daemon->files);
+	daemon->files.own_is_shut = daemon->stopgap;
 	for (size_t i = 0; i < n; i++) {
 		struct eg_ward *ward = get_ward(daemon, files[i].name);
 
@@ -296,7 +317,8 @@ static int read_files(struct daemon *daemon, struct eg_error *error)
 	}
 	if (n == 0)
 		eg_journal("daemon", EG_JOURNAL_WARNING, NULL,
-			   "there is no policy file in %s: nothing is guarded", daemon->config_dir);
+			   "there is no policy file (NAME.conf) in %s: it guards nothing",
+			   daemon->config_dir);
 	eg_config_files_free(files, n);
 	choose_engines(daemon);
 	return 0;
@@ -315,6 +337,7 @@ static void say_files(struct daemon *daemon, const char *what)
 	eg_text_free(&daemon->open);
 	daemon->open = (struct eg_text){};
 	name_open(daemon, &daemon->open);
+	daemon->files.own_is_shut = daemon->stopgap;
 	eg_policy_files_say(&daemon->files, what, &daemon->open);
 }
 
@@ -427,6 +450,8 @@ static int timeout_ms(const struct daemon *daemon)
 {
 	__u64 now = eg_monotonic_ns(), due = now + 60000 * NS_PER_MS;
 
+	if (daemon->to_follow)
+		return 0;
 	for (size_t i = 0; i < daemon->n; i++)
 		if (eg_ward_due_ns(daemon->wards[i]) < due)
 			due = eg_ward_due_ns(daemon->wards[i]);
@@ -496,36 +521,44 @@ static void look_at_files(struct daemon *daemon)
 		eg_ward_touch_files(daemon->wards[i]);
 }
 
-/* One at a time: what happens meanwhile comes first. */
-static void check_next(struct daemon *daemon)
+/* A few at a time: what happens meanwhile comes first. */
+static void check_some(struct daemon *daemon)
 {
-	__u64 started = eg_monotonic_ns(), pause;
-	struct eg_ward *ward = next_to_check(daemon);
+	__u64 started = eg_monotonic_ns(), now, pause, worked;
 
-	if (!ward || started < check_due_ns(daemon))
+	if (started < check_due_ns(daemon))
 		return;
-	eg_ward_check(ward);
-	pause = (eg_monotonic_ns() - started) * (CHECKS_SHARE - 1);
-	daemon->checks_ns =
-		eg_monotonic_ns() + (pause < CHECKS_PAUSE_MAX ? pause : CHECKS_PAUSE_MAX);
+	worked = eg_processor_ns();
+	do {
+		eg_ward_check(next_to_check(daemon));
+		now = eg_monotonic_ns();
+	} while (now - started < CHECKS_SLICE_NS && now >= check_due_ns(daemon));
+	pause = later((now - started) * (CHECKS_SHARE - 1),
+		      (eg_processor_ns() - worked) * (CHECKS_PROCESSOR - 1));
+	daemon->checks_ns = now + (pause < CHECKS_PAUSE_MAX ? pause : CHECKS_PAUSE_MAX);
 }
 
 static void work(struct daemon *daemon)
 {
+	__u64 now = eg_monotonic_ns();
+
 	beat(daemon);
 	look_at_files(daemon);
 	for (size_t i = 0; i < daemon->n && !daemon->stop; i++) {
 		EG_AUTO_FREE char *aside = NULL;
-		bool is_due = eg_monotonic_ns() >= eg_ward_due_ns(daemon->wards[i]);
 
+		if (eg_ward_due_ns(daemon->wards[i]) > now)
+			continue;
 		if (eg_ward_work(daemon->wards[i], &aside))
 			get_ward(daemon, aside);
+		eg_stopgap_look(&daemon->stopgap, daemon->wards, daemon->n);
+		/* Many at once take long. */
+		now = eg_monotonic_ns();
 		beat(daemon);
-		if (is_due) /* many at once take long */
-			take_signals(daemon);
+		take_signals(daemon);
 	}
 	if (!daemon->stop && daemon->is_ready) {
-		check_next(daemon);
+		check_some(daemon);
 		eg_policy_files_work(&daemon->files);
 	}
 	drop_finished(daemon);
@@ -560,6 +593,60 @@ static void keep_spare(const struct daemon *daemon)
 	eg_spares_want(daemon->pin_dir, any);
 }
 
+/* The next one of those that were in force when we started; what happens comes first. */
+static void follow_next(struct daemon *daemon)
+{
+	size_t before = daemon->to_follow;
+	struct eg_ward *next = NULL;
+
+	if (!before)
+		return;
+	daemon->to_follow = 0;
+	for (size_t i = 0; i < daemon->n; i++) {
+		if (!eg_ward_waits_to_follow(daemon->wards[i]))
+			continue;
+		daemon->to_follow++;
+		if (!next)
+			next = daemon->wards[i];
+	}
+	if (next)
+		eg_ward_follow_now(next);
+	else if (daemon->is_ready)
+		eg_journal("daemon", EG_JOURNAL_INFO, NULL, "all guards in force are followed");
+}
+
+/* For tests: as if there were so many guards that none was followed in time. */
+static bool is_followed_late(void)
+{
+	const char *late = getenv("EGRESSGUARD_FOLLOW_LATE");
+
+	return late && strcmp(late, "1") == 0;
+}
+
+/* Until they are, or until others should not wait any more. */
+static void start_following(struct daemon *daemon)
+{
+	__u64 until = eg_monotonic_ns() + (is_followed_late() ? 0 : START_FOLLOW_NS);
+
+	daemon->starts = false;
+	for (size_t i = 0; i < daemon->n; i++) {
+		if (eg_ward_waits_to_follow(daemon->wards[i]))
+			daemon->to_follow++;
+		else
+			eg_ward_follow_now(daemon->wards[i]);
+	}
+	while (!daemon->stop && daemon->to_follow && eg_monotonic_ns() < until) {
+		follow_next(daemon);
+		work(daemon);
+		wait(daemon, 0);
+	}
+	if (daemon->to_follow)
+		eg_journal("daemon", EG_JOURNAL_NOTICE, NULL,
+			   "%zu guards in force are yet to be followed: until then an interface "
+			   "that appears there is not covered",
+			   daemon->to_follow);
+}
+
 /* What is there already is guarded before anybody is told that we are ready. An engine whose socket
  * is there, but that starts only after us, is not waited for. */
 static void start_work(struct daemon *daemon)
@@ -572,6 +659,7 @@ static void start_work(struct daemon *daemon)
 		wait(daemon, ENGINES_WAIT_MS / 10);
 		work(daemon);
 	}
+	start_following(daemon);
 }
 
 static void open_copies(struct daemon *daemon)
@@ -584,8 +672,11 @@ static void open_copies(struct daemon *daemon)
 static int run(struct daemon *daemon, struct eg_error *error)
 {
 	EG_AUTO_CLOSE int lock_fd = -1;
-	int result = eg_features_check(error);
+	int result;
 
+	/* First of all: others may be in this network already. */
+	daemon->stopgap = eg_stopgap_begin(daemon->config_dir);
+	result = eg_features_check(error);
 	if (result == 0)
 		result = eg_config_dir_lock(daemon->config_dir, &lock_fd, error);
 	if (result < 0)
@@ -601,7 +692,10 @@ static int run(struct daemon *daemon, struct eg_error *error)
 		return eg_error_set(error, EG_EXIT_FAILED, -result, "cannot wait: %s",
 				    strerror(-result));
 	daemon->watchdog_ns = watchdog_period();
-	open_copies(daemon);
+	/* What does not parse leaves nothing open where all is shut. */
+	if (!daemon->stopgap)
+		open_copies(daemon);
+	daemon->starts = true;
 	result = read_files(daemon, error);
 	if (result < 0)
 		return result;
@@ -623,6 +717,7 @@ static int run(struct daemon *daemon, struct eg_error *error)
 		} else {
 			work(daemon);
 		}
+		follow_next(daemon);
 		show_open(daemon);
 	}
 	eg_notify("STOPPING=1");
@@ -641,6 +736,7 @@ static void daemon_end(struct daemon *daemon)
 	for (size_t i = 0; i < daemon->n; i++)
 		eg_ward_free(daemon->wards[i]);
 	free(daemon->wards);
+	eg_stopgap_free(daemon->stopgap);
 	eg_policy_files_free(&daemon->files);
 	eg_text_free(&daemon->open);
 	eg_cleanup_close(&daemon->epoll_fd);

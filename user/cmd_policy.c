@@ -62,9 +62,10 @@ static int check_file(const char *path)
 		if (result < 0)
 			eg_error_set(&error, why.exit, -result, "%s: %s", safe, why.message);
 		else
-			printf("%s: ok (%zu rule%s, %zu denied prefix%s, %zu endpoint%s)\n", safe,
+			printf("%s: ok (%zu rule%s, %zu denied prefix%s, %zu endpoint%s%s)\n", safe,
 			       policy->n_allow, plural(policy->n_allow), policy->n_deny,
-			       policy->n_deny == 1 ? "" : "es", n_endpoints, plural(n_endpoints));
+			       policy->n_deny == 1 ? "" : "es", n_endpoints, plural(n_endpoints),
+			       policy->target ? "" : "; no Target =, which the daemon needs");
 	}
 	return result < 0 ? eg_log_error("policy", result, &error) : EG_EXIT_OK;
 }

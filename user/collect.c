@@ -69,6 +69,20 @@ static void add_endpoints(struct eg_collection *c, const struct eg_endpoint *end
 	}
 }
 
+/* A tunnel that cannot come up has this reason, and nothing else shows it. */
+static void add_names(struct eg_collection *c)
+{
+	const struct eg_derived *derived = &c->policy->derived;
+	char name[256 * 4];
+
+	for (size_t i = 0; i < derived->n_names && !derived->n_endpoints; i++)
+		eg_add_note(c,
+			    "no address of the endpoint %s is known, so nothing leaves to it: the "
+			    "daemon asks again, without one attach again",
+			    eg_escape(name, sizeof(name), derived->names[i].host,
+				      strlen(derived->names[i].host)));
+}
+
 static void collect_policy(struct eg_collection *c)
 {
 	struct eg_guard_view *view = c->view;
@@ -80,6 +94,8 @@ static void collect_policy(struct eg_collection *c)
 		return;
 	}
 	view->mode = c->policy->mode == EG_MODE_AUDIT ? "audit" : "enforce";
+	if (c->state_only)
+		return;
 	view->policy = eg_policy_format(c->policy, false);
 	if (!view->policy)
 		c->failed = true;
@@ -87,6 +103,7 @@ static void collect_policy(struct eg_collection *c)
 		eg_add_string(c, &view->tunnels, "%s", c->policy->tunnels[i]);
 	add_endpoints(c, c->policy->endpoints, c->policy->n_endpoints);
 	add_endpoints(c, c->policy->derived.endpoints, c->policy->derived.n_endpoints);
+	add_names(c);
 	if (c->policy->endpoint_shape == EG_SHAPE_ANY)
 		eg_add_note(c, "any UDP packet to an endpoint may leave, WireGuard's or not "
 			       "(--endpoint-shape any): weaker");
@@ -189,6 +206,10 @@ static void collect_meta(struct eg_collection *c)
 			    "not covered: a pending checksum that rewrites the packet later, and "
 			    "packets chained behind another one (malformed); this kernel has "
 			    "no BTF to look at them");
+	if (meta->flags & EG_META_FILE_SPOILT)
+		eg_add_note(c, "its policy file did not parse when the daemon last read it: what "
+			       "is in force is what the file said before; put it right, and have "
+			       "the daemon read it again (SIGHUP)");
 	if (meta->flags & EG_META_HOST)
 		eg_add_note(c, "guards the initial namespace: this machine itself");
 	if (meta->try_until_realtime_ns) {
@@ -308,11 +329,15 @@ static void collect_open_guard(struct eg_collection *c)
 	eg_collect_layers(c);
 	eg_collect_mismatch(c);
 	eg_collect_dns(c);
-	collect_counters(c);
-	collect_answers(c);
+	if (!c->state_only) {
+		collect_counters(c);
+		collect_answers(c);
+	}
 	if (c->owners)
 		collect_recent(c);
-	reclaim_viewers(c);
+	/* Who follows a guard does that now and then. */
+	if (!c->known)
+		reclaim_viewers(c);
 	conclude(c);
 	measure_gap(c->view);
 }
@@ -351,7 +376,12 @@ int eg_collect_state(const char *pin_dir, const char *name, const struct eg_netn
 	EG_AUTO_PINS struct eg_pins pins = {.dir_fd = -1, .lock_fd = -1};
 	EG_AUTO_HOLDS struct eg_holds *holds = NULL;
 	struct eg_collection c = {
-		.pins = &pins, .pin_dir = pin_dir, .known = netns, .netns = EG_NETNS_NONE};
+		.pins = &pins,
+		.pin_dir = pin_dir,
+		.known = netns,
+		.state_only = true,
+		.netns = EG_NETNS_NONE,
+	};
 	int result = eg_pins_open(pin_dir, false, &pins, NULL);
 
 	if (result == 0 && hold)
@@ -381,7 +411,7 @@ static int collect_all(struct eg_pins *pins, const struct eg_common *common, cha
 		n++;
 	/* What all guards ask of the machine is read once, where there are several. */
 	if (n > 1)
-		eg_netns_remember_processes();
+		eg_netns_remember_processes(0);
 	status->guards = calloc(n + 1, sizeof(*status->guards));
 	if (!status->guards)
 		return -ENOMEM;

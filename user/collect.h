@@ -18,10 +18,11 @@ int eg_collect_status(const struct eg_common *common, struct eg_status_view *ret
 		      struct eg_error *error);
 
 /*
- * Of one guard, for whoever follows it and looks every few seconds: nothing of what was blocked
- * lately, and none of the looks at all namespaces and all links of the machine that a thousand
- * guards could not afford. `netns` (its namespace, open) and `hold` (its layer `netns`) are the
- * caller's, NULL: look for them. What is in *ret_status is the caller's to free, on failure too.
+ * Of one guard, for whoever follows it and looks every few seconds: its state, the reason for that,
+ * and its layers. None of what would not change them, and none of the looks at all processes, all
+ * namespaces and all links of the machine that a thousand guards could not afford. `netns` (its
+ * namespace, open) and `hold` (its layer `netns`) are the caller's, NULL: look for them. What is in
+ * *ret_status is the caller's to free, on failure too.
  */
 int eg_collect_state(const char *pin_dir, const char *name, const struct eg_netns *netns,
 		     const struct eg_hold *hold, struct eg_status_view *ret_status);

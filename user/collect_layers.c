@@ -344,7 +344,7 @@ static void collect_netns(struct eg_collection *c)
 	} else {
 		state = why_not_held(c, &held);
 		eg_text_printf(&detail, "an interface that appears is not covered until attach "
-					"runs again; --foreground holds it");
+					"runs again; the daemon holds it, or --foreground");
 	}
 	add_layer(c, EG_LAYER_NETNS, state, NULL, eg_take_text(c, &detail));
 }
@@ -422,7 +422,8 @@ void eg_collect_layers(struct eg_collection *c)
 		return;
 	}
 	if (c->listed) {
-		collect_hidden(c);
+		if (!c->state_only)
+			collect_hidden(c);
 		collect_device(c);
 		collect_peer(c);
 	} else {

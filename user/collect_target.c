@@ -12,6 +12,8 @@
 #include "resolver.h"
 #include "util/cleanup.h"
 
+#define PROCESSES_AGE_NS 1000000000ULL
+
 /* --- the namespace ------------------------------------------------------------------------------
  */
 
@@ -33,16 +35,39 @@ static bool is_another_of_that_number(struct eg_collection *c)
 	return !c->meta->netns_cookie && c->found && eg_guard_is_dead(c->guard);
 }
 
+/* Whether the caller has the guard's namespace open. */
+static bool is_known(const struct eg_collection *c, const struct eg_netns *guarded)
+{
+	return c->known && c->known->fd >= 0 && eg_netns_same(c->known, guarded);
+}
+
+static int take_known(struct eg_collection *c)
+{
+	c->netns = *c->known;
+	c->netns.fd = fcntl(c->known->fd, F_DUPFD_CLOEXEC, 3);
+	return c->netns.fd < 0 ? -errno : 0;
+}
+
+/* What there is to find of a target that is a file, by its number alone. */
+static bool is_where_it_was(const struct eg_collection *c, const char *text,
+			    const struct eg_netns *guarded)
+{
+	return c->state_only && c->meta->netns_cookie && is_known(c, guarded) &&
+	       eg_target_is_but_file_of(text, c->known);
+}
+
+static bool is_container(const char *text)
+{
+	return strncmp(text, "docker:", 7) == 0 || strncmp(text, "podman:", 7) == 0;
+}
+
 /* Who follows the guard has it open; where its target is, it is there; else it is looked for among
  * all. */
 static int find_netns(struct eg_collection *c, const struct eg_netns *guarded,
 		      struct eg_target *target)
 {
-	if (c->known && c->known->fd >= 0 && eg_netns_same(c->known, guarded)) {
-		c->netns = *c->known;
-		c->netns.fd = fcntl(c->known->fd, F_DUPFD_CLOEXEC, 3);
-		return c->netns.fd < 0 ? -errno : 0;
-	}
+	if (is_known(c, guarded))
+		return take_known(c);
 	if (target->netns.fd < 0 || !eg_netns_same(&target->netns, guarded))
 		return eg_netns_find(guarded->dev, guarded->inode, guarded->cookie, &c->netns);
 	c->netns = target->netns;
@@ -60,6 +85,10 @@ void eg_find_target(struct eg_collection *c)
 	int resolved = -ENOENT, result;
 
 	memcpy(text, c->meta->target, EG_TARGET_MAX);
+	if (is_where_it_was(c, text, &guarded) && take_known(c) == 0) {
+		c->found = true;
+		return;
+	}
 	asked = text[0] && may_move(text) && !c->of_self;
 	if (asked)
 		resolved = eg_target_find(text, &target, &why);
@@ -74,6 +103,13 @@ void eg_find_target(struct eg_collection *c)
 	/* Where an engine does not run its containers may, as Podman's do. */
 	else if (asked && (resolved == -ECONNREFUSED || resolved == -EREMOTE))
 		eg_add_note(c, "whether the target is still the same is not known: %s",
+			    why.message);
+	else if (asked && resolved == -ENOENT && c->found && is_container(text))
+		eg_add_note(c,
+			    "its network is in use, and nothing runs by the name of its target, by "
+			    "which the daemon finds it (%s): a container that shares it was left "
+			    "alone, or its own is called otherwise (container_name: in a compose "
+			    "file, Target = in the policy)",
 			    why.message);
 	if (resolved < 0)
 		return;
@@ -250,13 +286,27 @@ static bool is_resolver_refused(struct eg_collection *c)
 	return false;
 }
 
+/* The state hangs on the resolver only where it would have to be refused, and is not. */
+static bool is_resolver_of_concern(struct eg_collection *c)
+{
+	const struct eg_resolver unknown = {.way = EG_RESOLVER_UNKNOWN};
+
+	return c->found && c->policy && eg_resolver_is_refused(&unknown, c->policy) &&
+	       !is_resolver_refused(c);
+}
+
 static void collect_resolver(struct eg_collection *c, struct eg_text *detail)
 {
 	struct eg_container container;
 	struct eg_resolver resolver;
 
+	/* A thousand guards cannot each afford a look at all processes of the machine. */
+	if (c->state_only)
+		eg_netns_remember_processes(PROCESSES_AGE_NS);
 	eg_resolver_find(&c->netns, docker_container_of(c->meta, &container) ? &container : NULL,
 			 &resolver);
+	if (c->state_only)
+		eg_netns_forget_processes();
 	c->view->dns_resolver = eg_resolver_way_names[resolver.way];
 	if (resolver.way == EG_RESOLVER_NONE || resolver.way == EG_RESOLVER_INSIDE)
 		return;
@@ -279,6 +329,8 @@ void eg_collect_dns(struct eg_collection *c)
 {
 	EG_AUTO_TEXT struct eg_text detail = {};
 
+	if (c->state_only && (eg_is_on_cgroup(c) || !is_resolver_of_concern(c)))
+		return;
 	if (eg_is_on_cgroup(c)) {
 		c->view->dns = eg_keep(c, "not known");
 		eg_text_printf(&detail, "a resolver on loopback (systemd-resolved, Docker's) is "

@@ -28,6 +28,8 @@ struct eg_collection {
 	bool moved; /* the target's name means another namespace now */
 	/* The question is about our own namespace: whatever the target's name means by now. */
 	bool of_self;
+	/* Nobody reads the notes, nor what it holds against: only whether it is as it should be. */
+	bool state_only;
 	bool listed; /* `survey` is filled in */
 	struct eg_survey survey;
 	struct eg_text problems; /* why it is degraded */

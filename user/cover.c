@@ -166,6 +166,14 @@ int eg_cover_some(struct eg_guard *guard, const struct eg_netns *netns,
 	return work.failed;
 }
 
+static int take_survey(const struct eg_netns *netns, const struct eg_policy *policy,
+		       enum eg_cover_extent extent, struct eg_survey *ret_survey,
+		       struct eg_error *error)
+{
+	return extent == EG_COVER_ALL ? eg_survey_take(netns, policy, ret_survey, error)
+				      : eg_survey_take_anyway(netns, policy, ret_survey, error);
+}
+
 int eg_cover_all(struct eg_guard *guard, const struct eg_netns *netns,
 		 const struct eg_policy *policy, bool accept_device_only,
 		 enum eg_cover_extent extent, struct eg_error *error)
@@ -174,7 +182,7 @@ int eg_cover_all(struct eg_guard *guard, const struct eg_netns *netns,
 
 	for (int round = 0; round < ROUNDS_MAX; round++) {
 		EG_AUTO_SURVEY struct eg_survey survey = {};
-		int result = eg_survey_take(netns, policy, &survey, error);
+		int result = take_survey(netns, policy, extent, &survey, error);
 
 		if (result == 0)
 			result = eg_cover_check(&survey, accept_device_only, error);
@@ -185,6 +193,8 @@ int eg_cover_all(struct eg_guard *guard, const struct eg_netns *netns,
 		if (!pass.n_tried || pass.n_left)
 			return 0;
 	}
+	if (extent == EG_COVER_ANYWAY)
+		return 0;
 	return eg_error_set(
 		error, EG_EXIT_FAILED, EAGAIN,
 		"the namespace's interfaces change faster than they can be covered: try "
@@ -197,7 +207,7 @@ bool eg_cover_what_can_be(struct eg_guard *guard, const struct eg_netns *netns,
 	EG_AUTO_SURVEY struct eg_survey survey = {};
 	struct eg_cover_pass pass = {.extent = extent};
 
-	if (eg_survey_take(netns, policy, &survey, NULL) < 0)
+	if (take_survey(netns, policy, extent, &survey, NULL) < 0)
 		return false;
 	eg_cover_some(guard, netns, &survey, &pass, NULL);
 	return pass.n_put > 0;

@@ -14,6 +14,9 @@ int eg_cover_check(const struct eg_survey *survey, bool accept_device_only, stru
  * other guard gets anything done. */
 enum eg_cover_extent {
 	EG_COVER_ALL,
+	/* The same; and where the namespace does not come to rest, what is there then, as nobody is
+	 * there to try again: eg_survey_take_anyway(). */
+	EG_COVER_ANYWAY,
 	EG_COVER_SHARE, /* what EG_COVER_SHARE_NS is enough for, one at least; the rest is up to
 			   who follows the guard */
 };
@@ -39,7 +42,7 @@ int eg_cover_some(struct eg_guard *guard, const struct eg_netns *netns,
 
 /*
  * Covers all underlays, and those that appear while it works, until a survey finds none that is not
- * covered. What is covered already stays as it is.
+ * covered; -EAGAIN where there is no end to it. What is covered already stays as it is.
  */
 int eg_cover_all(struct eg_guard *guard, const struct eg_netns *netns,
 		 const struct eg_policy *policy, bool accept_device_only,

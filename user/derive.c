@@ -19,7 +19,8 @@
 
 #define ESCAPED_IFNAME_LEN  (IFNAMSIZ * 4)
 #define TUNNEL_NAME_DEFAULT "wg0"
-#define STRAYS_SHOWN        4
+/* Of what there can be any number of, as root inside has it: nobody's log is to be drowned. */
+#define SHOWN_MAX 4
 /* They stay once they are known, and root inside can give the tunnel any number of addresses. */
 #define TUNNEL_ONLY_MAX 1024
 
@@ -55,13 +56,28 @@ static bool is_plain_name(const char *name)
 	       '\0';
 }
 
+/* What whoever is root inside can bring about. A person is asked to put it right; where nobody is
+ * there, `instead` is done, and the namespace not left open. */
+static int give_up_or_warn(bool unattended, const struct eg_error *why, const char *instead,
+			   struct eg_text *warnings, struct eg_error *error)
+{
+	if (!unattended) {
+		if (error)
+			*error = *why;
+		return -EINVAL;
+	}
+	eg_text_printf(warnings, "%s; %s\n", why->message, instead);
+	return 0;
+}
+
 /* Nobody named the tunnel this time: it stays what it was. A WireGuard device that has come since,
  * while that one is away, may have been made inside, and would be free from then on. */
 static int keep_tunnels(const struct eg_netns *netns, const struct eg_link *links, size_t n,
-			const struct eg_policy *in_force, struct eg_policy *policy,
-			struct eg_error *error)
+			const struct eg_policy *in_force, bool unattended, struct eg_policy *policy,
+			struct eg_text *warnings, struct eg_error *error)
 {
 	const struct eg_link *other = NULL;
+	struct eg_error why = {};
 	char name[ESCAPED_IFNAME_LEN];
 	bool there = false;
 	int result = 0;
@@ -76,51 +92,69 @@ static int keep_tunnels(const struct eg_netns *netns, const struct eg_link *link
 		else
 			other = &links[i];
 	}
-	if (other && !there)
-		return eg_error_set(
-			error, EG_EXIT_USAGE, EINVAL,
-			"the guard in force has the tunnel %s, which is not there; %s is "
-			"WireGuard too, but nobody named it, and whoever is root inside "
-			"can make one: if it is the tunnel now, --tunnel %s; if not, "
-			"--tunnel %s",
-			in_force->tunnels[0], escaped_name(name, other), name,
-			in_force->tunnels[0]);
+	if (other && !there) {
+		eg_error_set(&why, EG_EXIT_USAGE, EINVAL,
+			     "the guard in force has the tunnel %s, which is not there; %s is "
+			     "WireGuard too, but nobody named it, and whoever is root inside "
+			     "can make one: if it is the tunnel now, --tunnel %s; if not, "
+			     "--tunnel %s",
+			     in_force->tunnels[0], escaped_name(name, other), name,
+			     in_force->tunnels[0]);
+		result = give_up_or_warn(unattended, &why, "the tunnel stays what it was", warnings,
+					 error);
+	}
 	for (size_t i = 0; result == 0 && i < in_force->n_tunnels; i++)
 		result = add_tunnel(policy, in_force->tunnels[i], error);
 	return result;
 }
 
-static int choose_tunnel(const struct eg_netns *netns, const struct eg_link *links, size_t n,
-			 struct eg_policy *policy, struct eg_error *error)
+/* The one WireGuard interface, *ret_found, NULL: there is none. -EINVAL: which one is meant cannot
+ * be told. */
+static int find_wireguard(const struct eg_netns *netns, const struct eg_link *links, size_t n,
+			  const struct eg_link **ret_found, struct eg_error *why)
 {
 	const struct eg_link *found = NULL;
+	char first[ESCAPED_IFNAME_LEN], second[ESCAPED_IFNAME_LEN];
 
 	for (size_t i = 0; i < n; i++) {
 		enum eg_tunnel_kind kind = eg_tunnel_kind(netns, &links[i]);
-		char first[ESCAPED_IFNAME_LEN];
-		char second[ESCAPED_IFNAME_LEN];
 
 		if (kind != EG_TUNNEL_KERNEL && kind != EG_TUNNEL_USERSPACE)
 			continue;
 		if (found)
 			return eg_error_set(
-				error, EG_EXIT_USAGE, EINVAL,
+				why, EG_EXIT_USAGE, EINVAL,
 				"the namespace has two WireGuard interfaces, %s and %s: "
 				"name the tunnel with --tunnel %s (or both, if traffic "
 				"through either is meant to be free)",
 				escaped_name(first, found), escaped_name(second, &links[i]), first);
 		found = &links[i];
 	}
-	if (found && !is_plain_name(found->name)) {
-		char name[ESCAPED_IFNAME_LEN];
-
+	if (found && !is_plain_name(found->name))
 		return eg_error_set(
-			error, EG_EXIT_USAGE, EINVAL,
+			why, EG_EXIT_USAGE, EINVAL,
 			"the WireGuard interface is called '%s', which is no name to be "
 			"trusted: rename it, or name it with --tunnel",
-			escaped_name(name, found));
-	}
-	return add_tunnel(policy, found ? found->name : TUNNEL_NAME_DEFAULT, error);
+			escaped_name(first, found));
+	*ret_found = found;
+	return 0;
+}
+
+static int choose_tunnel(const struct eg_netns *netns, const struct eg_link *links, size_t n,
+			 bool unattended, struct eg_policy *policy, struct eg_text *warnings,
+			 struct eg_error *error)
+{
+	const struct eg_link *found = NULL;
+	struct eg_error why = {};
+	int result = find_wireguard(netns, links, n, &found, &why);
+
+	if (result < 0)
+		result = give_up_or_warn(unattended, &why,
+					 "the tunnel is " TUNNEL_NAME_DEFAULT
+					 " until the policy names it",
+					 warnings, error);
+	return result < 0 ? result
+			  : add_tunnel(policy, found ? found->name : TUNNEL_NAME_DEFAULT, error);
 }
 
 static int check_declared(const struct eg_netns *netns, const struct eg_link *link,
@@ -167,9 +201,11 @@ static void warn_undeclared(const struct eg_netns *netns, const struct eg_link *
 }
 
 int eg_derive_tunnels(const struct eg_netns *netns, const struct eg_policy *in_force,
-		      struct eg_policy *policy, struct eg_text *warnings, struct eg_error *error)
+		      bool unattended, struct eg_policy *policy, struct eg_text *warnings,
+		      struct eg_error *error)
 {
 	EG_AUTO_FREE struct eg_link *links = NULL;
+	struct eg_error why = {};
 	size_t n = 0;
 	int result = netns->fd < 0 ? 0 : eg_links_get(netns, &links, &n);
 
@@ -179,8 +215,10 @@ int eg_derive_tunnels(const struct eg_netns *netns, const struct eg_policy *in_f
 				    strerror(-result));
 	if (policy->n_tunnels == 0) {
 		result = in_force && in_force->n_tunnels
-				 ? keep_tunnels(netns, links, n, in_force, policy, error)
-				 : choose_tunnel(netns, links, n, policy, error);
+				 ? keep_tunnels(netns, links, n, in_force, unattended, policy,
+						warnings, error)
+				 : choose_tunnel(netns, links, n, unattended, policy, warnings,
+						 error);
 		if (result < 0)
 			return result;
 	}
@@ -189,7 +227,12 @@ int eg_derive_tunnels(const struct eg_netns *netns, const struct eg_policy *in_f
 			warn_undeclared(netns, &links[i], policy, warnings);
 			continue;
 		}
-		result = check_declared(netns, &links[i], error);
+		if (check_declared(netns, &links[i], &why) == 0)
+			continue;
+		result = give_up_or_warn(unattended, &why,
+					 "what goes through it is judged as if it left in the "
+					 "clear",
+					 warnings, error);
 		if (result < 0)
 			return result;
 	}
@@ -484,10 +527,12 @@ static void add_stray(const struct eg_tunnel *tunnel, const struct eg_endpoint *
 	char name[ESCAPED_IFNAME_LEN];
 
 	eg_endpoint_format(text, live);
-	eg_text_printf(lines,
-		       "a peer of %s is at %s, which the policy does not let it reach; if that is "
-		       "your server: --endpoint %s (with --replace where a guard is in force)\n",
-		       escaped_name(name, &tunnel->link), text, text);
+	eg_text_printf(
+		lines,
+		"a peer of %s is at %s, which the policy does not let it reach; if that is "
+		"your server: attach --endpoint %s --replace, or Endpoint = %s in the file of a "
+		"guard that the daemon keeps\n",
+		escaped_name(name, &tunnel->link), text, text, text);
 }
 
 void eg_derive_mismatch(const struct eg_netns *netns, const struct eg_tunnel *tunnel,
@@ -517,12 +562,12 @@ void eg_derive_mismatch(const struct eg_netns *netns, const struct eg_tunnel *tu
 		    lets_reach(policy, image, &live))
 			continue;
 		/* How many there are is the namespace's word. */
-		if (strays++ < STRAYS_SHOWN)
+		if (strays++ < SHOWN_MAX)
 			add_stray(tunnel, &live, lines);
 	}
-	if (strays > STRAYS_SHOWN)
+	if (strays > SHOWN_MAX)
 		eg_text_printf(lines, "%zu more peers of %s are where it may not reach them\n",
-			       strays - STRAYS_SHOWN, name);
+			       strays - SHOWN_MAX, name);
 }
 
 static int keep_endpoints(const struct eg_policy *in_force, struct eg_policy *policy)
@@ -713,9 +758,19 @@ static bool known_outside(const struct eg_target *target, const struct eg_survey
 	return true;
 }
 
+/* Nearly all addresses are of the same few. */
+static int add_on_link(struct eg_derived *derived, const struct eg_prefix *subnet)
+{
+	for (size_t i = 0; i < derived->n_on_link; i++)
+		if (eg_prefix_compare(&derived->on_link[i], subnet) == 0)
+			return 0;
+	return eg_policy_add_prefix(&derived->on_link, &derived->n_on_link, subnet);
+}
+
+/* *unknown counts those that are the namespace's word alone. */
 static int take_underlay_addr(const struct eg_target *target, const struct eg_survey *survey,
 			      const struct eg_underlay *underlay, const struct eg_link_addr *addr,
-			      struct eg_policy *policy, struct eg_text *warnings)
+			      struct eg_policy *policy, size_t *unknown, struct eg_text *warnings)
 {
 	struct eg_prefix own = host_prefix(addr);
 	char text[EG_ADDRESS_TEXT_LEN];
@@ -728,6 +783,8 @@ static int take_underlay_addr(const struct eg_target *target, const struct eg_su
 	if (!known_outside(target, survey, underlay, addr, &subnet)) {
 		if (policy->lan && eg_addr_is_lan(addr->family, &addr->addr))
 			return 0;
+		if ((*unknown)++ >= SHOWN_MAX)
+			return 0;
 		eg_text_printf(warnings,
 			       "%s has the address %s, which nothing outside the namespace knows: "
 			       "unless a rule allows it, packets from it are dropped (source)\n",
@@ -736,8 +793,7 @@ static int take_underlay_addr(const struct eg_target *target, const struct eg_su
 	}
 	result = eg_policy_add_prefix(&policy->derived.sources, &policy->derived.n_sources, &own);
 	if (result == 0)
-		result = eg_policy_add_prefix(&policy->derived.on_link, &policy->derived.n_on_link,
-					      &subnet);
+		result = add_on_link(&policy->derived, &subnet);
 	return result;
 }
 
@@ -746,7 +802,7 @@ static int take_addresses(const struct eg_target *target, const struct eg_survey
 			  struct eg_error *error)
 {
 	EG_AUTO_FREE struct eg_link_addr *addrs = NULL;
-	size_t n = 0;
+	size_t n = 0, unknown = 0;
 	int result = eg_addrs_get(&target->netns, &addrs, &n);
 
 	if (result < 0)
@@ -756,7 +812,7 @@ static int take_addresses(const struct eg_target *target, const struct eg_survey
 		for (size_t j = 0; result == 0 && j < survey->n_underlays; j++) {
 			if (survey->underlays[j].link.ifindex == addrs[i].ifindex)
 				result = take_underlay_addr(target, survey, &survey->underlays[j],
-							    &addrs[i], policy, warnings);
+							    &addrs[i], policy, &unknown, warnings);
 		}
 		for (size_t j = 0; result == 0 && j < survey->n_tunnels; j++) {
 			struct eg_prefix subnet = subnet_of(&addrs[i]);
@@ -767,6 +823,11 @@ static int take_addresses(const struct eg_target *target, const struct eg_survey
 				result = add_tunnel_only(policy, &subnet);
 		}
 	}
+	if (unknown > SHOWN_MAX)
+		eg_text_printf(warnings,
+			       "%zu more addresses are there that nothing outside the namespace "
+			       "knows\n",
+			       unknown - SHOWN_MAX);
 	return result < 0 ? out_of_memory(error) : 0;
 }
 
@@ -775,6 +836,7 @@ static int take_addresses(const struct eg_target *target, const struct eg_survey
 static void warn_overlap(const struct eg_policy *policy, struct eg_text *warnings)
 {
 	const struct eg_derived *derived = &policy->derived;
+	size_t overlaps = 0;
 
 	for (size_t i = 0; i < derived->n_tunnel_only; i++) {
 		for (size_t j = 0; j < derived->n_on_link; j++) {
@@ -786,6 +848,8 @@ static void warn_overlap(const struct eg_policy *policy, struct eg_text *warning
 			if (!eg_prefix_covers(tunnel, underlay) &&
 			    !eg_prefix_covers(underlay, tunnel))
 				continue;
+			if (overlaps++ >= SHOWN_MAX)
+				continue;
 			eg_text_printf(
 				warnings,
 				"the tunnel's own %s overlaps the underlay's %s: it is "
@@ -794,6 +858,10 @@ static void warn_overlap(const struct eg_policy *policy, struct eg_text *warning
 				eg_prefix_format(second, underlay));
 		}
 	}
+	if (overlaps > SHOWN_MAX)
+		eg_text_printf(warnings,
+			       "%zu more of the tunnel's prefixes overlap the underlay's\n",
+			       overlaps - SHOWN_MAX);
 }
 
 /* A Docker network outside RFC 1918, say: the gateway and the neighbours are not LAN. */

@@ -17,9 +17,13 @@
  * the policy in force (NULL: none); else the one WireGuard interface that the namespace has, or
  * `wg0` if it has none yet. Fails if there are two, if the one in force is away and another one is
  * there, or if a named one is something else; warns of WireGuard that nobody declared.
+ *
+ * `unattended`: only warns of all that. What is no tunnel is judged as if it left in the clear, and
+ * the guard is not kept away by whoever is root inside.
  */
 int eg_derive_tunnels(const struct eg_netns *netns, const struct eg_policy *in_force,
-		      struct eg_policy *policy, struct eg_text *warnings, struct eg_error *error);
+		      bool unattended, struct eg_policy *policy, struct eg_text *warnings,
+		      struct eg_error *error);
 
 /* Who takes the live tunnel's endpoints, and on what terms. */
 enum eg_derive_terms {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "doctor.h"
+#include "net/container_netns.h"
 #include "policy/array.h"
 #include "stranded.h"
 #include "util/cleanup.h"
@@ -130,7 +131,7 @@ static bool has_tunnel(const struct eg_container *container)
 	bool found = false;
 	size_t n = 0;
 
-	if (eg_netns_open_pid(container->pid, &netns, NULL) < 0 || eg_netns_is_initial(&netns) ||
+	if (eg_container_netns(container, &netns, NULL) < 0 || eg_netns_is_initial(&netns) ||
 	    eg_links_get(&netns, &links, &n) < 0)
 		return false;
 	for (size_t i = 0; i < n && !found; i++) {

@@ -448,7 +448,7 @@ static int look_around(struct eg_follow *follow, struct eg_error *error)
 	int result = read_policy(follow, error);
 
 	if (result == 0)
-		result = eg_survey_take(&follow->netns, follow->policy, &survey, error);
+		result = eg_survey_take_anyway(&follow->netns, follow->policy, &survey, error);
 	if (result < 0)
 		return result;
 	result = cover(follow, &survey, error);
@@ -459,6 +459,7 @@ static int look_around(struct eg_follow *follow, struct eg_error *error)
 				      "cannot tell the layer `netns` of the interfaces");
 	remember(follow, &survey);
 	eg_guard_clean(follow->guard, &follow->netns);
+	(void)eg_viewers_reclaim(follow->guard);
 	now = eg_monotonic_ns();
 	if (!expects_tunnel(follow, &survey))
 		follow->tun_until_ns = now + TUN_PATIENCE_NS;
@@ -487,13 +488,14 @@ static int look(struct eg_follow *follow, unsigned int lock_wait_ms, struct eg_e
 	/* What another command has made of it is looked at first. */
 	if (result == 0 && eg_guard_is_current(follow->guard) != 1)
 		return -EAGAIN;
-	follow->look_ns = eg_monotonic_ns() + LOOK_NS;
+	follow->look_ns = eg_moment_in_ns(LOOK_NS);
 	if (result == 0)
 		result = look_around(follow, error);
 	if (result == 0 && follow->hold && !follow->claimed) {
 		result = claim(follow, eg_hold_id(follow->hold));
 		follow->claimed = result == 0;
 	}
+	eg_guard_rest(follow->guard);
 	make_space(follow, began_ns);
 	return result;
 }
@@ -617,7 +619,7 @@ static enum eg_follow_end tick(struct eg_follow *follow)
 {
 	enum eg_follow_end end = check_guard(follow);
 
-	follow->tick_ns = eg_monotonic_ns() + TICK_NS;
+	follow->tick_ns = eg_moment_in_ns(TICK_NS);
 	if (end != EG_FOLLOW_GOES_ON)
 		return end;
 	if (follow->netns.fd >= 0)
@@ -655,6 +657,11 @@ const struct eg_netns *eg_follow_netns(const struct eg_follow *follow)
 const struct eg_hold *eg_follow_hold(const struct eg_follow *follow)
 {
 	return follow->hold;
+}
+
+bool eg_follow_is_current(const struct eg_follow *follow)
+{
+	return follow->netns.fd >= 0 && eg_guard_is_current(follow->guard) == 1;
 }
 
 bool eg_follow_has_changed(struct eg_follow *follow)
@@ -776,7 +783,7 @@ static int start(struct eg_follow *follow, struct eg_error *error)
 		return result;
 	*error = (struct eg_error){};
 	watch_witness(follow);
-	follow->tick_ns = eg_monotonic_ns() + TICK_NS;
+	follow->tick_ns = eg_moment_in_ns(TICK_NS);
 	follow->tun_until_ns = eg_monotonic_ns() + TUN_PATIENCE_NS;
 	result = look(follow, FIRST_LOCK_MS, error);
 	if (result < 0 && *error->message)

@@ -47,6 +47,10 @@ const struct eg_netns *eg_follow_netns(const struct eg_follow *follow);
 /* The layer `netns`, NULL: it is not held. Valid until the next call. */
 const struct eg_hold *eg_follow_hold(const struct eg_follow *follow);
 
+/* Whether the guard is in force under its name, on the namespace, which was not let go of: all of
+ * that as it was when it was last looked at, and nothing opened. */
+bool eg_follow_is_current(const struct eg_follow *follow);
+
 /* Whether interfaces or addresses have changed since this was last asked: what `attach` would learn
  * now may be other than what is in force. */
 bool eg_follow_has_changed(struct eg_follow *follow);

@@ -106,6 +106,29 @@ static const char *annotation(const json_t *state, const char *key)
 	return json_string_value(json_object_get(json_object_get(state, "annotations"), key));
 }
 
+/* One that is misspelt would be no word for a guard at all. */
+int eg_oci_check_annotations(const json_t *annotations, struct eg_error *error)
+{
+	static const char *const known[] = {EG_OCI_POLICY, EG_OCI_NAME, NULL};
+	const char *key;
+	json_t *value;
+
+	json_object_foreach((json_t *)annotations, key, value)
+	{
+		const char *nearest = eg_nearest(key, known);
+		char quoted[EG_QUOTE_LEN];
+
+		if (strncmp(key, EG_OCI_PREFIX, strlen(EG_OCI_PREFIX)) != 0 ||
+		    strcmp(key, EG_OCI_POLICY) == 0 || strcmp(key, EG_OCI_NAME) == 0)
+			continue;
+		return eg_error_set(error, EG_EXIT_USAGE, EINVAL,
+				    "there is no annotation %s; did you mean '%s'?",
+				    eg_quote(quoted, key, strlen(key)),
+				    nearest ? nearest : EG_OCI_POLICY);
+	}
+	return 0;
+}
+
 static int engine_of(const json_t *state, const struct eg_oci_terms *terms)
 {
 	const char *manager = annotation(state, "io.container.manager");
@@ -217,6 +240,8 @@ int eg_oci_seal(const char *command, const char *text, size_t len, const struct 
 	pid_t pid = 0;
 	int result = parse_state(text, len, &state, error);
 
+	if (result == 0)
+		result = eg_oci_check_annotations(json_object_get(state, "annotations"), error);
 	if (result < 0)
 		return result;
 	if (annotation(state, EG_OCI_POLICY))

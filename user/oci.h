@@ -7,13 +7,15 @@
 #ifndef EG_OCI_H
 #define EG_OCI_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "options.h"
 
-#define EG_OCI_POLICY "egressguard.policy" /* annotations */
-#define EG_OCI_NAME   "egressguard.name"
+#define EG_OCI_PREFIX "egressguard."
+#define EG_OCI_POLICY EG_OCI_PREFIX "policy" /* annotations */
+#define EG_OCI_NAME   EG_OCI_PREFIX "name"
 #define EG_OCI_ENV    "EGRESSGUARD_POLICY"
 
 #define EG_OCI_TEXT_MAX (4U << 20) /* of a state, of a config.json */
@@ -72,5 +74,9 @@ int eg_oci_terms_read(int argc, char **argv, struct eg_oci_terms *terms, bool *r
  */
 int eg_oci_seal(const char *command, const char *state, size_t len,
 		const struct eg_oci_terms *terms, struct eg_error *error);
+
+/* Of the annotations that begin with EG_OCI_PREFIX, those alone that there are: EINVAL names
+ * another, for its container would be started by a policy that was not meant, or by none. */
+int eg_oci_check_annotations(const json_t *annotations, struct eg_error *error);
 
 #endif /* EG_OCI_H */

@@ -101,6 +101,10 @@ static const char *policy_of(const json_t *config, const struct eg_oci_terms *te
 static int choose_policy(const json_t *config, const struct eg_oci_terms *terms,
 			 const char **ret_policy, struct eg_error *error)
 {
+	int result = eg_oci_check_annotations(json_object_get(config, "annotations"), error);
+
+	if (result < 0)
+		return result;
 	*ret_policy = policy_of(config, terms);
 	if (*ret_policy || terms->optional)
 		return 0;

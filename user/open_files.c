@@ -6,8 +6,8 @@
 #include "journal.h"
 
 /* What a guard that is followed takes, and what is none's. */
-#define DESCRIPTORS_EACH 42
-#define DESCRIPTORS_OWN  150
+#define DESCRIPTORS_EACH 14
+#define DESCRIPTORS_OWN  400 /* most of it for guards that are being made (kern/spare.c) */
 
 void eg_open_files_raise(void)
 {

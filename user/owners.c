@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "net/pod.h"
 #include "net/runtime.h"
 
 /* A bounded cache with one place for each id: cgroup ids are given out in sequence, so that those
@@ -67,7 +68,8 @@ static void destroy(struct eg_owners *owners)
 static void find_owner(__u64 cgroup_id, struct eg_owner *owner)
 {
 	if (eg_cgroup_path(cgroup_id, &owner->cgroup) < 0 ||
-	    !eg_cgroup_container_id(owner->cgroup, owner->container_id))
+	    !eg_cgroup_container_id(owner->cgroup, owner->container_id) ||
+	    eg_pod_name(owner->container_id, &owner->container) == 0)
 		return;
 	for (int runtime = 0; runtime < EG_RUNTIME_COUNT && !owner->container; runtime++) {
 		EG_AUTO_CONTAINER struct eg_container container = {};

@@ -79,6 +79,7 @@ static void take_good(struct eg_policy_files *files, struct eg_ward *ward,
 		      const struct eg_config_file *file)
 {
 	set_policy(ward, file->name, file->text, file->policy);
+	eg_ward_set_spoilt(ward, false);
 	if (files->copies && eg_copies_keep(files->copies, file->entry, file->text) < 0)
 		eg_journal("daemon", EG_JOURNAL_ERROR, file->name, "out of memory");
 }
@@ -95,11 +96,18 @@ static int take_copy(struct eg_policy_files *files, struct eg_ward *ward,
 	if (result < 0)
 		return result;
 	set_policy(ward, file->name, text, policy);
+	eg_ward_set_spoilt(ward, true);
 	eg_journal("daemon", EG_JOURNAL_ERROR, file->name,
 		   "%s: the copy in %s counts, of what the file said when it last parsed",
 		   file->error.message, files->copies_dir);
 	eg_policy_files_name(&files->old, file->entry, "as its copy says");
 	return 0;
+}
+
+/* Of a directory that has but one file, for our own network. */
+static bool is_shut(const struct eg_policy_files *files)
+{
+	return files->own_is_shut && files->n == 1;
 }
 
 /* Nothing says what it was for but itself. */
@@ -110,13 +118,13 @@ static void leave_open(struct eg_policy_files *files, const struct eg_config_fil
 	bool is_spoilt = files->copies && result != -ENOENT;
 
 	eg_escape(target, sizeof(target), file->hint, strlen(file->hint));
-	eg_journal(
-		"daemon", EG_JOURNAL_ERROR, file->name,
-		"%s; %s%s: nothing is guarded by it, and its target%s%s%s is OPEN until it is put "
-		"right and read again (SIGHUP)",
-		file->error.message, is_spoilt ? "nor is its copy any use, " : "",
-		is_spoilt ? why->message : "and there is no copy of it", *target ? ", " : "",
-		target, *target ? "," : "");
+	eg_journal("daemon", EG_JOURNAL_ERROR, file->name,
+		   "%s; %s%s: nothing is guarded by it, and its target%s%s%s is %s until it is put "
+		   "right and read again (SIGHUP)",
+		   file->error.message, is_spoilt ? "nor is its copy any use, " : "",
+		   is_spoilt ? why->message : "and there is no copy of it", *target ? ", " : "",
+		   target, *target ? "," : "",
+		   is_shut(files) ? "shut: nothing leaves it," : "OPEN");
 	files->n_open++;
 	eg_policy_files_name(&files->open, file->entry, target);
 }
@@ -128,6 +136,7 @@ static void take_never_read(struct eg_policy_files *files, struct eg_ward *ward,
 	int result;
 
 	if (eg_ward_recall_policy(ward, &why) == 0) {
+		eg_ward_set_spoilt(ward, true);
 		eg_journal("daemon", EG_JOURNAL_ERROR, file->name,
 			   "%s: the policy of the guard in force is kept", file->error.message);
 		eg_policy_files_name(&files->old, file->entry, "as its guard in force says");
@@ -150,6 +159,7 @@ void eg_policy_files_take(struct eg_policy_files *files, struct eg_ward *ward,
 		take_good(files, ward, file);
 		return;
 	case EG_PLAN_FILE_BAD:
+		eg_ward_set_spoilt(ward, true);
 		eg_journal("daemon", EG_JOURNAL_ERROR, file->name,
 			   "%s: the policy that it had before is kept", file->error.message);
 		eg_policy_files_name(&files->old, file->entry, "as it was before");
@@ -215,9 +225,9 @@ void eg_policy_files_say(const struct eg_policy_files *files, const char *what,
 			what, files->n_open, files->n, files->open.data);
 	if (failed->len)
 		eg_journal("daemon", EG_JOURNAL_WARNING, NULL,
-			   "%s, but no guard could be made on what is there for %s: open until it "
+			   "%s, but no guard could be made on what is there for %s: %s until it "
 			   "can, which is tried again",
-			   what, failed->data);
+			   what, failed->data, is_shut(files) ? "shut" : "open");
 	if (!files->n_open && !failed->len)
 		eg_journal("daemon", EG_JOURNAL_INFO, NULL, "%s", what);
 	eg_policy_files_show(files, failed);

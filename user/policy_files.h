@@ -12,6 +12,7 @@
 struct eg_policy_files {
 	struct eg_copies *copies; /* NULL: none are kept */
 	char *copies_dir;
+	bool own_is_shut; /* nothing leaves our own network while it is not guarded (stopgap.h) */
 	size_t n;
 	size_t n_open;       /* that do not parse, with nothing to go by: their targets are open */
 	struct eg_text open; /* which, and for what they seem to be */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "net/cgroup.h"
+#include "net/container_netns.h"
 #include "net/sockets.h"
 #include "policy/address.h"
 #include "util/cleanup.h"
@@ -204,7 +205,7 @@ static int find_owner(const char *id, struct eg_container *ret_owner)
 static int check_netns(const struct eg_netns *netns, const struct eg_container *owner)
 {
 	EG_AUTO_NETNS struct eg_netns own = EG_NETNS_NONE;
-	int result = eg_netns_open_pid(owner->pid, &own, NULL);
+	int result = eg_container_netns(owner, &own, NULL);
 
 	if (result < 0)
 		return result;

@@ -52,15 +52,18 @@ static int check_netns(const struct eg_netns *netns, struct eg_error *error)
 	if (eg_netns_is_initial(netns))
 		return eg_error_set(
 			error, EG_EXIT_USAGE, EPERM,
-			"the container has the machine's own network (--network=host, say), and a "
-			"guard on that would cover this whole machine: give the container a "
+			"the container has the machine's own network (--network=host or "
+			"hostNetwork, "
+			"say), and a guard on that would cover this whole machine: give the "
+			"container a "
 			"network of its own, or start it without egressguard; `egressguard attach "
 			"--host` is for guarding the machine");
 	if (eg_netns_open_self(&own) < 0 || eg_netns_same(&own, netns))
 		return eg_error_set(
 			error, EG_EXIT_USAGE, EPERM,
-			"the container has the network namespace of its engine (--network=host, "
-			"say), and a guard on that would cover all that is in it: give the "
+			"the container has the network namespace of its engine (--network=host or "
+			"hostNetwork, say), and a guard on that would cover all that is in it: "
+			"give the "
 			"container a network of its own, or start it without egressguard");
 	return 0;
 }
@@ -146,6 +149,29 @@ static int read_policy(struct start *start, struct eg_error *error)
 	return 0;
 }
 
+/* An image, too, may give the guard a name: what is asked by that of a file's must not be told of
+ * another container, nor that file's be kept from starting. */
+static int check_not_a_files(const struct eg_start_request *request, struct eg_error *error)
+{
+	const char *dir = request->config_dir ? request->config_dir : EG_CONFIG_DIR;
+	EG_AUTO_FREE char *path = NULL;
+	char quoted[EG_QUOTE_LEN];
+
+	if (!request->policy || strcmp(request->name, request->policy) == 0)
+		return 0;
+	if (asprintf(&path, "%s/%s.conf", dir, request->name) < 0) {
+		path = NULL;
+		return eg_error_set(error, EG_EXIT_FAILED, ENOMEM, "out of memory");
+	}
+	if (access(path, F_OK) < 0 &&
+	    (errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG))
+		return 0;
+	return eg_error_set(error, EG_EXIT_USAGE, EEXIST,
+			    "the guard cannot be called %s: that is the name of another policy "
+			    "file's guard; give it another one (the annotation egressguard.name)",
+			    eg_quote(quoted, request->name, strlen(request->name)));
+}
+
 static int set_name(struct start *start, struct eg_error *error)
 {
 	const struct eg_start_request *request = start->request;
@@ -153,6 +179,8 @@ static int set_name(struct start *start, struct eg_error *error)
 	const size_t size = sizeof(start->result->name);
 	int len;
 
+	if (request->name && *request->name && check_not_a_files(request, error) < 0)
+		return -EEXIST;
 	if (request->name && *request->name)
 		len = snprintf(name, size, "%s", request->name);
 	else if (start->is_template && request->container_id && *request->container_id)

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "doctor.h"
-#include "net/netns.h"
+#include "net/container_netns.h"
 #include "policy/array.h"
 #include "util/cleanup.h"
 
@@ -34,27 +34,17 @@ void eg_strandeds_free(struct eg_stranded *list, size_t n)
 	free(list);
 }
 
-const char *eg_container_shares_with(const struct eg_container *container)
-{
-	static const char shared[] = "container:";
-
-	if (!container->network_mode ||
-	    strncmp(container->network_mode, shared, strlen(shared)) != 0)
-		return NULL;
-	return container->network_mode + strlen(shared);
-}
-
 /* --- one container ------------------------------------------------------------------------------
  */
 
 /* 1 where they are two. */
-static int in_different_namespaces(pid_t a, pid_t b)
+static int in_different_namespaces(const struct eg_container *a, const struct eg_container *b)
 {
 	EG_AUTO_NETNS struct eg_netns of_a = EG_NETNS_NONE, of_b = EG_NETNS_NONE;
-	int result = eg_netns_open_pid(a, &of_a, NULL);
+	int result = eg_container_netns(a, &of_a, NULL);
 
 	if (result == 0)
-		result = eg_netns_open_pid(b, &of_b, NULL);
+		result = eg_container_netns(b, &of_b, NULL);
 	return result < 0 ? result : !eg_netns_same(&of_a, &of_b);
 }
 
@@ -75,7 +65,7 @@ static int compare(const struct eg_container *container, const char *owner_id,
 		return 1;
 	}
 	*ret_cause = EG_STRANDED_RESTARTED;
-	return in_different_namespaces(container->pid, ret_owner->pid);
+	return in_different_namespaces(container, ret_owner);
 }
 
 /* NULL where a name cannot be written, or there is no memory. */

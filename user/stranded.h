@@ -32,9 +32,6 @@ struct eg_stranded {
 void eg_stranded_free(struct eg_stranded *stranded);
 void eg_strandeds_free(struct eg_stranded *list, size_t n);
 
-/* Whose network a container shares, by "container:ID"; NULL: nobody's. Stays the container's. */
-const char *eg_container_shares_with(const struct eg_container *container);
-
 /* 1 and *ret_stranded, 0 where it is not; -errno where that cannot be told: its owner could not be
  * asked for, or a namespace not be opened. `container` as eg_runtime_inspect() filled it. */
 int eg_stranded_look(const struct eg_container *container, struct eg_stranded *ret_stranded);

@@ -6,9 +6,9 @@
 #include <string.h>
 #include <sys/epoll.h>
 
-#include "aside.h"
 #include "attach.h"
 #include "collect.h"
+#include "daemon/mend.h"
 #include "daemon/plan.h"
 #include "derive.h"
 #include "journal.h"
@@ -37,8 +37,9 @@
 #define NAMES_NS          MS(30000) /* while there is no tunnel: the server may be elsewhere now */
 #define SETTLE_NS         MS(200)   /* from when addresses change until what they mean is learned */
 #define LEARN_SPACE_NS    MS(2000)  /* whoever is inside can have them change all the time */
-#define STRANDED_AFTER_NS MS(5000)  /* whoever starts them again has had the time */
-#define MENDED_AGAIN_NS   MS(30000) /* what did not help is not done again at once */
+#define LEARN_SHARE       20        /* and have many: never more than this part of the time */
+#define LEARN_SPACE_MAX   MS(30000)
+#define STRANDED_AFTER_NS MS(5000) /* whoever starts them again has had the time */
 
 struct eg_ward {
 	int epoll_fd;  /* the daemon's */
@@ -48,8 +49,11 @@ struct eg_ward {
 	char *target; /* that it names */
 
 	struct eg_follow *follow;
+	eg_ask_yields ask;
+	void *ask_argument;
 	bool others_follow;
 	bool policy_is_new;
+	bool file_is_spoilt;
 	bool is_damaged;
 	bool has_changed;
 	bool watches_endpoints; /* the policy in force has the tunnel's own */
@@ -63,10 +67,16 @@ struct eg_ward {
 	__u64 look_ns, check_ns, endpoint_ns; /* when each is due */
 	__u64 names_ns;                       /* when to ask for names again, ~0: never */
 	__u64 learn_ns;                       /* when to learn what has changed, ~0: nothing has */
-	__u64 learned_ns, attached_ns, mended_ns;
-	__u64 stranded_ns; /* when to look for who was left in the namespace before, ~0: not */
+	__u64 learned_ns, attached_ns;
+	struct eg_mending mending;
+	__u64 attach_took_ns; /* the last time, of a processor's */
+	__u64 stranded_ns;    /* when to look for who was left in the namespace before, ~0: not */
 	unsigned int failures;
 	bool was_here, is_guarded;
+	bool yields;        /* its guard may go by another name from now on */
+	bool is_here;       /* by the last look that could tell, in the namespace `seen` */
+	bool follows_later; /* when it is told to */
+	bool waits_to_follow;
 	bool is_open; /* its target is there, and a guard on it could not be made */
 	bool is_over; /* no file asks for it, and nothing is there to be kept up */
 	char complaint[EG_ERROR_LEN];
@@ -144,6 +154,7 @@ void eg_ward_free(struct eg_ward *ward)
 	free(ward->text);
 	free(ward->target);
 	free(ward->warnings);
+	eg_mend_end(&ward->mending);
 	free(ward);
 }
 
@@ -168,8 +179,19 @@ int eg_ward_set_policy(struct eg_ward *ward, const char *text, const char *targe
 	ward->text = EG_TAKE(new_text);
 	ward->target = EG_TAKE(new_target);
 	ward->policy_is_new = true;
+	/* Nobody has tried it yet. */
+	ward->is_open = false;
 	eg_ward_touch(ward);
 	return 0;
+}
+
+void eg_ward_set_spoilt(struct eg_ward *ward, bool is_spoilt)
+{
+	if (ward->file_is_spoilt == is_spoilt)
+		return;
+	ward->file_is_spoilt = is_spoilt;
+	ward->has_changed = true;
+	eg_ward_touch(ward);
 }
 
 void eg_ward_drop_policy(struct eg_ward *ward)
@@ -286,7 +308,8 @@ static void say_attached(struct eg_ward *ward, const struct eg_attach_result *re
 	if (result->outcome != EG_ATTACH_UNCHANGED && !policy->n_endpoints &&
 	    !policy->derived.n_endpoints)
 		SAY(ward, EG_JOURNAL_INFO,
-		    "no endpoint is known yet: nothing leaves to one until the tunnel names it");
+		    "no endpoint is known yet: nothing leaves to one until %s",
+		    policy->derived.n_names ? "its name has an address" : "the tunnel names it");
 }
 
 static void say_warnings(struct eg_ward *ward, struct eg_text *warnings)
@@ -311,13 +334,16 @@ static int attach(struct eg_ward *ward, struct eg_error *error)
 		.pin_dir = ward->pin_dir,
 		.replace = true,
 		.unattended = true,
+		.file_is_spoilt = ward->file_is_spoilt,
 	};
+	__u64 began = eg_processor_ns();
 	int status = eg_policy_new(&policy);
 
 	if (status == 0)
 		status = eg_policy_parse(policy, ward->text, strlen(ward->text), false, error);
 	if (status == 0)
 		status = eg_attach(&request, policy, &result, error);
+	ward->attach_took_ns = eg_processor_ns() - began;
 	say_warnings(ward, &result.warnings);
 	if (status < 0)
 		return status;
@@ -326,6 +352,9 @@ static int attach(struct eg_ward *ward, struct eg_error *error)
 	ward->policy_is_new = ward->is_damaged = ward->has_changed = false;
 	ward->attached_ns = eg_monotonic_ns();
 	ward->learn_ns = ~0ULL;
+	/* What holds its layer `netns` came with its programs (kern/spare.h). */
+	if (result.outcome == EG_ATTACH_CREATED)
+		ward->follows_later = false;
 	if (result.outcome == EG_ATTACH_CREATED && result.container)
 		ward->stranded_ns = ward->attached_ns + STRANDED_AFTER_NS;
 	/* What was followed may be the namespace that the target had before. */
@@ -341,6 +370,7 @@ static int follow(struct eg_ward *ward, struct eg_error *error)
 	struct epoll_event event = {.events = EPOLLIN, .data.ptr = ward};
 
 	unfollow(ward);
+	ward->yields = false;
 	result = eg_follow_new(ward->pin_dir, ward->name, say, ward, &ward->follow, error);
 	if (result == 0 &&
 	    epoll_ctl(ward->epoll_fd, EPOLL_CTL_ADD, eg_follow_fd(ward->follow), &event) < 0) {
@@ -372,12 +402,52 @@ static int set_aside(struct eg_ward *ward, char **ret_aside, struct eg_error *er
 	return 0;
 }
 
+/* Its namespace has a guard that goes by another name, as containers or files were given others: by
+ * that name nobody wants it any more, and its policy is another one's. */
+static bool take_over(struct eg_ward *ward)
+{
+	EG_AUTO_PINS struct eg_pins pins = {.dir_fd = -1, .lock_fd = -1};
+	EG_AUTO_FREE char *former = NULL;
+	char escaped[EG_NAME_MAX * 4];
+
+	if (!ward->ask || eg_pins_open(ward->pin_dir, false, &pins, NULL) < 0 ||
+	    eg_pins_lock(&pins, 0, NULL) < 0 ||
+	    eg_take_over(&pins, ward->name, &ward->seen, ward->ask, ward->ask_argument, &former,
+			 NULL) <= 0)
+		return false;
+	SAY(ward, EG_JOURNAL_NOTICE,
+	    "the target's namespace is guarded already, by '%s': that guard goes by this name now, "
+	    "and gets this policy",
+	    eg_escape(escaped, sizeof(escaped), former, strlen(former)));
+	ward->has_changed = true;
+	return true;
+}
+
+void eg_ward_set_ask(struct eg_ward *ward, eg_ask_yields ask, void *argument)
+{
+	ward->ask = ask;
+	ward->ask_argument = argument;
+}
+
+enum eg_yields eg_ward_yields(struct eg_ward *ward, const struct eg_netns *netns)
+{
+	if (ward->text && ward->is_here && eg_netns_same(&ward->seen, netns))
+		return EG_YIELDS_NO;
+	/* It is let go of when that has happened, and not before: whoever asks has the lock. */
+	ward->yields = true;
+	return EG_YIELDS_YES;
+}
+
 static void say_away(struct eg_ward *ward, const struct eg_error *error)
 {
+	struct eg_error waited = {};
+
+	eg_error_set(&waited, error->exit, ENOENT, "its target is waited for: %s",
+		     error->message[0] ? error->message : strerror(ENOENT));
 	if (ward->was_here)
 		SAY(ward, EG_JOURNAL_INFO, "its target is gone; it is guarded when it comes back");
 	else
-		complain(ward, error, -ENOENT);
+		complain(ward, &waited, -ENOENT);
 	ward->was_here = false;
 }
 
@@ -385,6 +455,17 @@ static void say_away(struct eg_ward *ward, const struct eg_error *error)
 static bool is_followed(struct eg_ward *ward, enum eg_plan_guard guard)
 {
 	return ward->follow && guard != EG_PLAN_GUARD_NONE && guard != EG_PLAN_GUARD_UNREADABLE;
+}
+
+/* What is mostly so, and known without much ado: the target is a file of the namespace that is
+ * followed, and the guard that is followed has its name. Whether that is whole is seen by a check.
+ */
+static bool is_unchanged(struct eg_ward *ward)
+{
+	const struct eg_netns *netns = ward->follow ? eg_follow_netns(ward->follow) : NULL;
+
+	return ward->text && !ward->is_damaged && netns && eg_netns_same(netns, &ward->seen) &&
+	       eg_follow_is_current(ward->follow) && eg_target_is_but_file_of(ward->target, netns);
 }
 
 static enum eg_plan_step find_step(struct eg_ward *ward, enum eg_plan_target *ret_target,
@@ -399,9 +480,17 @@ static enum eg_plan_step find_step(struct eg_ward *ward, enum eg_plan_target *re
 		.others_follow = ward->others_follow,
 	};
 
-	if (facts.wanted)
-		facts.target = find_target(ward, error);
-	facts.guard = find_guard(ward, facts.target);
+	if (is_unchanged(ward)) {
+		ward->is_here = true;
+		facts.target = EG_PLAN_TARGET_HERE;
+		facts.guard = EG_PLAN_GUARD_ON_IT;
+	} else {
+		if (facts.wanted)
+			facts.target = find_target(ward, error);
+		if (facts.target != EG_PLAN_TARGET_UNKNOWN)
+			ward->is_here = facts.target == EG_PLAN_TARGET_HERE;
+		facts.guard = find_guard(ward, facts.target);
+	}
 	facts.followed = is_followed(ward, facts.guard);
 	ward->is_over = !facts.wanted &&
 			(facts.guard == EG_PLAN_GUARD_NONE || facts.guard == EG_PLAN_GUARD_DEAD);
@@ -462,6 +551,21 @@ static bool is_without(const struct eg_ward *ward)
 	return guard == EG_PLAN_GUARD_NONE || guard == EG_PLAN_GUARD_DEAD;
 }
 
+/* Whether somebody was asked for its target who should know. */
+static bool could_ask(const struct eg_ward *ward)
+{
+	bool asks = false;
+
+	for (enum eg_runtime runtime = 0; runtime < EG_RUNTIME_COUNT; runtime++) {
+		if (!eg_ward_asks(ward, runtime))
+			continue;
+		if (ward->engine_up[runtime])
+			return true;
+		asks = true;
+	}
+	return !asks;
+}
+
 /* Towards what the file asks for, as far as that goes now. */
 static bool go_on(struct eg_ward *ward, char **ret_aside)
 {
@@ -471,19 +575,27 @@ static bool go_on(struct eg_ward *ward, char **ret_aside)
 		enum eg_plan_step step = find_step(ward, &target, &error);
 		int result;
 
-		if (step == EG_PLAN_REST || step == EG_PLAN_WAIT) {
+		ward->waits_to_follow = step == EG_PLAN_FOLLOW && ward->follows_later;
+		if (ward->waits_to_follow) {
 			ward->is_open = false;
+			ward->look_ns = eg_moment_in_ns(LOOK_NS);
+			return false;
+		}
+		if (step == EG_PLAN_REST || step == EG_PLAN_WAIT) {
+			ward->is_open = target == EG_PLAN_TARGET_UNKNOWN && could_ask(ward) &&
+					is_without(ward);
 			if (target == EG_PLAN_TARGET_UNKNOWN && are_engines_told(ward))
 				complain(ward, &error, -EIO);
 			else if (target == EG_PLAN_TARGET_AWAY && are_engines_told(ward))
 				say_away(ward, &error);
-			ward->look_ns =
-				eg_monotonic_ns() +
-				(step == EG_PLAN_WAIT ? retry_after(ward) : rest(ward, target));
+			ward->look_ns = eg_moment_in_ns(step == EG_PLAN_WAIT ? retry_after(ward)
+									     : rest(ward, target));
 			return false;
 		}
 		error = (struct eg_error){};
 		result = take_step(ward, step, ret_aside, &error);
+		if (result == -EBUSY && step == EG_PLAN_ATTACH && take_over(ward))
+			continue;
 		if (result < 0) {
 			complain(ward, &error, result);
 			ward->is_open = step == EG_PLAN_ATTACH && is_without(ward);
@@ -509,6 +621,33 @@ static bool is_held(const struct eg_guard_view *view)
 	return false;
 }
 
+static void mend(struct eg_ward *ward, const struct eg_guard_view *view)
+{
+	const char *reason = view->reason ? view->reason : "degraded";
+	__u64 now = eg_monotonic_ns();
+
+	switch (eg_mend_next(&ward->mending, reason, now)) {
+	case EG_MEND_WAIT:
+		return;
+	case EG_MEND_SAY:
+		SAY(ward, EG_JOURNAL_WARNING, "%s: it is mended, if that can be", reason);
+		break;
+	case EG_MEND_SILENT:
+		break;
+	}
+	ward->is_damaged = ward->text;
+	if (!is_held(view))
+		unfollow(ward);
+	ward->look_ns = now;
+}
+
+static void is_whole(struct eg_ward *ward)
+{
+	if (ward->mending.in_vain)
+		SAY(ward, EG_JOURNAL_INFO, "it is as it should be again");
+	eg_mend_end(&ward->mending);
+}
+
 /* What `status` would say against it. */
 static void check(struct eg_ward *ward)
 {
@@ -519,25 +658,17 @@ static void check(struct eg_ward *ward)
 			     ward->follow ? eg_follow_netns(ward->follow) : NULL,
 			     ward->follow ? eg_follow_hold(ward->follow) : NULL, &status) == 0) {
 		const struct eg_guard_view *view = &status.guards[0];
-		__u64 again = ward->mended_ns + MENDED_AGAIN_NS;
 
 		if (view->state == EG_STATE_UNGUARDED)
 			ward->look_ns = started;
-		if (view->state == EG_STATE_DEGRADED && (!ward->mended_ns || started > again)) {
-			SAY(ward, EG_JOURNAL_WARNING, "%s: it is mended, if that can be",
-			    view->reason ? view->reason : "degraded");
-			ward->is_damaged = ward->text;
-			ward->mended_ns = started;
-			if (!is_held(view))
-				unfollow(ward);
-			ward->look_ns = started;
-		}
+		if (view->state == EG_STATE_DEGRADED)
+			mend(ward, view);
 		if (view->state == EG_STATE_ENFORCING || view->state == EG_STATE_AUDIT)
-			ward->mended_ns = 0;
+			is_whole(ward);
 	}
 	took = eg_monotonic_ns() - started;
 	ward->check_ns =
-		eg_monotonic_ns() + (took * CHECK_SHARE > CHECK_NS ? took * CHECK_SHARE : CHECK_NS);
+		eg_moment_in_ns(took * CHECK_SHARE > CHECK_NS ? took * CHECK_SHARE : CHECK_NS);
 }
 
 /* Another process that followed it may have ended. */
@@ -569,7 +700,7 @@ static void check_endpoints(struct eg_ward *ward)
 	__u64 now = eg_monotonic_ns();
 	bool is_new = !ward->has_endpoints && now < ward->attached_ns + ENDPOINT_NEW_FOR;
 
-	ward->endpoint_ns = now + (is_new ? ENDPOINT_NEW_NS : ENDPOINT_NS);
+	ward->endpoint_ns = is_new ? now + ENDPOINT_NEW_NS : eg_moment_in_ns(ENDPOINT_NS);
 	if (!netns || netns->fd < 0 || !ward->text || open_guard(ward, &guard, NULL) < 0 ||
 	    eg_collect_policy(guard, &policy, NULL) < 0 || !eg_derive_has_moved(netns, policy))
 		return;
@@ -628,14 +759,42 @@ __u64 eg_ward_check_due_ns(const struct eg_ward *ward)
 
 void eg_ward_check(struct eg_ward *ward)
 {
+	/* What there is to say against it is that it is not followed yet. */
+	if (ward->waits_to_follow) {
+		ward->check_ns = eg_moment_in_ns(CHECK_NS);
+		return;
+	}
 	check(ward);
 	if (ward->others_follow)
 		check_others(ward);
 }
 
+void eg_ward_follow_later(struct eg_ward *ward)
+{
+	ward->follows_later = true;
+}
+
+bool eg_ward_waits_to_follow(const struct eg_ward *ward)
+{
+	return ward->waits_to_follow;
+}
+
+void eg_ward_follow_now(struct eg_ward *ward)
+{
+	ward->follows_later = false;
+	if (ward->waits_to_follow)
+		ward->look_ns = eg_monotonic_ns();
+	ward->waits_to_follow = false;
+}
+
 bool eg_ward_is_open(const struct eg_ward *ward)
 {
 	return ward->target && ward->is_open;
+}
+
+bool eg_ward_guards_self(const struct eg_ward *ward)
+{
+	return ward->target && strcmp(ward->target, EG_TARGET_OF_SELF) == 0 && ward->is_guarded;
 }
 
 bool eg_ward_may_come(const struct eg_ward *ward)
@@ -660,13 +819,22 @@ bool eg_ward_is_over(const struct eg_ward *ward)
 /* --- what happens -------------------------------------------------------------------------------
  */
 
+static __u64 learn_space(const struct eg_ward *ward)
+{
+	__u64 space = ward->attach_took_ns * LEARN_SHARE;
+
+	if (space < LEARN_SPACE_NS)
+		return LEARN_SPACE_NS;
+	return space < LEARN_SPACE_MAX ? space : LEARN_SPACE_MAX;
+}
+
 /* When it has settled; not all the time, whatever goes on inside. */
 static void learn_soon(struct eg_ward *ward)
 {
 	__u64 at = eg_monotonic_ns() + SETTLE_NS;
 
-	if (ward->learned_ns && at < ward->learned_ns + LEARN_SPACE_NS)
-		at = ward->learned_ns + LEARN_SPACE_NS;
+	if (ward->learned_ns && at < ward->learned_ns + learn_space(ward))
+		at = ward->learned_ns + learn_space(ward);
 	if (at < ward->learn_ns)
 		ward->learn_ns = at;
 }
@@ -681,7 +849,9 @@ void eg_ward_follow_work(struct eg_ward *ward)
 			learn_soon(ward);
 		return;
 	case EG_FOLLOW_DETACHED:
-		if (ward->text)
+		if (ward->yields)
+			SAY(ward, EG_JOURNAL_INFO, "its guard goes by another name now");
+		else if (ward->text)
 			SAY(ward, EG_JOURNAL_WARNING,
 			    "the guard was taken away: it is put back, as its file is there");
 		else
@@ -712,6 +882,8 @@ void eg_ward_touch_pins(struct eg_ward *ward)
 {
 	if (ward->follow)
 		eg_follow_hurry(ward->follow);
+	else if (ward->waits_to_follow)
+		ward->look_ns = eg_monotonic_ns();
 }
 
 /* While it is followed its namespace is kept, and its number nobody else's. */
@@ -719,7 +891,7 @@ static bool is_where_it_was(const struct eg_ward *ward)
 {
 	const struct eg_netns *netns = ward->follow ? eg_follow_netns(ward->follow) : NULL;
 
-	return netns && netns->fd >= 0 && eg_ward_target_is_file_of(ward->target, netns);
+	return netns && netns->fd >= 0 && eg_target_is_file_of(ward->target, netns);
 }
 
 void eg_ward_touch_files(struct eg_ward *ward)
@@ -755,7 +927,8 @@ void eg_ward_touch_container(struct eg_ward *ward, enum eg_runtime runtime, cons
 	if (!eg_ward_asks(ward, runtime))
 		return;
 	own = eg_ward_target_is_plain(ward->target) ? ward->target : strchr(ward->target, ':') + 1;
-	if ((!id && !name) || (name && strcmp(name, own) == 0) ||
+	/* By what name it goes is not always told: it may be the one that is waited for. */
+	if ((!name && (!id || !ward->was_here)) || (name && strcmp(name, own) == 0) ||
 	    (id && (strncmp(id, own, strlen(own)) == 0 || strcmp(id, ward->container_id) == 0)))
 		eg_ward_touch(ward);
 }

@@ -6,6 +6,7 @@
 #ifndef EG_WARD_H
 #define EG_WARD_H
 
+#include "aside.h"
 #include "eg_abi.h"
 #include "follow.h"
 #include "net/runtime.h"
@@ -15,6 +16,12 @@ struct eg_ward;
 /* `name` is the guard's. It has no file until eg_ward_set_policy(). NULL: out of memory. What it
  * has to wait for it adds to `epoll_fd`, with itself as data. */
 struct eg_ward *eg_ward_new(const char *pin_dir, const char *name, int epoll_fd);
+
+/* Whom it asks for a guard that its namespace has by another name (aside.h). */
+void eg_ward_set_ask(struct eg_ward *ward, eg_ask_yields ask, void *argument);
+
+/* What is to be answered of its guard. */
+enum eg_yields eg_ward_yields(struct eg_ward *ward, const struct eg_netns *netns);
 
 /* Lets go of it; what is pinned stays in force. */
 void eg_ward_free(struct eg_ward *ward);
@@ -26,6 +33,9 @@ const char *eg_ward_name(const struct eg_ward *ward);
 const char *eg_ward_policy(const struct eg_ward *ward);
 int eg_ward_set_policy(struct eg_ward *ward, const char *text, const char *target);
 void eg_ward_drop_policy(struct eg_ward *ward);
+
+/* Whether the file does not parse, so that what it said before counts: the guard says so. */
+void eg_ward_set_spoilt(struct eg_ward *ward, bool is_spoilt);
 
 /* A guard in force under that name says which policy it was made with: what counts where the file
  * never parsed. -ENOENT: there is none. */
@@ -60,8 +70,20 @@ bool eg_ward_work(struct eg_ward *ward, char **ret_aside);
 __u64 eg_ward_check_due_ns(const struct eg_ward *ward);
 void eg_ward_check(struct eg_ward *ward);
 
+/* To be followed when eg_ward_follow_now() says so, and not at once: to load what holds the layer
+ * `netns` takes a hundred times as long as to see that a guard is in force. Meanwhile an interface
+ * that appears is not covered. */
+void eg_ward_follow_later(struct eg_ward *ward);
+/* Whether that is what it waits for. */
+bool eg_ward_waits_to_follow(const struct eg_ward *ward);
+/* The next eg_ward_work() does it; as does each from now on, without delay. */
+void eg_ward_follow_now(struct eg_ward *ward);
+
 /* Whether its target is there, and could not be guarded when that was last tried. */
 bool eg_ward_is_open(const struct eg_ward *ward);
+
+/* Whether it has guarded the namespace that this process is in. */
+bool eg_ward_guards_self(const struct eg_ward *ward);
 
 /* Whether its target may come, or come back as another namespace. */
 bool eg_ward_may_come(const struct eg_ward *ward);

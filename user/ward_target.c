@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "net/process.h"
@@ -59,16 +58,6 @@ static enum eg_plan_target can_ask(const char *target, const bool engine_up[EG_R
 bool eg_ward_target_is_untold(const char *target)
 {
 	return strncmp(target, "pid:", 4) == 0 || strchr(target, '/');
-}
-
-bool eg_ward_target_is_file_of(const char *target, const struct eg_netns *netns)
-{
-	const char *name = eg_ward_target_has_kind(target, "netns") ? target + 6 : target;
-	char path[EG_TARGET_MAX + 16];
-	struct stat now;
-
-	snprintf(path, sizeof(path), "%s%s", strchr(name, '/') ? "" : "/run/netns/", name);
-	return stat(path, &now) == 0 && now.st_dev == netns->dev && now.st_ino == netns->inode;
 }
 
 enum eg_plan_target eg_ward_target_look(const char *target, const bool engine_up[EG_RUNTIME_COUNT],

@@ -13,8 +13,6 @@ bool eg_ward_target_has_kind(const char *target, const char *kind);
 bool eg_ward_target_is_plain(const char *target);
 /* Nobody tells of a process before it has been seen, or of a file that appears somewhere. */
 bool eg_ward_target_is_untold(const char *target);
-/* Whether its name in /run/netns, or its path, is a file of that namespace. */
-bool eg_ward_target_is_file_of(const char *target, const struct eg_netns *netns);
 
 /* What it is now: *ret_target (zeroed, its netns EG_NETNS_NONE) where it is there. Engines are
  * asked only where they are known to answer. Otherwise `error` says why not. */

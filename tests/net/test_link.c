@@ -210,7 +210,7 @@ static void test_pids(void **state)
 	assert_int_equal(count_pids(&inner, pids, 1), 1);
 
 	/* As they were, and all of those: until they are forgotten. */
-	eg_netns_remember_processes();
+	eg_netns_remember_processes(0);
 	assert_int_equal(count_pids(&inner, pids, 4), 2);
 	assert_true(pids[0] < pids[1]);
 	assert_int_equal(count_pids(&inner, pids, 1), 1);

@@ -624,7 +624,7 @@ static void test_target_refuses(void **state)
 	check_refuses("/dev/null", EG_EXIT_NO_SUCH, "not a network namespace");
 	check_refuses("docker:zzz", EG_EXIT_NO_SUCH, "Docker has no container");
 	give(&docker, "sleeping", ID, 0);
-	check_refuses("sleeping", EG_EXIT_NO_SUCH, "is stopped; start it, then attach");
+	check_refuses("sleeping", EG_EXIT_NO_SUCH, "is stopped; start it first");
 	docker.behaviour = SERVER_ERROR;
 	check_refuses("inner", EG_EXIT_FAILED, "write netns:inner");
 }

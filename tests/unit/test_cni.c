@@ -17,33 +17,11 @@
 #include <jansson.h>
 
 #include "cni/protocol.h"
+#include "golden.h"
 #include "util/cleanup.h"
 #include "util/text.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
-static const char *golden_dir(void)
-{
-	const char *dir = getenv("EG_GOLDEN");
-
-	return dir ? dir : "tests/unit/golden";
-}
-
-static char *read_file(const char *path, size_t *ret_len)
-{
-	EG_AUTO_FCLOSE FILE *file = fopen(path, "r");
-	EG_AUTO_TEXT struct eg_text text = {};
-	char buffer[4096];
-	size_t got;
-
-	if (!file)
-		return NULL;
-	eg_text_add(&text, "", 0);
-	while ((got = fread(buffer, 1, sizeof(buffer), file)) > 0)
-		eg_text_add(&text, buffer, got);
-	*ret_len = text.len;
-	return eg_text_take(&text);
-}
 
 /* Asks, with just the bytes that there are, so that ASan sees one that is read too much. */
 static int ask(const struct eg_cni_environment *environment, const char *input, size_t len,
@@ -155,7 +133,7 @@ static void check_golden(const char *name)
 
 	snprintf(path, sizeof(path), "%s/cni/%s.in", golden_dir(), name);
 	snprintf(out_path, sizeof(out_path), "%s/cni/%s.out", golden_dir(), name);
-	text = read_file(path, &len);
+	text = golden_read(path, &len);
 	assert_non_null(text);
 	found = exchange(text, len);
 	if (getenv("EG_GOLDEN_WRITE")) {
@@ -165,7 +143,7 @@ static void check_golden(const char *name)
 		fputs(found, file);
 		return;
 	}
-	wanted = read_file(out_path, &wanted_len);
+	wanted = golden_read(out_path, &wanted_len);
 	if (!wanted || strcmp(wanted, found) != 0)
 		fail_msg("%s: not as in %s:\n%s", name, out_path, found);
 }

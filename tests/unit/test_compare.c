@@ -15,27 +15,10 @@
 #include "policy/image.h"
 #include "util/cleanup.h"
 
-static struct eg_image *compile(const struct eg_policy *policy)
-{
-	struct eg_image *image = NULL;
-	struct eg_error error = {};
-
-	if (eg_image_compile(policy, &image, &error) < 0)
-		fail_msg("%s", error.message);
-	return image;
-}
-
-static struct eg_image *image_of(const char *text)
-{
-	EG_AUTO_POLICY struct eg_policy *policy = packets_policy(text);
-
-	return compile(policy);
-}
-
 static struct eg_image_diff compare(const char *from_text, const char *to_text)
 {
-	EG_AUTO_IMAGE struct eg_image *from = image_of(from_text);
-	EG_AUTO_IMAGE struct eg_image *to = image_of(to_text);
+	EG_AUTO_IMAGE struct eg_image *from = packets_image(from_text);
+	EG_AUTO_IMAGE struct eg_image *to = packets_image(to_text);
 	struct eg_image_diff diff;
 
 	assert_int_equal(eg_image_compare(from, to, &diff), 0);
@@ -287,8 +270,8 @@ static void check_pair(struct packets_random *random, const struct eg_policy *fr
 		       const struct eg_policy *to, unsigned long counts[3])
 {
 	static struct packets_frame frame;
-	EG_AUTO_IMAGE struct eg_image *before = compile(from);
-	EG_AUTO_IMAGE struct eg_image *after = compile(to);
+	EG_AUTO_IMAGE struct eg_image *before = packets_compile(from);
+	EG_AUTO_IMAGE struct eg_image *after = packets_compile(to);
 	struct eg_image_diff diff;
 	bool gained = false, lost = false;
 
@@ -350,8 +333,8 @@ static void test_many_prefixes(void **state)
 	for (int i = 0; i < 100000; i++)
 		eg_text_printf(&text, "Allow = %d.%d.%d.0/24\n", 20 + i / 40000, i / 200 % 200,
 			       i % 200);
-	EG_AUTO_IMAGE struct eg_image *small = image_of("");
-	EG_AUTO_IMAGE struct eg_image *big = image_of(text.data);
+	EG_AUTO_IMAGE struct eg_image *small = packets_image("");
+	EG_AUTO_IMAGE struct eg_image *big = packets_image(text.data);
 	struct eg_image_diff diff;
 
 	assert_int_equal(eg_image_compare(small, big, &diff), 0);

@@ -530,7 +530,8 @@ static const char good_container[] =
 	"{\"Id\":\"" ID "\",\"Name\":\"/wireguard\",\"State\":{\"Running\":true,\"Pid\":4242,"
 	"\"StartedAt\":\"2024-01-02T03:04:05.123456789Z\"},\"HostConfig\":{\"NetworkMode\":"
 	"\"bridge\",\"Dns\":[\"10.2.0.1\",\"fd00::1\"],\"RestartPolicy\":{\"Name\":\"always\"}},"
-	"\"NetworkSettings\":{\"Networks\":{\"bridge\":{\"IPAddress\":\"172.18.0.2\","
+	"\"NetworkSettings\":{\"SandboxKey\":\"/run/docker/netns/0123\","
+	"\"Networks\":{\"bridge\":{\"IPAddress\":\"172.18.0.2\","
 	"\"IPPrefixLen\":16,\"GlobalIPv6Address\":\"fd00:18::2\",\"GlobalIPv6PrefixLen\":64},"
 	"\"idle\":{\"IPAddress\":\"\",\"IPPrefixLen\":0}}}}";
 
@@ -552,6 +553,7 @@ static void test_container(void **state)
 	assert_int_equal(container.pid, 4242);
 	assert_true(container.started_realtime_ns == 1704164645123456789ULL);
 	assert_string_equal(container.network_mode, "bridge");
+	assert_string_equal(container.sandbox, "/run/docker/netns/0123");
 	assert_string_equal(container.restart_policy, "always");
 	assert_int_equal(container.n_subnets, 2);
 	assert_int_equal(container.subnets[0].addr.v4_be, htonl(0xac120000));
@@ -578,6 +580,7 @@ static void test_container_sparse(void **state)
 	assert_false(container.running);
 	assert_int_equal(container.pid, 0);
 	assert_string_equal(container.network_mode, "");
+	assert_string_equal(container.sandbox, "");
 	assert_null(container.dns);
 	assert_int_equal(container.n_subnets, 0);
 }
@@ -814,6 +817,86 @@ static void test_engine_event(void **state)
 	assert_int_equal(read_event("{", &event), -EBADMSG);
 }
 
+/* What an image has its container do all the time is nothing to look at. */
+static void test_engine_event_own(void **state)
+{
+	static const char *const own[] = {"exec_create: /bin/true", "exec_die", "exec",
+					  "health_status: healthy", "oom"};
+	struct eg_engine_event event;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
+		EG_AUTO_TEXT struct eg_text json = {};
+
+		eg_text_printf(&json,
+			       "{\"Type\":\"container\",\"Action\":\"%s\",\"Actor\":{"
+			       "\"ID\":\"0123\"}}",
+			       own[i]);
+		assert_int_equal(read_event(json.data, &event), -ENOMSG);
+	}
+}
+
+/* A NUL and what is no UTF-8, in a label's name and its text, hide nothing of what is beside. */
+static void test_odd_text(void **state)
+{
+	EG_AUTO_CONTAINER struct eg_container container = {};
+	struct eg_container *list = NULL;
+	struct eg_engine_event event;
+	size_t n = 0;
+	static const char entries[] =
+		"[{\"Id\":\"" ID "\",\"Names\":[\"/odd\"],\"Labels\":{\"a\\u0000\":\"\\u0000\"}},"
+		"{\"Id\":\"" ID "\",\"Names\":[\"/other\"]}]";
+
+	(void)state;
+	assert_int_equal(parse_container("{\"Id\":\"" ID "\",\"Name\":\"/x\",\"State\":{"
+					 "\"Running\":false},\"Config\":{\"Labels\":{\"a\\u0000b\":"
+					 "\"\\\\u0000\\u0000\xff\","
+					 "\"com.docker.compose.project\":\"\\\\u0000\"}}}",
+					 &container, NULL),
+			 0);
+	assert_string_equal(container.name, "x");
+	/* A backslash, and no escape. */
+	assert_string_equal(container.compose_project, "\\u0000");
+	assert_int_equal(eg_container_list_parse(entries, strlen(entries), EG_RUNTIME_DOCKER, &list,
+						 &n, NULL),
+			 0);
+	assert_int_equal(n, 2);
+	assert_string_equal(list[1].name, "other");
+	for (size_t i = 0; i < n; i++)
+		eg_container_free(&list[i]);
+	free(list);
+	assert_int_equal(read_event("{\"Type\":\"container\",\"Actor\":{\"ID\":\"0123\","
+				    "\"Attributes\":{\"a\\u0000\":\"\\u0000\",\"name\":\"x\"}}}",
+				    &event),
+			 0);
+	assert_string_equal(event.name, "x");
+}
+
+static void test_engine_event_begin(void **state)
+{
+	static const struct {
+		const char *text, *id;
+	} cases[] = {
+		{"{\"status\":\"exec: \\\"id\\\":\\\"no\",\"id\":\"" ID "\",\"from\":", ID},
+		{"{\"Type\":\"container\",\"Actor\":{\"ID\":\"" ID
+		 "\",\"Attributes\":{\"id\":\"0123\"",
+		 ID},
+		{"{\"id\":\"0123\",\"ID\":\"" ID "\"", ""},
+		{"{\"id\":\"" ID, ""},
+		{"{\"id\":\"", ""},
+		{"", ""},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct eg_engine_event event;
+
+		eg_engine_event_begin(cases[i].text, strlen(cases[i].text), &event);
+		assert_string_equal(event.id, cases[i].id);
+		assert_string_equal(event.name, "");
+	}
+}
+
 static void test_rfc3339(void **state)
 {
 	static const struct {
@@ -882,6 +965,9 @@ int main(void)
 		cmocka_unit_test(test_container_list),
 		cmocka_unit_test(test_engine_message),
 		cmocka_unit_test(test_engine_event),
+		cmocka_unit_test(test_engine_event_own),
+		cmocka_unit_test(test_engine_event_begin),
+		cmocka_unit_test(test_odd_text),
 		cmocka_unit_test(test_rfc3339),
 		cmocka_unit_test(test_pid),
 	};

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <time.h>
 
+#include "golden.h"
 #include "policy/address.h"
 #include "policy/policy.h"
 #include "util/cleanup.h"
@@ -72,29 +73,12 @@ static void check_format(const struct eg_policy *policy, bool derived, const cha
 
 #define PATH_LEN 1024
 
-static const char *golden_dir(void)
-{
-	const char *dir = getenv("EG_GOLDEN");
-
-	return dir ? dir : "tests/unit/golden";
-}
-
 static char *read_whole(const char *path, size_t *ret_len)
 {
-	EG_AUTO_FCLOSE FILE *file = fopen(path, "re");
-	char *text;
-	long len;
+	char *text = golden_read(path, ret_len);
 
-	if (!file)
-		fail_msg("cannot open %s (EG_GOLDEN says where the golden files are)", path);
-	assert_int_equal(fseek(file, 0, SEEK_END), 0);
-	len = ftell(file);
-	assert_true(len >= 0);
-	rewind(file);
-	text = calloc(1, (size_t)len + 1);
-	assert_non_null(text);
-	assert_int_equal(fread(text, 1, (size_t)len, file), len);
-	*ret_len = (size_t)len;
+	if (!text)
+		fail_msg("cannot read %s (EG_GOLDEN says where the golden files are)", path);
 	return text;
 }
 

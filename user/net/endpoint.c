@@ -189,8 +189,8 @@ static int resolve_error(struct eg_error *error, const char *host, const char *w
 
 	eg_escape(escaped, sizeof(escaped), host, strlen(host));
 	return eg_error_set(error, EG_EXIT_FAILED, EHOSTUNREACH,
-			    "cannot resolve the endpoint's host name '%s': %s; give the address "
-			    "yourself: --endpoint ADDR:PORT",
+			    "cannot resolve the endpoint's host name '%s': %s; give its "
+			    "address instead (--endpoint ADDR:PORT, Endpoint = ADDR:PORT)",
 			    escaped, why);
 }
 

@@ -17,6 +17,7 @@ struct eg_netlink {
 	struct mnl_socket *socket;
 	int fd;
 	unsigned int sequence;
+	size_t used; /* of the buffer, which may hold keys then */
 	char buffer[BUFFER_SIZE];
 };
 
@@ -41,9 +42,15 @@ int eg_netlink_open(const struct eg_netns *netns, int bus, struct eg_netlink **r
 	struct opening opening = {.bus = bus};
 	int result;
 
-	netlink = calloc(1, sizeof(*netlink));
+	/* What the buffer holds before it is used is nobody's concern, and to clear it takes longer
+	 * than to ask. */
+	netlink = malloc(sizeof(*netlink));
 	if (!netlink)
 		return -ENOMEM;
+	netlink->socket = NULL;
+	netlink->fd = -1;
+	netlink->sequence = 0;
+	netlink->used = 0;
 	result = eg_netns_run(netns, open_socket, &opening);
 	netlink->socket = opening.socket;
 	if (result < 0)
@@ -63,7 +70,7 @@ void eg_netlink_close(struct eg_netlink *netlink)
 		return;
 	if (netlink->socket)
 		mnl_socket_close(netlink->socket);
-	explicit_bzero(netlink->buffer, sizeof(netlink->buffer));
+	explicit_bzero(netlink->buffer, netlink->used);
 	free(netlink);
 }
 
@@ -92,6 +99,8 @@ static ssize_t receive(struct eg_netlink *netlink)
 		ssize_t len = recvfrom(netlink->fd, netlink->buffer, sizeof(netlink->buffer),
 				       MSG_TRUNC, (struct sockaddr *)&from, &from_len);
 
+		if (len > 0 && (size_t)len > netlink->used)
+			netlink->used = (size_t)len < BUFFER_SIZE ? (size_t)len : BUFFER_SIZE;
 		if (len < 0 && errno == ENOBUFS && ++overruns < OVERRUNS_MAX)
 			continue;
 		if (len < 0 && errno != EINTR)

@@ -16,6 +16,7 @@
 
 #include "net/process.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 #include "util/text.h"
 
 #ifndef SO_NETNS_COOKIE
@@ -208,6 +209,19 @@ static void *run_inside(void *argument)
 	return NULL;
 }
 
+/* Whoever is in a namespace keeps it: its number is nobody else's. */
+static bool is_where_we_are(const struct eg_netns *netns)
+{
+	char name[32];
+	unsigned long long inode;
+	ssize_t len = readlink(own_path, name, sizeof(name) - 1);
+
+	if (len < 0)
+		return false;
+	name[len] = '\0';
+	return sscanf(name, "net:[%llu]", &inode) == 1 && (ino_t)inode == netns->inode;
+}
+
 int eg_netns_run(const struct eg_netns *netns, int (*call)(void *argument), void *argument)
 {
 	struct inside inside = {.netns = netns, .call = call, .argument = argument};
@@ -215,7 +229,7 @@ int eg_netns_run(const struct eg_netns *netns, int (*call)(void *argument), void
 	pthread_t thread;
 	int result;
 
-	if (entered && eg_netns_same(entered, netns))
+	if (entered ? eg_netns_same(entered, netns) : is_where_we_are(netns))
 		return call(argument);
 	/* Signals are for the threads that were there before. */
 	sigfillset(&all);
@@ -492,6 +506,7 @@ static _Thread_local struct {
 	} * all;
 	size_t n;
 	bool known;
+	__u64 taken_ns; /* when the list was, 0: there is none */
 } remembered;
 
 static int remember_process(pid_t pid, int proc_fd, void *argument)
@@ -519,24 +534,36 @@ static int compare_processes(const void *a, const void *b)
 	return (left->pid > right->pid) - (left->pid < right->pid);
 }
 
+/* The list stays, for who remembers again soon. */
 void eg_netns_forget_processes(void)
+{
+	remembered.known = false;
+}
+
+static void drop_list(void)
 {
 	free(remembered.all);
 	remembered.all = NULL;
 	remembered.n = 0;
-	remembered.known = false;
+	remembered.taken_ns = 0;
 }
 
-void eg_netns_remember_processes(void)
+void eg_netns_remember_processes(__u64 max_age_ns)
 {
-	eg_netns_forget_processes();
+	__u64 now = eg_monotonic_ns();
+
+	remembered.known = remembered.taken_ns && now - remembered.taken_ns < max_age_ns;
+	if (remembered.known)
+		return;
+	drop_list();
 	if (eg_processes_visit(remember_process, NULL) < 0) {
-		eg_netns_forget_processes();
+		drop_list();
 		return;
 	}
 	if (remembered.n)
 		qsort(remembered.all, remembered.n, sizeof(*remembered.all), compare_processes);
 	remembered.known = true;
+	remembered.taken_ns = now;
 }
 
 /* By halving: the first one that is not before the namespace's. */

@@ -53,9 +53,9 @@ int eg_netns_visit(int (*visit)(const struct eg_netns *netns, void *argument), v
 int eg_netns_pids(const struct eg_netns *netns, pid_t *pids, size_t max, size_t *ret_n);
 
 /* Until they are forgotten, eg_netns_pids() in this thread tells of the processes that are there
- * now: for a command that asks it of many namespaces, and would else look at each process for each.
- */
-void eg_netns_remember_processes(void);
+ * now, or were when this was last called, if that is not longer ago than `max_age_ns`: for whoever
+ * asks it of many namespaces, and would else look at each process for each. */
+void eg_netns_remember_processes(__u64 max_age_ns);
 void eg_netns_forget_processes(void);
 
 /* 1 if the namespace belongs to our own user namespace, or to one above it, so that a privilege

@@ -44,6 +44,10 @@ int eg_container_list_parse(const char *json, size_t len, enum eg_runtime runtim
  * is no event. */
 int eg_engine_event_parse(const char *json, size_t len, struct eg_engine_event *ret_event);
 
+/* Of one of which only the beginning is there, as it is too long to be kept: the container's id, or
+ * nothing. */
+void eg_engine_event_begin(const char *json, size_t len, struct eg_engine_event *ret_event);
+
 /* A text of an engine's answer, "Version" of GET /version, say, as it came. -EBADMSG. */
 int eg_engine_text(char *to, size_t size, const char *key, const char *json, size_t len);
 

@@ -37,6 +37,7 @@ void eg_container_free(struct eg_container *container)
 {
 	free(container->name);
 	free(container->network_mode);
+	free(container->sandbox);
 	free(container->subnets);
 	for (char **dns = container->dns; dns && *dns; dns++)
 		free(*dns);
@@ -169,14 +170,13 @@ int eg_runtime_inspect(enum eg_runtime runtime, const char *name,
 	return 0;
 }
 
-pid_t eg_runtime_pid(enum eg_runtime runtime)
+static int ask_peer(enum eg_runtime runtime, struct ucred *ret_peer)
 {
 	static const char scheme[] = "unix://";
 	const char *path = eg_runtime_engine(runtime);
 	struct sockaddr_un to = {.sun_family = AF_UNIX};
 	EG_AUTO_CLOSE int fd = -1;
-	struct ucred peer;
-	socklen_t len = sizeof(peer);
+	socklen_t len = sizeof(*ret_peer);
 
 	if (strncmp(path, scheme, strlen(scheme)) != 0 ||
 	    strlen(path + strlen(scheme)) >= sizeof(to.sun_path))
@@ -184,9 +184,26 @@ pid_t eg_runtime_pid(enum eg_runtime runtime)
 	strcpy(to.sun_path, path + strlen(scheme));
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0 ||
-	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
+	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, ret_peer, &len) < 0)
 		return -errno;
+	return 0;
+}
+
+pid_t eg_runtime_pid(enum eg_runtime runtime)
+{
+	struct ucred peer;
+	int result = ask_peer(runtime, &peer);
+
+	if (result < 0)
+		return result;
 	return peer.pid > 0 ? peer.pid : -ESRCH;
+}
+
+bool eg_runtime_is_roots(enum eg_runtime runtime)
+{
+	struct ucred peer;
+
+	return ask_peer(runtime, &peer) == 0 && peer.uid == 0;
 }
 
 static int ask_engine(enum eg_runtime runtime, const char *path, const char *key, char *to,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Container runtimes: the Docker and Podman API sockets (libcurl, jansson; Podman through its
- * Docker-compatible API). Replies are bounded to 8 MiB and five seconds.
+ * Docker-compatible API). Replies are bounded to 64 MiB and five seconds.
  */
 #ifndef EG_RUNTIME_H
 #define EG_RUNTIME_H
@@ -36,6 +36,7 @@ struct eg_container {
 	pid_t pid;
 	__u64 started_realtime_ns; /* 0: not known */
 	char *network_mode; /* HostConfig.NetworkMode: "bridge", "container:ID", "host", … */
+	char *sandbox;      /* the file by which the engine keeps its network namespace, "": none */
 	struct eg_prefix
 		*subnets; /* its networks' addresses and lengths, from the runtime's IPAM */
 	size_t n_subnets;
@@ -66,6 +67,9 @@ int eg_runtime_inspect(enum eg_runtime runtime, const char *name,
 /* The process that listens at the engine's Unix socket (or made it: PID 1 where systemd does).
  * -EOPNOTSUPP: it has none. */
 pid_t eg_runtime_pid(enum eg_runtime runtime);
+
+/* Whether root runs it (or systemd for it): its word is then root's. */
+bool eg_runtime_is_roots(enum eg_runtime runtime);
 
 /* The engine's version ("20.10.24"), as it says it: escape before printing. */
 int eg_runtime_version(enum eg_runtime runtime, char *ret_version, size_t size);

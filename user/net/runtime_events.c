@@ -28,12 +28,29 @@ struct eg_runtime_events {
 	int epoll_fd, timer_fd;
 	bool up;
 	struct eg_text line;
+	bool is_long; /* the rest of it is left out */
 };
 
 static void tell(struct eg_runtime_events *events, enum eg_runtime_told told,
 		 const struct eg_engine_event *event, const char *text)
 {
 	events->tell(events->argument, events->runtime, told, event, text);
+}
+
+/* With it come the labels of the container's image, as long as they like. */
+static void take_line(struct eg_runtime_events *events)
+{
+	struct eg_engine_event event;
+	int result = 0;
+
+	if (events->is_long)
+		eg_engine_event_begin(events->line.data, events->line.len, &event);
+	else
+		result = eg_engine_event_parse(events->line.data, events->line.len, &event);
+	if (result == 0)
+		tell(events, EG_RUNTIME_EVENT, &event, NULL);
+	events->line.len = 0;
+	events->is_long = false;
 }
 
 /* Podman and Docker end each with a newline; JSON has none inside. */
@@ -44,15 +61,14 @@ static int take(void *argument, const char *data, size_t len)
 	while (len) {
 		const char *end = memchr(data, '\n', len);
 		size_t part = end ? (size_t)(end - data) + 1 : len;
-		struct eg_engine_event event;
 
-		eg_text_add(&events->line, data, part);
-		if (events->line.failed || events->line.len > LINE_MAX_LEN)
-			return -E2BIG;
-		if (end && eg_engine_event_parse(events->line.data, events->line.len, &event) == 0)
-			tell(events, EG_RUNTIME_EVENT, &event, NULL);
+		events->is_long = events->is_long || events->line.len + part > LINE_MAX_LEN;
+		if (!events->is_long)
+			eg_text_add(&events->line, data, part);
+		if (events->line.failed)
+			return -ENOMEM;
 		if (end)
-			events->line.len = 0;
+			take_line(events);
 		data += part;
 		len -= part;
 	}
@@ -66,6 +82,7 @@ static void close_stream(struct eg_runtime_events *events)
 	events->up = false;
 	eg_text_free(&events->line);
 	events->line = (struct eg_text){};
+	events->is_long = false;
 }
 
 static void again_in(struct eg_runtime_events *events, unsigned int ms)

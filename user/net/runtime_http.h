@@ -6,7 +6,7 @@
 
 #include "net/runtime.h"
 
-#define EG_HTTP_MAX (8U << 20)
+#define EG_HTTP_MAX (64U << 20)
 #define EG_HTTP_MS  5000U
 
 /*

@@ -34,6 +34,38 @@ static int no_memory(struct eg_error *error)
 	return -ENOMEM;
 }
 
+/* --- JSON ---------------------------------------------------------------------------------- */
+
+/* What is not to be had as text: a NUL, and bytes that are no UTF-8. Nothing that is believed has
+ * either. */
+static void make_plain(char *json, size_t len)
+{
+	static const char nul[] = "u0000", replacement[] = "ufffd";
+
+	for (size_t i = 0; i < len; i++) {
+		if ((unsigned char)json[i] >= 0x80)
+			json[i] = '?';
+		if (json[i] != '\\' || ++i == len)
+			continue;
+		if (len - i >= strlen(nul) && memcmp(json + i, nul, strlen(nul)) == 0)
+			memcpy(json + i, replacement, strlen(replacement));
+	}
+}
+
+/* A label of an image may be any text, and is told among all else: what the reader of JSON refuses
+ * there must not hide the container, nor those that are told of with it. */
+static json_t *load(const char *json, size_t len)
+{
+	json_t *root = json_loadb(json, len, 0, NULL);
+	EG_AUTO_FREE char *plain = root || !len ? NULL : malloc(len);
+
+	if (!plain)
+		return root;
+	memcpy(plain, json, len);
+	make_plain(plain, len);
+	return json_loadb(plain, len, 0, NULL);
+}
+
 /* --- pieces -------------------------------------------------------------------------------- */
 
 /* A member that may be absent or null (then *ret_member is NULL) but not of another type. */
@@ -112,7 +144,8 @@ static int copy_name(const char *name, char **ret_name, struct eg_error *error)
 {
 	if (*name == '/')
 		name++;
-	if (!*name)
+	/* No engine gives one with what make_plain() takes out. */
+	if (!*name || strstr(name, "\xef\xbf\xbd"))
 		return malformed(error, "Name");
 	*ret_name = strdup(name);
 	return *ret_name ? 0 : no_memory(error);
@@ -206,6 +239,8 @@ static int take_networks(const json_t *root, struct eg_container *container, str
 	const char *name;
 	int result = get_member(root, "NetworkSettings", JSON_OBJECT, &settings, error);
 
+	if (!result)
+		result = copy_text(settings, "SandboxKey", &container->sandbox, error);
 	if (!result && settings)
 		result = get_member(settings, "Networks", JSON_OBJECT, &networks, error);
 	if (result < 0 || !networks)
@@ -380,7 +415,7 @@ int eg_container_parse(const char *json, size_t len, enum eg_runtime runtime,
 		       struct eg_container *ret_container, struct eg_error *error)
 {
 	EG_AUTO_CONTAINER struct eg_container container = {.runtime = runtime};
-	EG_AUTO_JSON json_t *root = json_loadb(json, len, 0, NULL);
+	EG_AUTO_JSON json_t *root = load(json, len);
 	int result;
 
 	if (!json_is_object(root))
@@ -440,7 +475,7 @@ int eg_container_list_parse(const char *json, size_t len, enum eg_runtime runtim
 			    struct eg_error *error)
 {
 	EG_AUTO(containers_free) struct containers list = {0};
-	EG_AUTO_JSON json_t *root = json_loadb(json, len, 0, NULL);
+	EG_AUTO_JSON json_t *root = load(json, len);
 	json_t *entry;
 	size_t index;
 
@@ -461,7 +496,7 @@ int eg_container_list_parse(const char *json, size_t len, enum eg_runtime runtim
 
 int eg_engine_text(char *to, size_t size, const char *key, const char *json, size_t len)
 {
-	EG_AUTO_JSON json_t *root = json_loadb(json, len, 0, NULL);
+	EG_AUTO_JSON json_t *root = load(json, len);
 	const json_t *text = json_object_get(root, key);
 
 	if (!json_is_string(text) || !json_string_length(text) || json_string_length(text) >= size)
@@ -472,7 +507,7 @@ int eg_engine_text(char *to, size_t size, const char *key, const char *json, siz
 
 char *eg_engine_message(char *to, size_t size, const char *json, size_t len)
 {
-	EG_AUTO_JSON json_t *root = json_loadb(json, len, 0, NULL);
+	EG_AUTO_JSON json_t *root = load(json, len);
 	const json_t *message = json_object_get(root, "message");
 
 	if (!json_is_string(message))
@@ -486,17 +521,53 @@ static void take_attribute(char *to, size_t size, const json_t *value)
 		memcpy(to, json_string_value(value), json_string_length(value) + 1);
 }
 
+/* What goes on in a container all the time, and changes nothing of it: its image may ask for a
+ * check of its health each millisecond. */
+static bool is_its_own(const char *action)
+{
+	static const char *const kinds[] = {"exec", "health_status", "oom"};
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (strncmp(action, kinds[i], strlen(kinds[i])) == 0)
+			return true;
+	return false;
+}
+
+/* It comes before what an image can say, and a quote within a text is never without a backslash. */
+void eg_engine_event_begin(const char *json, size_t len, struct eg_engine_event *ret_event)
+{
+	static const char *const keys[] = {"\"id\":\"", "\"ID\":\""};
+	const size_t key_len = strlen(keys[0]);
+	struct eg_engine_event event = {};
+	const char *first = NULL;
+
+	for (size_t i = 0; len && i < sizeof(keys) / sizeof(keys[0]); i++) {
+		const char *at = memmem(json, len, keys[i], key_len);
+
+		if (at && (!first || at < first))
+			first = at;
+	}
+	first = first ? first + key_len : json + len;
+	if ((size_t)(json + len - first) > ID_LEN && first[ID_LEN] == '"' &&
+	    strspn(first, "0123456789abcdef") == ID_LEN)
+		memcpy(event.id, first, ID_LEN);
+	*ret_event = event;
+}
+
 /* Of a network the engine says which container came to it, and its own name. */
 int eg_engine_event_parse(const char *json, size_t len, struct eg_engine_event *ret_event)
 {
-	EG_AUTO_JSON json_t *root = json_loadb(json, len, 0, NULL);
+	EG_AUTO_JSON json_t *root = load(json, len);
 	const json_t *type = json_object_get(root, "Type");
+	const char *action = json_string_value(json_object_get(root, "Action"));
 	const json_t *actor = json_object_get(root, "Actor");
 	const json_t *attributes = json_object_get(actor, "Attributes");
 	struct eg_engine_event event = {};
 
 	if (!json_is_string(type) || !json_is_object(actor))
 		return -EBADMSG;
+	if (is_its_own(action ? action : ""))
+		return -ENOMSG;
 	if (strcmp(json_string_value(type), "container") == 0) {
 		take_attribute(event.id, sizeof(event.id), json_object_get(actor, "ID"));
 		take_attribute(event.name, sizeof(event.name), json_object_get(attributes, "name"));

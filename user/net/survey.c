@@ -162,3 +162,15 @@ int eg_survey_take(const struct eg_netns *netns, const struct eg_policy *policy,
 	survey = (struct eg_survey){};
 	return 0;
 }
+
+int eg_survey_take_anyway(const struct eg_netns *netns, const struct eg_policy *policy,
+			  struct eg_survey *ret_survey, struct eg_error *error)
+{
+	int result = eg_survey_take(netns, policy, ret_survey, error);
+
+	if (result != -EAGAIN)
+		return result;
+	if (error)
+		*error = (struct eg_error){};
+	return eg_survey_take(netns, NULL, ret_survey, error);
+}

@@ -40,4 +40,9 @@ void eg_survey_free(struct eg_survey *survey);
 int eg_survey_take(const struct eg_netns *netns, const struct eg_policy *policy,
 		   struct eg_survey *ret_survey, struct eg_error *error);
 
+/* The same, for who does not ask again in vain: root inside can give interfaces other names all the
+ * time. Where the list does not come to rest, nothing is taken for a tunnel. */
+int eg_survey_take_anyway(const struct eg_netns *netns, const struct eg_policy *policy,
+			  struct eg_survey *ret_survey, struct eg_error *error);
+
 #endif /* EG_SURVEY_H */

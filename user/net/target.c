@@ -9,12 +9,14 @@
 
 #include "net/cgroup.h"
 #include "net/cgroup_target.h"
+#include "net/container_netns.h"
 #include "net/process.h"
 #include "policy/array.h"
 #include "util/cleanup.h"
 #include "util/text.h"
 
 #define NETNS_DIR      "/run/netns"
+#define NETNS_PREFIX   "netns:"
 #define ESCAPED_LEN    (EG_TARGET_MAX * 2)
 #define PIDS_MAX       65536
 #define SHORT_ID_LEN   12 /* what engines show of an id */
@@ -199,14 +201,14 @@ static int open_container(struct eg_container *container, struct eg_target *targ
 	eg_escape(name, sizeof(name), container->name, strlen(container->name));
 	if (!container->running)
 		return eg_error_set(error, EG_EXIT_NO_SUCH, ESRCH,
-				    "the container '%s' (%s) is stopped; start it, then attach",
-				    name, runtime);
+				    "the container '%s' (%s) is stopped; start it first", name,
+				    runtime);
 	target->kind = EG_TARGET_CONTAINER;
 	/* The name outlives the container: a new one in its place has another id. */
 	if ((!set_text(target, runtime, container->name) || !set_name(target, container->name)) &&
 	    (!set_text(target, runtime, container->id) || !set_name(target, container->id)))
 		return too_long(error, container->name);
-	result = eg_netns_open_pid(container->pid, &target->netns, error);
+	result = eg_container_netns(container, &target->netns, error);
 	if (result < 0)
 		return result;
 	/* The process may have ended, and its number be another's, before it was opened. */
@@ -478,6 +480,24 @@ int eg_target_find(const char *text, struct eg_target *ret_target, struct eg_err
 	*ret_target = target;
 	target = (struct eg_target){.netns = EG_NETNS_NONE};
 	return 0;
+}
+
+bool eg_target_is_file_of(const char *text, const struct eg_netns *netns)
+{
+	const char *name = strncmp(text, NETNS_PREFIX, strlen(NETNS_PREFIX)) == 0
+				   ? text + strlen(NETNS_PREFIX)
+				   : text;
+	char path[sizeof(NETNS_DIR) + 1 + EG_TARGET_MAX];
+	struct stat now;
+
+	snprintf(path, sizeof(path), "%s%s", strchr(name, '/') ? "" : NETNS_DIR "/", name);
+	return stat(path, &now) == 0 && now.st_dev == netns->dev && now.st_ino == netns->inode;
+}
+
+bool eg_target_is_but_file_of(const char *text, const struct eg_netns *netns)
+{
+	return (*text == '/' || strncmp(text, NETNS_PREFIX, strlen(NETNS_PREFIX)) == 0) &&
+	       eg_target_is_file_of(text, netns);
 }
 
 int eg_target_resolve(const char *text, struct eg_target *ret_target, struct eg_error *error)

@@ -41,6 +41,12 @@ int eg_target_resolve(const char *text, struct eg_target *ret_target, struct eg_
 /* Which namespace it is, and no look at all processes of the machine for since when and by whom:
  * that is what eg_target_learn() does. */
 int eg_target_find(const char *text, struct eg_target *ret_target, struct eg_error *error);
+
+/* Whether its name in /run/netns, or its path, is a file of that namespace; a name alone may mean a
+ * container as well. While the caller has the namespace open, no other has its number. */
+bool eg_target_is_file_of(const char *text, const struct eg_netns *netns);
+/* The same of a text that can mean nothing but a file. */
+bool eg_target_is_but_file_of(const char *text, const struct eg_netns *netns);
 void eg_target_learn(struct eg_target *target);
 
 #endif /* EG_TARGET_H */
