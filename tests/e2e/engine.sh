@@ -11,19 +11,39 @@
 
 ENGINE_CGROUP=eg-bed-$$
 ENGINE_LIFE=900 # seconds
-ENGINE_HIDDEN=() # directories that were made to be mounted over
-ENGINE_EXEC=()   # what executes a command in a container: followed by its name and the command
+declare -A ENGINE_HIDDEN=() # directories that were mounted over, each with a descriptor that has its lock
+ENGINE_EXEC=()              # what executes a command in a container: followed by its name and the command
+ENGINE_MADE=.eg-bed         # in a directory that was made to be mounted over
 
 # engine_hide DIRECTORY...: the machine's own engines have their own places: nothing of them is seen
-# or written.
+# or written. A directory that is not there is made, and removed by the last one that is mounted over it: to
+# remove it unmounts it in all mount namespaces.
 engine_hide() {
-	local directory
+	local directory lock
 	for directory; do
-		if ! [ -d "$directory" ]; then
-			mkdir -p "$directory"
-			ENGINE_HIDDEN+=("$directory")
-		fi
+		[ -z "${ENGINE_HIDDEN[$directory]:-}" ] || continue
+		# Somebody may remove it in each of these moments.
+		while :; do
+			[ -d "$directory" ] || { mkdir -p "$directory" && : >"$directory/$ENGINE_MADE"; } || continue
+			exec {lock}<"$directory" || continue
+			flock --shared "$lock"
+			[ ! "$directory" -ef "/dev/fd/$lock" ] || break
+			exec {lock}<&-
+		done 2>/dev/null
+		ENGINE_HIDDEN[$directory]=$lock
 		mount -t tmpfs -o mode=755 tmpfs "$directory"
+	done
+}
+
+engine_unhide() {
+	local directory
+	for directory in "${!ENGINE_HIDDEN[@]}"; do
+		umount -l "$directory"
+		[ -e "$directory/$ENGINE_MADE" ] &&
+			flock --nonblock --exclusive "${ENGINE_HIDDEN[$directory]}" &&
+			rm "$directory/$ENGINE_MADE" && rmdir "$directory"
+		# Whoever has it too, by inheritance, has it no longer.
+		flock --unlock "${ENGINE_HIDDEN[$directory]}"
 	done
 }
 
@@ -147,10 +167,28 @@ engine_bed() {
 
 # --- Docker ------------------------------------------------------------------------------------
 
+# The plugins of CNI, ours among them, where all runtimes look for them, and no network.
+engine_cni() {
+	local directory
+	engine_hide /opt/cni /etc/cni /var/lib/cni
+	mkdir -p /opt/cni/bin /etc/cni/net.d
+	for directory in /usr/lib/cni /usr/libexec/cni; do
+		[ ! -d "$directory" ] || ln -s "$directory"/* /opt/cni/bin
+	done
+	# Where egressguard is installed, that one is among them.
+	ln -sf "$EG" /opt/cni/bin/egressguard-cni
+}
+
 # containerd, with its socket in $BED/docker: dockerd would start one by itself, with all its plugins, and
-# not wait long for it.
+# not wait long for it. $CONTAINERD_CRI, in TOML, are the settings of its plugin for kubelets, which is left
+# out without them; with it, it writes what it does where it usually does.
 containerd_up() {
-	local directory=$BED/docker
+	local directory=$BED/docker state=$BED/docker/containerd cri='"io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images",
+			"io.containerd.cri.v1.runtime",'
+	if [ -n "${CONTAINERD_CRI:-}" ]; then
+		cri=
+		state=/run/containerd
+	fi
 	engine_hide /run/containerd
 	mkdir -p "$directory/data"
 	# Wherever $BED is: layers of images do not stack on a file system that is made of layers.
@@ -158,16 +196,22 @@ containerd_up() {
 	cat >"$directory/containerd.toml" <<-TOML
 		version = 2
 		root = "$directory/data/containerd"
-		state = "$directory/containerd"
-		disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images",
-			"io.containerd.cri.v1.runtime", "io.containerd.internal.v1.opt",
+		state = "$state"
+		disabled_plugins = [$cri "io.containerd.internal.v1.opt",
 			"io.containerd.snapshotter.v1.aufs", "io.containerd.snapshotter.v1.btrfs",
 			"io.containerd.snapshotter.v1.devmapper", "io.containerd.snapshotter.v1.zfs"]
 		[grpc]
 		address = "$directory/containerd.sock"
+		${CONTAINERD_CRI:-}
 	TOML
-	start_in host containerd containerd --config "$directory/containerd.toml"
-	wait_until 60 test -S "$directory/containerd.sock" || {
+	containerd_daemon
+}
+
+# What containerd_up starts, and what starts again what was ended.
+containerd_daemon() {
+	rm -f "$BED/docker/containerd.sock"
+	start_in host containerd containerd --config "$BED/docker/containerd.toml"
+	wait_until 60 test -S "$BED/docker/containerd.sock" || {
 		cat "$BED/containerd.log"
 		return 1
 	}
@@ -560,7 +604,7 @@ engine_kill_monitors() {
 }
 
 engine_end() {
-	local name mount_point directory
+	local name mount_point
 	# Quickly, for who ends us may not wait: not by asking the engine.
 	for name in dockerd containerd podman; do
 		stop "$name" KILL
@@ -571,10 +615,7 @@ engine_end() {
 		while read -r mount_point; do
 			umount -l "$mount_point"
 		done
-	for directory in "${ENGINE_HIDDEN[@]}"; do
-		umount -l "$directory"
-		rmdir "$directory"
-	done
+	engine_unhide
 }
 
 bed_at_exit() {

@@ -164,6 +164,15 @@ try_to_leak web >/dev/null
 check 'pod: CHECK of the first' runtime CHECK one web --args "$ARGS"
 check 'pod: CHECK of the second' runtime CHECK two web --args "$ARGS" --ifname net1
 
+# Its addresses are sources of the pod's; the first network has no IPv6.
+conflist both 1.0.0 172.24.0.0/16
+jq '.plugins[0].ipam.ranges += [[{subnet: "fd00:24::/64"}]]' "$BED/both.conflist" >"$BED/both.tmp"
+mv "$BED/both.tmp" "$BED/both.conflist"
+check 'pod: one more, with IPv6' runtime ADD both web --args "$ARGS" --ifname net3
+check 'pod: it is in its addresses' grep -q 'Source = fd00:24::' <(eg policy show media.web-0)
+try_to_leak web >/dev/null
+check 'pod: DEL of it' runtime DEL both web --args "$ARGS" --ifname net3
+
 # A second network cannot ask for more than the first let.
 POLICY='{"Allow": "203.0.113.0/24", "Dns": "tunnel", "Endpoint": "203.0.113.9:51820"}' conflist wide 1.0.0 172.23.0.0/16
 eg policy show media.web-0 >"$BED/before"

@@ -34,12 +34,7 @@ network() {
 engine_bed
 engine_root
 containerd_up
-engine_hide /opt/cni /etc/cni /var/lib/cni
-mkdir -p /opt/cni/bin /etc/cni/net.d
-for directory in /usr/lib/cni /usr/libexec/cni; do
-	[ ! -d "$directory" ] || ln -s "$directory"/* /opt/cni/bin
-done
-ln -s "$EG" /opt/cni/bin/egressguard-cni
+engine_cni
 ip -n internet route add 172.26.0.0/16 via 198.51.100.2
 
 network 172.26.0.0/16 '.plugins |= .[:1]'
