@@ -156,6 +156,8 @@ start_in host daemon "$EG" daemon --config-dir "$CONFIG" --pin-dir "$EG_PIN_DIR"
 check_logged 'the daemon guards it all the same, and says so' 'cannot resolve|no answer in time'
 check 'in force' wait_until 30 grep -q enforcing <(eg status wireguard 2>&1)
 check 'with no endpoint' wait_until 10 endpoints_are ''
+check 'status says why' eval "eg status wireguard | matches 'no address of the endpoint $NAME is known'"
+check_logged 'and the log what is waited for' 'nothing leaves to one until its name has an address'
 rm "$BED/names.ready"
 start_in internet names python3 "$BED_SOURCE/tests/e2e/nameserver.py" "$BED/names.ready" "$RESOLVER" -- \
 	"$NAME=203.0.113.9"

@@ -95,8 +95,12 @@ printf '[Guard]\nTunnel = wg0\n[Lan]\nAllow = 100.64.0.0/10\nDeny = 192.168.1.1\
 printf '[Lan]\nAllow = 10.0.0.1/8\n' >"$BED/bad.conf"
 printf '[Lan]\r\nAlow = 10.0.0.0/8\r\n' >"$BED/unknown.conf"
 printf '[Lan]\nAllow = 10.0.0.0/8\0\n' >"$BED/nul.conf"
-prints 'policy check: a good file' "^$BED/good.conf: ok (1 rule, 1 denied prefix, 0 endpoints)\$" \
+prints 'policy check: a good file' \
+	"^$BED/good.conf: ok (1 rule, 1 denied prefix, 0 endpoints; no Target =, which the daemon needs)\$" \
 	policy check "$BED/good.conf"
+sed 's/^Tunnel/Target = docker:app\n&/' "$BED/good.conf" >"$BED/target.conf"
+prints 'policy check: one for the daemon' "^$BED/target.conf: ok (1 rule, 1 denied prefix, 0 endpoints)\$" \
+	policy check "$BED/target.conf"
 says 'policy check: host bits' 2 "^egressguard policy: $BED/bad.conf:2:[0-9]*: .*10.0.0.0/8" \
 	policy check "$BED/bad.conf"
 says 'policy check: an unknown key' 2 "unknown.conf:2:1: .*Allow" policy check "$BED/unknown.conf"

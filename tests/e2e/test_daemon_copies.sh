@@ -53,7 +53,14 @@ bed_up
 
 # --- it is kept ------------------------------------------------------------------------------------------
 good 'Deny = 192.168.1.10'
+noted() {
+	eg status wireguard --json | jq -e '[.guards[0].notes[] | select(test("policy file did not parse"))] | length == 1'
+}
+not_noted() {
+	eg status wireguard --json | jq -e '[.guards[0].notes[] | select(test("policy file did not parse"))] | length == 0'
+}
 check 'the daemon starts' up
+check 'status has no note on its file' not_noted
 check 'a copy is kept' wait_until 30 test -f "$COPY"
 check 'word for word' cmp "$COPY" "$CONFIG/wireguard.conf"
 check_equal 'for root alone' "$(stat -c '%a %u' "$STATE" "$COPY" | tr '\n' ' ')" '700 0 600 0 '
@@ -64,6 +71,7 @@ spoil
 check 'SIGHUP with a bad file' reload
 sleep 0.5
 check 'but not what does not parse' test -z "$(grep Alow "$COPY")"
+check 'status notes that the file does not count' wait_until 30 noted
 mkdir "$BED/other"
 "$EG" daemon --config-dir "$BED/other" --state-dir "$STATE" --pin-dir "$EG_PIN_DIR" 2>"$BED/other.log" &
 other=$!
@@ -84,6 +92,8 @@ check_logged 'it says that the copy counts' "wireguard.conf:[0-9]+:1: .*Alow.*: 
 check 'and has the service manager show it' grep -q -x \
 	'STATUS=1 policy file; not as they say.*: wireguard.conf (as its copy says)' "$BED/notified"
 check_equal 'its target was guarded when it was ready' "$(state)" enforcing
+check 'status notes that a copy counts' noted
+check 'for people, too' grep -q 'policy file did not parse' <<<"$(eg status wireguard)"
 denies() {
 	eg policy show wireguard | matches '^Deny = 192.168.1.11'
 }
@@ -98,6 +108,7 @@ check 'and nothing else' test -e "$STATE/nobodys"
 good
 check 'SIGHUP with the file put right' reload
 check 'it is what counts' wait_until 30 lan
+check 'and status notes nothing' wait_until 30 not_noted
 no_deny() {
 	! grep -q Deny "$COPY"
 }

@@ -15,6 +15,25 @@ if command -v systemd-analyze >/dev/null; then
 	check 'and has no word against it' test ! -s "$BED/check.out"
 	# 0 is the best of 10; what costs most is CAP_SYS_ADMIN.
 	check 'its exposure is below 5.0' systemd-analyze security --offline=true --threshold=50 "$unit"
+	# Enabled beside the engines' own, as on a machine that boots.
+	units=$BED/units
+	mkdir -p "$units"/{sockets,multi-user}.target.wants
+	cp "$unit" "$units/"
+	for engine in docker podman; do
+		printf '%s\n' '[Socket]' "ListenStream=/run/$engine.test" >"$units/$engine.socket"
+		printf '%s\n' '[Unit]' "Requires=$engine.socket" "After=$engine.socket" '[Service]' 'ExecStart=/bin/true' \
+			>"$units/$engine.service"
+		ln -s "../$engine.socket" "$units/sockets.target.wants/"
+		ln -s "../$engine.service" "$units/multi-user.target.wants/"
+	done
+	ln -s ../egressguard.service "$units/multi-user.target.wants/"
+	boot_order() {
+		SYSTEMD_UNIT_PATH=$units: systemd-analyze verify --man=no multi-user.target >"$BED/order" 2>&1 || true
+		grep -c 'ordering cycle' "$BED/order"
+	}
+	check_equal 'a boot that starts it, and the engines, has an order' "$(boot_order)" 0
+	sed -i 's/^Before=docker.service/& docker.socket/' "$units/egressguard.service"
+	check 'control: with a socket after it, it would have none' test "$(boot_order)" -gt 0
 else
 	skip 'systemd reads the unit' 'no systemd-analyze here'
 fi

@@ -34,7 +34,7 @@ check_equal 'status --netns finds it by whom it shares its namespace with' \
 docker stop -t 5 qbittorrent wireguard >/dev/null
 check_equal 'stopped: the guard is gone' "$(of_guard wireguard .state)" gone
 refused 'stopped: attach says so' 3 \
-	'the container .wireguard. \(docker\) is stopped; start it, then attach' wireguard
+	'the container .wireguard. \(docker\) is stopped; start it first' wireguard
 docker start wireguard >/dev/null
 check 'started: attach' attach_wireguard
 check_equal 'started: enforcing' "$(of_guard wireguard .state)" enforcing

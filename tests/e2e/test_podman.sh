@@ -90,7 +90,7 @@ DOCKER_HOST=unix://$BED/engine.sock refused "a container of Docker's and one of 
 	'.wireguard. is more than one thing: write docker:wireguard .* or podman:wireguard' wireguard
 refused 'no such container' 3 'Podman has no container .nonesuch.' podman:nonesuch
 podman_bed stop --time 5 qbittorrent wireguard >/dev/null
-refused 'stopped' 3 'the container .wireguard. \(podman\) is stopped; start it, then attach' wireguard
+refused 'stopped' 3 'the container .wireguard. \(podman\) is stopped; start it first' wireguard
 check_equal 'stopped: the guard is gone' "$(of_guard wireguard .state)" gone
 podman_bed rm qbittorrent >/dev/null
 podman_bed rm wireguard >/dev/null

@@ -122,6 +122,10 @@ check 'another one in its network' stay sharer --runtime environment --env EGRES
 check_equal 'has the guard that is there' "$(guard_places | grep -c -v '^_')" 1
 
 docker rm --force sharer app >/dev/null
+check 'one with another name than the policy says' stay other --runtime app
+check 'is guarded, and status says that the daemon does not find it' eval \
+	"eg status app --json | jq -r '.guards[0].notes[]' | matches 'nothing runs by the name of its target'"
+docker rm --force other >/dev/null
 
 # --- guards without a file of their own ---------------------------------------------------------------
 template_guard() {

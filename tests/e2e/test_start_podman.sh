@@ -99,6 +99,8 @@ printf '[Guard]\nNonsense = 1\n' >"$CONFIG/templates/bad.conf"
 not_started 'a policy that does not parse' 'templates/bad.conf:2:1: ' one --annotation egressguard.policy=bad
 printf '[Guard]\nTarget = cgroup:/x\n' >"$CONFIG/templates/bad.conf"
 not_started 'a policy for a cgroup' 'is for a cgroup' one --annotation egressguard.policy=bad
+not_started 'a misspelt annotation' "no annotation 'egressguard.polcy'; did you mean 'egressguard.policy'" \
+	one --annotation egressguard.polcy=any
 annotated=(--annotation egressguard.policy=any)
 NETWORK=host not_started "the engine's own network" 'the network namespace of its engine' \
 	one "${annotated[@]}"

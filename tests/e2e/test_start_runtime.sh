@@ -145,6 +145,8 @@ for OCI in runc crun; do
 	}
 	refuse 'no policy' 'names no policy' .
 	refuse 'no such policy' "there is no policy 'nobody'" '.annotations["egressguard.policy"] = "nobody"'
+	refuse "the name of another file's guard" "cannot be called 'app'" \
+		'.annotations["egressguard.policy"] = "any" | .annotations["egressguard.name"] = "app"'
 	NETNS='' refuse "the engine's network" 'the network namespace of its engine' . --policy any
 	refuse 'two lists of hooks' 'in other letters' '.Hooks = {} | .hooks = {}' --policy any
 	bundle oci .
