@@ -21,7 +21,7 @@ int eg_aside(struct eg_pins *pins, const char *name, char **ret_name, struct eg_
 	if (asprintf(&aside, "%.*s-%llu", EG_NAME_MAX - INODE_LEN, name,
 		     (unsigned long long)eg_guard_meta(guard)->netns_inode) < 0) {
 		aside = NULL;
-		return eg_error_set(error, EG_EXIT_FAILED, ENOMEM, "out of memory");
+		return eg_error_no_memory(error);
 	}
 	result = eg_guard_rename(pins, name, aside, error);
 	if (result == 0)

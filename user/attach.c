@@ -378,7 +378,7 @@ static int compile(struct attach *attach, struct eg_error *error)
 	int result;
 
 	if (!target)
-		return eg_error_set(error, EG_EXIT_FAILED, ENOMEM, "out of memory");
+		return eg_error_no_memory(error);
 	free(attach->policy->target);
 	attach->policy->target = target;
 	result = eg_image_compile(attach->policy, &attach->image, error);
@@ -386,7 +386,7 @@ static int compile(struct attach *attach, struct eg_error *error)
 		return result;
 	attach->text = eg_policy_format(attach->policy, true);
 	if (!attach->text)
-		return eg_error_set(error, EG_EXIT_FAILED, ENOMEM, "out of memory");
+		return eg_error_no_memory(error);
 	return 0;
 }
 
@@ -759,7 +759,7 @@ static int compare_sources_apart(struct attach *attach, bool *ret_wider, struct 
 	if (result < 0)
 		return result;
 	if (eg_image_compare(image, attach->image, &diff) < 0)
-		return eg_error_set(error, EG_EXIT_FAILED, ENOMEM, "out of memory");
+		return eg_error_no_memory(error);
 	*ret_wider = diff.wider;
 	eg_image_diff_free(&diff);
 	return 0;
@@ -774,7 +774,7 @@ static int compare(struct attach *attach, struct eg_error *error)
 	if (result < 0)
 		return result;
 	if (eg_image_compare(image, attach->image, diff) < 0)
-		return eg_error_set(error, EG_EXIT_FAILED, ENOMEM, "out of memory");
+		return eg_error_no_memory(error);
 	if (diff->wider && attach->request->starting)
 		result = compare_sources_apart(attach, &diff->wider, error);
 	if (result < 0)

@@ -78,7 +78,7 @@ static int add_port(struct request *request, const struct eg_doctor_port_option 
 		    struct eg_error *error)
 {
 	if (EG_ARRAY_ADD(request->doctor.ports, request->doctor.n_ports, *port) < 0)
-		return eg_error_set(error, EG_EXIT_FAILED, ENOMEM, "out of memory");
+		return eg_error_no_memory(error);
 	return 0;
 }
 

@@ -185,8 +185,8 @@ int cmd_policy(int argc, char **argv)
 	EG_AUTO_FREE const char **operands = calloc((size_t)argc, sizeof(*operands));
 	struct request request = {.operands = operands};
 	struct eg_error error = {};
-	int result = operands ? read_options(argc, argv, &request, &error)
-			      : eg_error_set(&error, EG_EXIT_FAILED, ENOMEM, "out of memory");
+	int result =
+		operands ? read_options(argc, argv, &request, &error) : eg_error_no_memory(&error);
 
 	if (result == 0 && request.common.help) {
 		eg_help_print(&help, stdout);

@@ -428,7 +428,7 @@ static int render(const struct request *request, const struct source *source,
 	if (report->counts[EG_WGSEVERITY_ERROR])
 		return refuse(request, source, report, error);
 	if (note_dns(source) < 0)
-		return eg_error_set(error, EG_EXIT_FAILED, ENOMEM, "out of memory");
+		return eg_error_no_memory(error);
 	note_left(report);
 	if (request->in_place && source->text && strlen(text) == source->len &&
 	    memcmp(text, source->text, source->len) == 0) {

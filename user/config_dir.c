@@ -82,7 +82,7 @@ static void read_file(const char *directory, struct eg_config_file *file)
 
 	if (asprintf(&path, "%s/%s", directory, file->entry) < 0) {
 		path = NULL;
-		eg_error_set(&file->error, EG_EXIT_FAILED, ENOMEM, "out of memory");
+		eg_error_no_memory(&file->error);
 		return;
 	}
 	if (eg_policy_read_text(path, &text, &policy, &file->error) < 0) {
@@ -123,7 +123,7 @@ int eg_config_dir_read(const char *directory, struct eg_config_file **ret_files,
 		strcpy(file.entry, entry->d_name);
 		if (EG_ARRAY_ADD(files, n, file) < 0) {
 			eg_config_files_free(files, n);
-			return eg_error_set(error, EG_EXIT_FAILED, ENOMEM, "out of memory");
+			return eg_error_no_memory(error);
 		}
 	}
 	/* Those that are not told of would be taken for gone. */

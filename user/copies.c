@@ -82,11 +82,11 @@ int eg_copies_open(const char *dir, struct eg_copies **ret_copies, struct eg_err
 	int result;
 
 	if (!copies)
-		return eg_error_set(error, EG_EXIT_FAILED, ENOMEM, "out of memory");
+		return eg_error_no_memory(error);
 	copies->fd = -1;
 	copies->dir = strdup(dir);
 	if (!copies->dir)
-		return eg_error_set(error, EG_EXIT_FAILED, ENOMEM, "out of memory");
+		return eg_error_no_memory(error);
 	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
 		return eg_error_set(error, EG_EXIT_FAILED, errno, "cannot make %s: %m", dir);
 	copies->fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

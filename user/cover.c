@@ -32,7 +32,7 @@ int eg_cover_check(const struct eg_survey *survey, bool accept_device_only, stru
 		eg_text_printf(&names, "%s%s (%s)", names.len ? ", " : "", name, why_no_peer(link));
 	}
 	if (names.failed)
-		return eg_error_set(error, EG_EXIT_FAILED, ENOMEM, "out of memory");
+		return eg_error_no_memory(error);
 	if (names.len == 0)
 		return 0;
 	return eg_error_set(

@@ -24,11 +24,6 @@
 /* They stay once they are known, and root inside can give the tunnel any number of addresses. */
 #define TUNNEL_ONLY_MAX 1024
 
-static int out_of_memory(struct eg_error *error)
-{
-	return eg_error_set(error, EG_EXIT_FAILED, ENOMEM, "out of memory");
-}
-
 static char *escaped_name(char to[ESCAPED_IFNAME_LEN], const struct eg_link *link)
 {
 	return eg_escape(to, ESCAPED_IFNAME_LEN, link->name, sizeof(link->name));
@@ -41,7 +36,7 @@ static int add_tunnel(struct eg_policy *policy, const char *name, struct eg_erro
 	char *copy = strdup(name);
 
 	if (!copy)
-		return out_of_memory(error);
+		return eg_error_no_memory(error);
 	policy->tunnels[policy->n_tunnels++] = copy;
 	return 0;
 }
@@ -283,7 +278,7 @@ static int keep_narrowing(const struct eg_policy *in_force, struct eg_policy *po
 		result = add_tunnel_only(policy, &in_force->derived.tunnel_only[i]);
 	if (in_force->derived.dns_servers)
 		policy->derived.dns_servers = true;
-	return result < 0 ? out_of_memory(error) : 0;
+	return result < 0 ? eg_error_no_memory(error) : 0;
 }
 
 /* The policy is read again from elsewhere. */
@@ -320,7 +315,7 @@ static int take_conf_file(struct eg_policy *policy, struct eg_error *error)
 	if (result == 0)
 		result = make_absolute(&policy->wg_conf);
 	if (result < 0)
-		return out_of_memory(error);
+		return eg_error_no_memory(error);
 	/* the user's --endpoint is more explicit still */
 	for (size_t i = 0; policy->n_endpoints == 0 && i < conf->n_endpoints; i++) {
 		const struct eg_endpoint *endpoint = &conf->endpoints[i];
@@ -332,7 +327,7 @@ static int take_conf_file(struct eg_policy *policy, struct eg_error *error)
 				 : eg_policy_add_endpoint(&derived->endpoints,
 							  &derived->n_endpoints, endpoint);
 		if (result < 0)
-			return out_of_memory(error);
+			return eg_error_no_memory(error);
 	}
 	return 0;
 }
@@ -400,7 +395,7 @@ static int take_conf_inside(pid_t pid, const char *tunnel, struct eg_policy *pol
 			       path, at.line, at.column, at.message);
 		return 0;
 	}
-	return take_narrowing(conf, policy) < 0 ? out_of_memory(error) : 0;
+	return take_narrowing(conf, policy) < 0 ? eg_error_no_memory(error) : 0;
 }
 
 static int take_conf(const struct eg_target *target, enum eg_derive_terms terms,
@@ -463,7 +458,7 @@ static int take_live_peers(const struct eg_netns *netns, const struct eg_tunnel 
 		struct eg_known_peer peer = known_peer(&device.peers[i]);
 
 		if (eg_peers_add(derived, &peer) < 0)
-			result = out_of_memory(error);
+			result = eg_error_no_memory(error);
 	}
 	return result;
 }
@@ -477,7 +472,7 @@ static int learn_peers(const struct eg_netns *netns, const struct eg_survey *sur
 	for (size_t i = 0; result == 0 && i < survey->n_tunnels; i++)
 		result = take_live_peers(netns, &survey->tunnels[i], derived, error);
 	if (result == 0 && eg_peers_to_endpoints(derived) < 0)
-		result = out_of_memory(error);
+		result = eg_error_no_memory(error);
 	if (result == 0 && !derived->n_endpoints)
 		derived->n_peers = 0;
 	return result;
@@ -617,7 +612,7 @@ static int take_endpoints(const struct eg_target *target, const struct eg_survey
 	int result;
 
 	if (eg_names_take(policy) < 0)
-		return out_of_memory(error);
+		return eg_error_no_memory(error);
 	result = eg_names_resolve(policy, in_force, unattended, warnings, error);
 	if (result < 0)
 		return result;
@@ -626,10 +621,10 @@ static int take_endpoints(const struct eg_target *target, const struct eg_survey
 		return 0;
 	if (unattended && has_endpoints(in_force)) {
 		if (keep_endpoints(in_force, policy) < 0)
-			return out_of_memory(error);
+			return eg_error_no_memory(error);
 		if (move_peers(&target->netns, survey, &policy->derived) &&
 		    eg_peers_to_endpoints(&policy->derived) < 0)
-			return out_of_memory(error);
+			return eg_error_no_memory(error);
 		return 0;
 	}
 	result = learn_peers(&target->netns, survey, &policy->derived, error);
@@ -638,7 +633,7 @@ static int take_endpoints(const struct eg_target *target, const struct eg_survey
 	if (policy->derived.n_endpoints)
 		return 0;
 	if (has_endpoints(in_force))
-		return keep_endpoints(in_force, policy) < 0 ? out_of_memory(error) : 0;
+		return keep_endpoints(in_force, policy) < 0 ? eg_error_no_memory(error) : 0;
 	return unattended ? 0 : no_endpoint(target, survey, policy, error);
 }
 
@@ -828,7 +823,7 @@ static int take_addresses(const struct eg_target *target, const struct eg_survey
 			       "%zu more addresses are there that nothing outside the namespace "
 			       "knows\n",
 			       unknown - SHOWN_MAX);
-	return result < 0 ? out_of_memory(error) : 0;
+	return result < 0 ? eg_error_no_memory(error) : 0;
 }
 
 /* --- what the user should know --------------------------------------------------------------- */

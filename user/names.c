@@ -20,11 +20,6 @@
 /* After that much time a session of WireGuard is over (REJECT_AFTER_TIME). */
 #define HANDSHAKE_OLD_S 180
 
-static int out_of_memory(struct eg_error *error)
-{
-	return eg_error_set(error, EG_EXIT_FAILED, ENOMEM, "out of memory");
-}
-
 int eg_names_take(struct eg_policy *policy)
 {
 	struct eg_derived *derived = &policy->derived;
@@ -132,7 +127,7 @@ static int resolve_one(struct eg_policy *policy, const struct eg_endpoint *name,
 	result = 0;
 	for (size_t i = 0; result == 0 && i < n; i++)
 		result = add_endpoint(&policy->derived, &found[i]);
-	return result < 0 ? out_of_memory(error) : 0;
+	return result < 0 ? eg_error_no_memory(error) : 0;
 }
 
 int eg_names_resolve(struct eg_policy *policy, const struct eg_policy *in_force, bool unattended,
@@ -145,7 +140,7 @@ int eg_names_resolve(struct eg_policy *policy, const struct eg_policy *in_force,
 			resolve_one(policy, &policy->derived.names[i], unattended, warnings, error);
 	for (size_t i = 0; unattended && result == 0 && i < policy->derived.n_names; i++)
 		if (keep(in_force, &policy->derived.names[i], &policy->derived) < 0)
-			result = out_of_memory(error);
+			result = eg_error_no_memory(error);
 	return result;
 }
 

@@ -215,7 +215,7 @@ static int add_hook(const struct bundle *bundle, const json_t *hook, struct eg_e
 	int result;
 
 	if (!hook_text)
-		return eg_error_set(error, EG_EXIT_FAILED, ENOMEM, "out of memory");
+		return eg_error_no_memory(error);
 	result = eg_oci_hooks_add(bundle->text, bundle->len, hook_text, &text, error);
 	if (result == 0)
 		result = check_added(&text, hook, error);

@@ -89,7 +89,7 @@ int eg_policy_options_take(struct eg_policy_options *options, int id, const char
 	}
 	given = reallocarray(options->given, options->n_given + 1, sizeof(*given));
 	if (!given)
-		return eg_error_set(error, EG_EXIT_FAILED, ENOMEM, "out of memory");
+		return eg_error_no_memory(error);
 	options->given = given;
 	given[options->n_given++] = (struct eg_policy_option){.id = id, .value = value};
 	return 0;

@@ -91,7 +91,7 @@ static int read_policy_at(struct start *start, const char *between, struct eg_er
 
 	if (asprintf(&path, "%s/%s%s.conf", dir, between, request->policy) < 0) {
 		path = NULL;
-		eg_error_set(error, EG_EXIT_FAILED, ENOMEM, "out of memory");
+		eg_error_no_memory(error);
 		return -ENOMEM;
 	}
 	if (access(path, F_OK) < 0)
@@ -161,7 +161,7 @@ static int check_not_a_files(const struct eg_start_request *request, struct eg_e
 		return 0;
 	if (asprintf(&path, "%s/%s.conf", dir, request->name) < 0) {
 		path = NULL;
-		return eg_error_set(error, EG_EXIT_FAILED, ENOMEM, "out of memory");
+		return eg_error_no_memory(error);
 	}
 	if (access(path, F_OK) < 0 &&
 	    (errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG))
@@ -456,9 +456,7 @@ static int make_target(const struct start *start, struct eg_target *target, stru
 	target->container.running = true;
 	target->container.name = strdup(colon ? colon + 1 : target->text);
 	snprintf(target->container.id, sizeof(target->container.id), "%s", request->container_id);
-	return target->container.name
-		       ? 0
-		       : eg_error_set(error, EG_EXIT_FAILED, ENOMEM, "out of memory");
+	return target->container.name ? 0 : eg_error_no_memory(error);
 }
 
 static int attach(struct start *start, struct eg_error *error)

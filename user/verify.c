@@ -330,7 +330,7 @@ static int open_run(struct run *run, struct eg_error *error)
 	run->view->underlays =
 		calloc(request->survey->n_underlays + 1, sizeof(*run->view->underlays));
 	if (!run->lanes || !run->cookies || !run->view->underlays)
-		return eg_error_set(error, EG_EXIT_FAILED, ENOMEM, "out of memory");
+		return eg_error_no_memory(error);
 	run->view->n_underlays = request->survey->n_underlays;
 	if (request->guard)
 		result = eg_viewer_open(request->guard, eg_run_on_event, run, &run->viewer, error);

@@ -244,7 +244,7 @@ int eg_guard_create(struct eg_pins *pins, const struct eg_meta *meta, const char
 		return err;
 	guard = eg_guard_new(pins, meta->name);
 	if (!guard)
-		return eg_error_set(error, EG_EXIT_FAILED, ENOMEM, "out of memory");
+		return eg_error_no_memory(error);
 	err = eg_place_settle(guard->root_fd, guard->root_path, guard->name, error);
 	if (!err)
 		err = check_place(guard, error);

@@ -121,7 +121,7 @@ static int try_open(struct eg_pins *pins, const char *name, open_fn open_what,
 	int kind, err;
 
 	if (!guard)
-		return eg_error_set(error, EG_EXIT_FAILED, ENOMEM, "out of memory");
+		return eg_error_no_memory(error);
 	err = eg_place_current(guard->root_fd, name, entry);
 	if (err == -ENOENT)
 		return err;

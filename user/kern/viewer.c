@@ -184,7 +184,7 @@ int eg_viewer_open(struct eg_guard *guard, eg_viewer_event call, void *argument,
 	int err;
 
 	if (!viewer)
-		return eg_error_set(error, EG_EXIT_FAILED, ENOMEM, "out of memory");
+		return eg_error_no_memory(error);
 	viewer->viewers_fd = viewer->lost_fd = viewer->dir_fd = viewer->ring_fd = -1;
 	viewer->call = call;
 	viewer->argument = argument;

@@ -222,14 +222,14 @@ int eg_endpoint_resolve(const struct eg_endpoint *endpoint, unsigned int timeout
 
 		copy.host = NULL;
 		if (EG_ARRAY_ADD(known, n, copy) < 0)
-			return eg_error_set(error, EG_EXIT_FAILED, ENOMEM, "out of memory");
+			return eg_error_no_memory(error);
 		*ret_endpoints = known;
 		*ret_n = n;
 		return 0;
 	}
 	lookup = lookup_new(endpoint->host);
 	if (!lookup)
-		return eg_error_set(error, EG_EXIT_FAILED, ENOMEM, "out of memory");
+		return eg_error_no_memory(error);
 	result = lookup_start(lookup);
 	if (result < 0)
 		result = resolve_error(error, endpoint->host, strerror(-result));

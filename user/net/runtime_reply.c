@@ -30,7 +30,7 @@ static int malformed(struct eg_error *error, const char *what)
 
 static int no_memory(struct eg_error *error)
 {
-	eg_error_set(error, EG_EXIT_FAILED, ENOMEM, "out of memory");
+	eg_error_no_memory(error);
 	return -ENOMEM;
 }
 

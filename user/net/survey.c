@@ -146,7 +146,7 @@ int eg_survey_take(const struct eg_netns *netns, const struct eg_policy *policy,
 	survey.tunnels = calloc(links.n + 1, sizeof(*survey.tunnels));
 	survey.underlays = calloc(links.n + 1, sizeof(*survey.underlays));
 	if (!survey.tunnels || !survey.underlays)
-		return eg_error_set(error, EG_EXIT_FAILED, ENOMEM, "out of memory");
+		return eg_error_no_memory(error);
 
 	for (size_t i = 0; i < links.n && result == 0; i++) {
 		if (links.all[i].loopback)

@@ -176,9 +176,7 @@ static int splice(const struct reader *reader, size_t start, size_t end, const s
 	eg_text_add(to, reader->text, start);
 	eg_text_add(to, new->data, new->len);
 	eg_text_add(to, reader->text + end, reader->len - end);
-	return new->failed || to->failed
-		       ? eg_error_set(error, EG_EXIT_FAILED, ENOMEM, "out of memory")
-		       : 0;
+	return new->failed || to->failed ? eg_error_no_memory(error) : 0;
 }
 
 /* Into the list, as its last. */
@@ -223,7 +221,7 @@ int eg_oci_hooks_add(const char *config, size_t len, const char *hook, struct eg
 	eg_text_printf(&list_value, "[%s]", hook);
 	eg_text_printf(&hooks_value, "{\"createRuntime\":[%s]}", hook);
 	if (list_value.failed || hooks_value.failed)
-		return eg_error_set(error, EG_EXIT_FAILED, ENOMEM, "out of memory");
+		return eg_error_no_memory(error);
 	if (!hooks.end || is_null(&reader, &hooks))
 		return add_member(&reader, &hooks, "hooks", hooks_value.data, ret_config, error);
 	reader.at = hooks.start;

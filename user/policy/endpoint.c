@@ -107,7 +107,7 @@ static int read_host(const struct eg_part *part, struct eg_endpoint *endpoint)
 		return result;
 	endpoint->host = strndup(part->text + part->from, part->to - part->from);
 	if (!endpoint->host)
-		return eg_error_set(part->error, EG_EXIT_FAILED, ENOMEM, "out of memory");
+		return eg_error_no_memory(part->error);
 	return 0;
 }
 

@@ -78,7 +78,7 @@ static int read_dest(const char *text, struct eg_question *question, struct eg_e
 	int r;
 
 	if (!dest)
-		return eg_error_set(error, EG_EXIT_FAILED, ENOMEM, "out of memory");
+		return eg_error_no_memory(error);
 	r = split_dest(dest, &addr, &port, error);
 	if (r < 0)
 		return r;

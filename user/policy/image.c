@@ -78,11 +78,6 @@ struct compiler {
 	size_t n_covers;
 };
 
-static int out_of_memory(struct eg_error *error)
-{
-	return eg_error_set(error, EG_EXIT_FAILED, ENOMEM, "out of memory");
-}
-
 /* --- statements ------------------------------------------------------------------------------ */
 
 static int say(struct compiler *compiler, const struct eg_prefix *prefix, __u32 says, __u32 pair)
@@ -92,7 +87,7 @@ static int say(struct compiler *compiler, const struct eg_prefix *prefix, __u32 
 	/* A stray host bit would tear the order that the pass over them relies on. */
 	eg_addr_mask(prefix->family, &statement.prefix.addr, prefix->len);
 	if (EG_ARRAY_ADD(compiler->statements, compiler->n_statements, statement) < 0)
-		return out_of_memory(compiler->error);
+		return eg_error_no_memory(compiler->error);
 	return 0;
 }
 
@@ -158,7 +153,7 @@ static int add_endpoints(struct compiler *compiler)
 
 	compiler->image->endpoints = calloc(n ? n : 1, sizeof(*compiler->image->endpoints));
 	if (!compiler->image->endpoints)
-		return out_of_memory(compiler->error);
+		return eg_error_no_memory(compiler->error);
 	for (size_t i = 0; i < policy->n_endpoints && r == 0; i++)
 		r = add_endpoint(compiler, &policy->endpoints[i]);
 	for (size_t i = 0; i < policy->derived.n_endpoints && r == 0; i++)
@@ -326,7 +321,7 @@ static int new_set(struct compiler *compiler, const struct pairs *pairs, __u32 *
 				    "their prefixes overlap; allow whole prefixes instead",
 				    EG_MAX_RULES);
 	if (EG_ARRAY_ADD(compiler->sets, compiler->n_sets, set) < 0)
-		return out_of_memory(compiler->error);
+		return eg_error_no_memory(compiler->error);
 	*bucket = (__u32)compiler->n_sets;
 	for (size_t i = 0; i < pairs->n; i++) {
 		struct eg_image_rule rule = {
@@ -336,7 +331,7 @@ static int new_set(struct compiler *compiler, const struct pairs *pairs, __u32 *
 		};
 
 		if (EG_ARRAY_ADD(image->rules, image->n_rules, rule) < 0)
-			return out_of_memory(compiler->error);
+			return eg_error_no_memory(compiler->error);
 	}
 	return 0;
 }
@@ -379,7 +374,7 @@ static int set_of_pairs(struct compiler *compiler, struct pairs *pairs, __u8 fam
 	if (!pairs->known[plain_allowed]) {
 		room = reallocarray(NULL, pairs->n, sizeof(*room));
 		if (!room)
-			return out_of_memory(compiler->error);
+			return eg_error_no_memory(compiler->error);
 		reduced.pair = room;
 		reduce_pairs(pairs, family, plain_allowed, &reduced);
 		r = intern_set(compiler, &reduced, &pairs->id[plain_allowed]);
@@ -450,7 +445,7 @@ static int emit(struct compiler *compiler, const struct cover *cover)
 				    "guard holds: join neighbouring ones",
 				    EG_MAX_PREFIXES, cover->prefix.family);
 	if (EG_ARRAY_ADD(image->addrs, image->n_addrs, entry) < 0)
-		return out_of_memory(compiler->error);
+		return eg_error_no_memory(compiler->error);
 	return 0;
 }
 
@@ -476,7 +471,7 @@ static int flatten_prefix(struct compiler *compiler, const struct statement *sta
 	}
 	if (has_pairs) {
 		if (merge_pairs(below->pairs, statements, n, &cover->pairs) < 0)
-			return out_of_memory(compiler->error);
+			return eg_error_no_memory(compiler->error);
 		cover->owns_pairs = true;
 	}
 	r = settle(compiler, cover);
@@ -607,12 +602,12 @@ int eg_image_compile(const struct eg_policy *policy, struct eg_image **ret_image
 	int r;
 
 	if (!compiler)
-		return out_of_memory(error);
+		return eg_error_no_memory(error);
 	compiler->policy = policy;
 	compiler->error = error;
 	compiler->image = calloc(1, sizeof(*compiler->image));
 	if (!compiler->image)
-		return out_of_memory(error);
+		return eg_error_no_memory(error);
 	fill_config(compiler);
 	fill_tunnels(compiler);
 	r = say_all(compiler);
@@ -624,7 +619,7 @@ int eg_image_compile(const struct eg_policy *policy, struct eg_image **ret_image
 		return r;
 	fill_endpoints(compiler->image);
 	if (eg_image_fill_fronts(compiler->image) < 0)
-		return out_of_memory(error);
+		return eg_error_no_memory(error);
 	*ret_image = EG_TAKE(compiler->image);
 	return 0;
 }

@@ -38,11 +38,6 @@ static const char *const shape_words[] = {
 };
 static const char *const bool_words[] = {"yes", "no", NULL};
 
-static int out_of_memory(struct eg_error *error)
-{
-	return eg_error_set(error, EG_EXIT_FAILED, ENOMEM, "out of memory");
-}
-
 /* --- one value -------------------------------------------------------------------------------- */
 
 static char *quote(char to[EG_QUOTE_LEN], const char *value)
@@ -72,7 +67,7 @@ static int set_word(const char *value, const char *const *words, unsigned int *r
 	}
 	list_words(&list, words);
 	if (list.failed)
-		return out_of_memory(error);
+		return eg_error_no_memory(error);
 	if (nearest)
 		return eg_error_at(error, 1, 1, "%s is not %s: did you mean '%s'?",
 				   quote(quoted, value), list.data, nearest);
@@ -122,7 +117,7 @@ static int set_string(const char *value, const char *what, size_t max, char **st
 		return result;
 	copy = strdup(value);
 	if (!copy)
-		return out_of_memory(error);
+		return eg_error_no_memory(error);
 	free(*string);
 	*string = copy;
 	return 0;
@@ -184,7 +179,7 @@ static int set_tunnel(struct eg_policy *policy, const char *value, struct eg_err
 				   quote(quoted, value), EG_TUNNELS_MAX);
 	copy = strdup(value);
 	if (!copy)
-		return out_of_memory(error);
+		return eg_error_no_memory(error);
 	policy->tunnels[policy->n_tunnels++] = copy;
 	return 0;
 }
@@ -221,13 +216,15 @@ static int set_allow(struct eg_policy *policy, const char *value, struct eg_erro
 
 	if (result < 0)
 		return result;
-	return EG_ARRAY_ADD(policy->allow, policy->n_allow, rule) < 0 ? out_of_memory(error) : 0;
+	if (EG_ARRAY_ADD(policy->allow, policy->n_allow, rule) < 0)
+		return eg_error_no_memory(error);
+	return 0;
 }
 
 static int add_prefix(struct eg_prefix **array, size_t *n, const struct eg_prefix *prefix,
 		      struct eg_error *error)
 {
-	return eg_policy_add_prefix(array, n, prefix) < 0 ? out_of_memory(error) : 0;
+	return eg_policy_add_prefix(array, n, prefix) < 0 ? eg_error_no_memory(error) : 0;
 }
 
 static int set_deny(struct eg_policy *policy, const char *value, struct eg_error *error)
@@ -306,7 +303,7 @@ static bool is_no_host(const struct eg_endpoint *endpoint)
 static int add_endpoint(struct eg_endpoint **array, size_t *n, const struct eg_endpoint *endpoint,
 			struct eg_error *error)
 {
-	return eg_policy_add_endpoint(array, n, endpoint) < 0 ? out_of_memory(error) : 0;
+	return eg_policy_add_endpoint(array, n, endpoint) < 0 ? eg_error_no_memory(error) : 0;
 }
 
 static int set_endpoint(struct eg_policy *policy, const char *value, struct eg_error *error)
@@ -543,7 +540,7 @@ static int set_peer(struct eg_derived *derived, const char *value, struct eg_err
 	if (*rest)
 		result = eg_endpoint_parse_own(rest + 1, &peer.endpoint, error);
 	if (result == 0 && eg_peers_add(derived, &peer) < 0)
-		result = eg_error_set(error, EG_EXIT_FAILED, ENOMEM, "out of memory");
+		result = eg_error_no_memory(error);
 	return result;
 }
 

@@ -45,11 +45,6 @@ static int only_word(const char *key, const struct eg_wgline *line, struct eg_wg
 
 /* --- keys ------------------------------------------------------------------------------------- */
 
-static int out_of_memory(struct eg_error *error)
-{
-	return eg_error_set(error, EG_EXIT_FAILED, ENOMEM, "out of memory");
-}
-
 static int add_address(struct eg_wgconf *conf, const struct eg_wgline *line,
 		       const struct eg_wgword *word, struct eg_error *error)
 {
@@ -62,7 +57,7 @@ static int add_address(struct eg_wgconf *conf, const struct eg_wgline *line,
 		return place_error("Address", line, word, result, error);
 	if (EG_ARRAY_ADD(conf->address_hosts, n_hosts, host) < 0 ||
 	    eg_policy_add_prefix(&conf->addresses, &conf->n_addresses, &prefix) < 0)
-		return out_of_memory(error);
+		return eg_error_no_memory(error);
 	return 0;
 }
 
@@ -94,7 +89,7 @@ static int read_dns(struct eg_wgconf *conf, const struct eg_wgline *line, struct
 			return place_error("DNS", line, &word, result, error);
 		server.len = eg_family_bits(server.family);
 		if (eg_policy_add_prefix(&conf->dns, &conf->n_dns, &server) < 0)
-			return out_of_memory(error);
+			return eg_error_no_memory(error);
 	}
 	return 0;
 }
@@ -129,7 +124,7 @@ static int read_endpoint(struct eg_wgconf *conf, const struct eg_wgline *line,
 		return place_error("Endpoint", line, &word, result, error);
 	result = eg_policy_add_endpoint(&conf->endpoints, &conf->n_endpoints, &endpoint);
 	free(endpoint.host);
-	return result < 0 ? out_of_memory(error) : 0;
+	return result < 0 ? eg_error_no_memory(error) : 0;
 }
 
 /* --- the file --------------------------------------------------------------------------------- */
@@ -160,7 +155,7 @@ int eg_wgconf_parse(const char *text, size_t len, struct eg_wgconf **ret_conf,
 		return result;
 	conf = calloc(1, sizeof(*conf));
 	if (!conf)
-		return out_of_memory(error);
+		return eg_error_no_memory(error);
 	for (size_t i = 0; i < file->n_lines && result == 0; i++)
 		result = read_setting(conf, &file->lines[i], error);
 	if (result < 0)

@@ -256,7 +256,7 @@ int eg_wgfile_parse(const char *text, size_t len, struct eg_wgfile **ret_file,
 		file->len = len;
 	}
 	if (!file || split_lines(file) < 0)
-		return eg_error_set(error, EG_EXIT_FAILED, ENOMEM, "out of memory");
+		return eg_error_no_memory(error);
 	result = read_lines(file, error);
 	if (result < 0)
 		return result;

@@ -26,6 +26,11 @@ int eg_error_set(struct eg_error *error, enum eg_exit exit, int errnum, const ch
 	return -errnum;
 }
 
+int eg_error_no_memory(struct eg_error *error)
+{
+	return eg_error_set(error, EG_EXIT_FAILED, ENOMEM, "out of memory");
+}
+
 int eg_error_at(struct eg_error *error, unsigned int line, unsigned int column, const char *format,
 		...)
 {

@@ -33,7 +33,10 @@ struct eg_error {
 int eg_error_set(struct eg_error *error, enum eg_exit exit, int errnum, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 
-/* The same with a place in a text. */
+/* The same where memory is out: -ENOMEM. */
+int eg_error_no_memory(struct eg_error *error);
+
+/* The same with a place in a text: EG_EXIT_USAGE and -EINVAL. */
 int eg_error_at(struct eg_error *error, unsigned int line, unsigned int column, const char *format,
 		...) __attribute__((format(printf, 4, 5)));
 
