@@ -249,6 +249,20 @@ static enum eg_plan_target find_target(struct eg_ward *ward, struct eg_error *er
 	return found;
 }
 
+/* A namespace that has no interface now may get one; which one has its number is known by a cookie
+ * alone. Where the target has another one, what is on nothing gives way to that. */
+static bool is_over(struct eg_guard *guard, enum eg_plan_target target)
+{
+	EG_AUTO_NETNS struct eg_netns netns = EG_NETNS_NONE;
+	const struct eg_meta *meta = eg_guard_meta(guard);
+
+	if (!eg_guard_is_dead(guard))
+		return false;
+	return target == EG_PLAN_TARGET_HERE || !meta->netns_cookie ||
+	       eg_netns_find(meta->netns_dev, meta->netns_inode, meta->netns_cookie, &netns) ==
+		       -ENOENT;
+}
+
 static enum eg_plan_guard find_guard(const struct eg_ward *ward, enum eg_plan_target target)
 {
 	EG_AUTO_GUARD struct eg_guard *guard = NULL;
@@ -262,7 +276,7 @@ static enum eg_plan_guard find_guard(const struct eg_ward *ward, enum eg_plan_ta
 	guarded = guarded_netns(guard);
 	if (target == EG_PLAN_TARGET_HERE && eg_netns_same(&guarded, &ward->seen))
 		return EG_PLAN_GUARD_ON_IT;
-	return eg_guard_is_dead(guard) ? EG_PLAN_GUARD_DEAD : EG_PLAN_GUARD_ELSEWHERE;
+	return is_over(guard, target) ? EG_PLAN_GUARD_DEAD : EG_PLAN_GUARD_ELSEWHERE;
 }
 
 /* --- the steps ----------------------------------------------------------------------------------
