@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "collection.h"
-#include "derive.h"
 #include "home.h"
+#include "mismatch.h"
 #include "net/target.h"
 #include "resolver.h"
 #include "util/cleanup.h"
@@ -244,8 +244,8 @@ void eg_collect_mismatch(struct eg_collection *c)
 	char *line, *next;
 
 	for (size_t i = 0; c->listed && i < c->survey.n_tunnels; i++)
-		eg_derive_mismatch(&c->netns, &c->survey.tunnels[i], c->policy, &lines,
-				   eg_is_on_cgroup(c) ? NULL : &elsewhere);
+		eg_mismatch_tell(&c->netns, &c->survey.tunnels[i], c->policy, &lines,
+				 eg_is_on_cgroup(c) ? NULL : &elsewhere);
 	c->failed = c->failed || lines.failed || elsewhere.failed;
 	for (line = lines.data; line && *line; line = next) {
 		next = cut_line(line);

@@ -24,12 +24,12 @@ int eg_cover_check(const struct eg_survey *survey, bool accept_device_only, stru
 		return 0;
 	for (size_t i = 0; i < survey->n_underlays; i++) {
 		const struct eg_link *link = &survey->underlays[i].link;
-		char name[IFNAMSIZ * 4];
+		char name[EG_LINK_NAME_LEN];
 
 		if (survey->underlays[i].has_peer || survey->underlays[i].by_others)
 			continue;
-		eg_escape(name, sizeof(name), link->name, sizeof(link->name));
-		eg_text_printf(&names, "%s%s (%s)", names.len ? ", " : "", name, why_no_peer(link));
+		eg_text_printf(&names, "%s%s (%s)", names.len ? ", " : "", eg_link_name(name, link),
+			       why_no_peer(link));
 	}
 	if (names.failed)
 		return eg_error_no_memory(error);

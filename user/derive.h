@@ -57,14 +57,4 @@ bool eg_derive_follows_peers(const struct eg_policy *policy);
  */
 bool eg_derive_has_moved(const struct eg_netns *netns, const struct eg_policy *in_force);
 
-/*
- * Where the running tunnel does otherwise than the policy expects, and so will not carry: a line
- * for each peer that is (or has moved) where the policy does not let it be reached, and for a
- * source port that is not the pinned one. None where the tunnel cannot be asked. Where it is
- * carried past the guard (eg_outer_tell()) is added to `elsewhere`, unless that is NULL.
- */
-void eg_derive_mismatch(const struct eg_netns *netns, const struct eg_tunnel *tunnel,
-			const struct eg_policy *policy, struct eg_text *lines,
-			struct eg_text *elsewhere);
-
 #endif /* EG_DERIVE_H */

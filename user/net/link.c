@@ -158,6 +158,11 @@ static int compare_links(const void *a, const void *b)
 	return (left->ifindex > right->ifindex) - (left->ifindex < right->ifindex);
 }
 
+char *eg_link_name(char to[EG_LINK_NAME_LEN], const struct eg_link *link)
+{
+	return eg_escape(to, EG_LINK_NAME_LEN, link->name, sizeof(link->name));
+}
+
 int eg_links_get(const struct eg_netns *netns, struct eg_link **ret_links, size_t *ret_n)
 {
 	EG_AUTO_NETLINK struct eg_netlink *netlink = NULL;

@@ -28,6 +28,10 @@ struct eg_link {
 	unsigned int flags; /* IFF_* */
 };
 
+/* Its name, escaped for a message. Returns `to`. */
+#define EG_LINK_NAME_LEN (IFNAMSIZ * 4)
+char *eg_link_name(char to[EG_LINK_NAME_LEN], const struct eg_link *link);
+
 /* All interfaces, by index. The caller frees *ret_links. */
 int eg_links_get(const struct eg_netns *netns, struct eg_link **ret_links, size_t *ret_n);
 

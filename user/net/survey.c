@@ -32,7 +32,7 @@ static int add_underlay(struct eg_survey *survey, const struct eg_netns *netns,
 			const struct eg_link *link, struct eg_error *error)
 {
 	struct eg_underlay *underlay = &survey->underlays[survey->n_underlays++];
-	char name[IFNAMSIZ * 4];
+	char name[EG_LINK_NAME_LEN];
 	int result = -ENOENT;
 
 	*underlay = (struct eg_underlay){.link = *link, .by_others = eg_link_sends_by_others(link)};
@@ -41,9 +41,9 @@ static int add_underlay(struct eg_survey *survey, const struct eg_netns *netns,
 	underlay->has_peer = result == 0;
 	if (result == 0 || result == -ENOENT)
 		return 0;
-	return eg_error_set(
-		error, EG_EXIT_FAILED, -result, "cannot look for the other end of '%s': %s",
-		eg_escape(name, sizeof(name), link->name, sizeof(link->name)), strerror(-result));
+	return eg_error_set(error, EG_EXIT_FAILED, -result,
+			    "cannot look for the other end of '%s': %s", eg_link_name(name, link),
+			    strerror(-result));
 }
 
 /* What tells one interface from another that has taken its place, its index or its name. */

@@ -266,15 +266,14 @@ static int read_ipv6(const struct eg_part *part, __u8 ret_bytes[16])
 	return 0;
 }
 
-/* ::ffff:0:0/96, RFC 4291, 2.5.5.2 */
-static bool is_v4_mapped(const union eg_addr *addr)
+bool eg_addr_is_v4_mapped(const union eg_addr *addr)
 {
 	static const __u8 start[12] = {[10] = 0xff, [11] = 0xff};
 
 	return memcmp(addr->bytes, start, sizeof(start)) == 0;
 }
 
-static union eg_addr unmapped(const union eg_addr *addr)
+union eg_addr eg_addr_unmapped(const union eg_addr *addr)
 {
 	union eg_addr v4 = {};
 
@@ -319,7 +318,8 @@ static int read_any_addr(const struct eg_part *part, __u8 *ret_family, union eg_
 /* What to write in the place of a v4-mapped prefix. */
 static int refuse_v4_mapped(const struct eg_part *part, const union eg_addr *addr, unsigned int len)
 {
-	struct eg_prefix v4 = {unmapped(addr), EG_FAMILY_IPV4, len < 96 ? 32 : (__u8)(len - 96)};
+	struct eg_prefix v4 = {eg_addr_unmapped(addr), EG_FAMILY_IPV4,
+			       len < 96 ? 32 : (__u8)(len - 96)};
 	char quoted[EG_QUOTE_LEN];
 	char text[EG_ADDRESS_TEXT_LEN];
 
@@ -337,7 +337,7 @@ int eg_read_addr(const struct eg_part *part, __u8 *ret_family, union eg_addr *re
 
 	if (result < 0)
 		return result;
-	if (!part->own && family == EG_FAMILY_IPV6 && is_v4_mapped(&addr))
+	if (!part->own && family == EG_FAMILY_IPV6 && eg_addr_is_v4_mapped(&addr))
 		return refuse_v4_mapped(part, &addr, 128);
 	*ret_family = family;
 	*ret_addr = addr;
@@ -434,7 +434,7 @@ static int read_network(const struct eg_part *part, struct eg_prefix *ret_prefix
 	}
 	if (result < 0)
 		return result;
-	if (!part->own && family == EG_FAMILY_IPV6 && is_v4_mapped(&addr))
+	if (!part->own && family == EG_FAMILY_IPV6 && eg_addr_is_v4_mapped(&addr))
 		return refuse_v4_mapped(part, &addr, len);
 	*ret_prefix = (struct eg_prefix){network_of(&addr, len), family, (__u8)len};
 	*ret_host = addr;

@@ -49,6 +49,15 @@ char *eg_rule_format(char to[EG_ADDRESS_TEXT_LEN], const struct eg_rule *rule);
 /* Needs a resolved endpoint. */
 char *eg_endpoint_format(char to[EG_ADDRESS_TEXT_LEN], const struct eg_endpoint *endpoint);
 
+/* ::ffff:0:0/96, RFC 4291, 2.5.5.2, by which an IPv6 socket names an IPv4 address; its packets are
+ * IPv4 all the same. */
+bool eg_addr_is_v4_mapped(const union eg_addr *addr);
+/* The IPv4 address of such a one. */
+union eg_addr eg_addr_unmapped(const union eg_addr *addr);
+/* The endpoint that packets go to: IPv4 where it is given by such a one. A copy, which shares
+ * `host`. */
+struct eg_endpoint eg_endpoint_unmapped(const struct eg_endpoint *endpoint);
+
 /* "tcp" and the like for an IP protocol number, NULL where it has no name here. */
 const char *eg_proto_name(__u8 proto);
 /* The number of a protocol's name (lower case) or decimal text, -EINVAL if it is neither. */

@@ -193,3 +193,14 @@ char *eg_endpoint_format(char to[EG_ADDRESS_TEXT_LEN], const struct eg_endpoint 
 		 endpoint->port);
 	return to;
 }
+
+struct eg_endpoint eg_endpoint_unmapped(const struct eg_endpoint *endpoint)
+{
+	struct eg_endpoint plain = *endpoint;
+
+	if (plain.family == EG_FAMILY_IPV6 && eg_addr_is_v4_mapped(&plain.addr)) {
+		plain.family = EG_FAMILY_IPV4;
+		plain.addr = eg_addr_unmapped(&endpoint->addr);
+	}
+	return plain;
+}
