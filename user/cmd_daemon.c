@@ -297,7 +297,7 @@ static int read_files(struct daemon *daemon, struct eg_error *error)
 		return result;
 	eg_stopgap_take_files(&daemon->stopgap, files, n);
 	eg_policy_files_begin(&daemon->files);
-	daemon->files.own_is_shut = daemon->stopgap;
+	daemon->files.own_is_shut = eg_stopgap_is_shut(daemon->stopgap);
 	for (size_t i = 0; i < n; i++) {
 		struct eg_ward *ward = get_ward(daemon, files[i].name);
 
@@ -337,7 +337,7 @@ static void say_files(struct daemon *daemon, const char *what)
 	eg_text_free(&daemon->open);
 	daemon->open = (struct eg_text){};
 	name_open(daemon, &daemon->open);
-	daemon->files.own_is_shut = daemon->stopgap;
+	daemon->files.own_is_shut = eg_stopgap_is_shut(daemon->stopgap);
 	eg_policy_files_say(&daemon->files, what, &daemon->open);
 }
 
@@ -405,6 +405,9 @@ static int start_waiting(struct daemon *daemon)
 	result = wait_for(daemon, daemon->signal_fd, EPOLLIN, &daemon->signal_fd);
 	if (result == 0 && daemon->pins_fd >= 0)
 		result = wait_for(daemon, daemon->pins_fd, EPOLLIN, &daemon->pins_fd);
+	if (result == 0 && eg_stopgap_fd(daemon->stopgap) >= 0)
+		result =
+			wait_for(daemon, eg_stopgap_fd(daemon->stopgap), EPOLLIN, &daemon->stopgap);
 	/* A name in /run/netns is a mount: that it appears or goes is told by this. */
 	return result < 0 ? result
 			  : wait_for(daemon, daemon->mounts_fd, EPOLLPRI | EPOLLET,
@@ -483,6 +486,8 @@ static void wait(struct daemon *daemon, int at_most_ms)
 		else if (data == &daemon->mounts_fd)
 			daemon->files_ns =
 				later(eg_monotonic_ns(), daemon->looked_ns + MOUNTS_SPACE_NS);
+		else if (data == &daemon->stopgap)
+			eg_stopgap_work(daemon->stopgap);
 		else if (engine)
 			eg_runtime_events_work(engine->events);
 		else
@@ -693,7 +698,7 @@ static int run(struct daemon *daemon, struct eg_error *error)
 				    strerror(-result));
 	daemon->watchdog_ns = watchdog_period();
 	/* What does not parse leaves nothing open where all is shut. */
-	if (!daemon->stopgap)
+	if (!eg_stopgap_is_shut(daemon->stopgap))
 		open_copies(daemon);
 	daemon->starts = true;
 	result = read_files(daemon, error);

@@ -9,6 +9,7 @@
 
 #include "journal.h"
 #include "kern/shut.h"
+#include "net/monitor.h"
 #include "net/target.h"
 #include "util/cleanup.h"
 
@@ -16,6 +17,9 @@
 
 struct eg_stopgap {
 	struct eg_shut *shut;
+	struct eg_netns netns;
+	int monitor_fd;
+	int failed; /* as it was last said */
 };
 
 static bool has_own_file(const char *config_dir)
@@ -29,33 +33,79 @@ static bool has_own_file(const char *config_dir)
 	return access(path, F_OK) == 0;
 }
 
+/* Without it this network is as open as without a daemon, and the guard comes all the same. */
+static void say_open(int result, bool some)
+{
+	eg_journal("daemon", EG_JOURNAL_WARNING, NULL,
+		   "this network cannot be shut until it is guarded (%s)%s: what joins it "
+		   "before that is not held",
+		   result == -EINVAL ? "it takes Linux 6.6" : strerror(-result),
+		   some ? ", not all of it" : "");
+}
+
+static int look(struct eg_stopgap *stopgap)
+{
+	int result = eg_shut_look(stopgap->shut, &stopgap->netns);
+
+	if (result < 0 && result != stopgap->failed)
+		say_open(result, eg_shut_count(stopgap->shut) > 0);
+	stopgap->failed = result;
+	return result;
+}
+
+/* What comes after the first look is told. */
+static int begin(struct eg_stopgap *stopgap)
+{
+	int result = eg_shut_new(&stopgap->shut);
+
+	if (result == 0)
+		result = eg_monitor_open(&stopgap->netns, &stopgap->monitor_fd);
+	if (result < 0) {
+		say_open(result, false);
+		return result;
+	}
+	result = look(stopgap);
+	if (eg_stopgap_is_shut(stopgap))
+		eg_journal("daemon", EG_JOURNAL_INFO, NULL,
+			   "nothing leaves this network until it is guarded");
+	return eg_shut_count(stopgap->shut) ? 0 : result;
+}
+
 struct eg_stopgap *eg_stopgap_begin(const char *config_dir)
 {
 	EG_AUTO_NETNS struct eg_netns own = EG_NETNS_NONE;
 	struct eg_stopgap *stopgap;
-	size_t n = 0;
-	int result;
 
 	if (!has_own_file(config_dir) || eg_netns_open_self(&own) < 0 || eg_netns_is_initial(&own))
 		return NULL;
 	stopgap = calloc(1, sizeof(*stopgap));
-	result = stopgap ? eg_shut(&own, &stopgap->shut, &n) : -ENOMEM;
-	/* Without it this network is as open as without a daemon, and the guard comes all the same.
-	 */
-	if (result < 0)
-		eg_journal("daemon", EG_JOURNAL_WARNING, NULL,
-			   "this network cannot be shut until it is guarded (%s)%s: what joins it "
-			   "before that is not held",
-			   result == -EINVAL ? "it takes Linux 6.6" : strerror(-result),
-			   n ? ", not all of it" : "");
-	if (n == 0) {
-		eg_stopgap_free(stopgap);
+	if (!stopgap) {
+		say_open(-ENOMEM, false);
 		return NULL;
 	}
-	if (result == 0)
-		eg_journal("daemon", EG_JOURNAL_INFO, NULL,
-			   "nothing leaves this network until it is guarded");
-	return stopgap;
+	stopgap->netns = own;
+	own.fd = -1;
+	stopgap->monitor_fd = -1;
+	if (begin(stopgap) == 0)
+		return stopgap;
+	eg_stopgap_free(stopgap);
+	return NULL;
+}
+
+int eg_stopgap_fd(const struct eg_stopgap *stopgap)
+{
+	return stopgap ? stopgap->monitor_fd : -1;
+}
+
+void eg_stopgap_work(struct eg_stopgap *stopgap)
+{
+	if (stopgap && eg_monitor_drain(stopgap->monitor_fd) != 0)
+		look(stopgap);
+}
+
+bool eg_stopgap_is_shut(const struct eg_stopgap *stopgap)
+{
+	return stopgap && eg_shut_is_whole(stopgap->shut);
 }
 
 void eg_stopgap_take_files(struct eg_stopgap **stopgap, const struct eg_config_file *files,
@@ -83,5 +133,7 @@ void eg_stopgap_free(struct eg_stopgap *stopgap)
 	if (!stopgap)
 		return;
 	eg_shut_free(stopgap->shut);
+	eg_cleanup_close(&stopgap->monitor_fd);
+	eg_netns_close(&stopgap->netns);
 	free(stopgap);
 }

@@ -8,6 +8,8 @@
 #ifndef EG_STOPGAP_H
 #define EG_STOPGAP_H
 
+#include <stdbool.h>
+
 #include "config_dir.h"
 #include "ward.h"
 
@@ -16,6 +18,13 @@ struct eg_stopgap;
 /* For a directory that has a file self.conf, unless the namespace is the machine's, or that cannot
  * be told. NULL: nothing is shut. */
 struct eg_stopgap *eg_stopgap_begin(const char *config_dir);
+
+/* Readable when interfaces may have come, which are to be shut, too. -1: there is none. */
+int eg_stopgap_fd(const struct eg_stopgap *stopgap);
+void eg_stopgap_work(struct eg_stopgap *stopgap);
+
+/* Nothing leaves our network. */
+bool eg_stopgap_is_shut(const struct eg_stopgap *stopgap);
 
 /* What the files say: where self.conf is for something else, nothing has to be shut. */
 void eg_stopgap_take_files(struct eg_stopgap **stopgap, const struct eg_config_file *files,

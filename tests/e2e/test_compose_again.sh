@@ -37,9 +37,9 @@ again() { # without a guard to go on with: a reboot leaves none
 	docker stop -t 0 "$application" "$wireguard" "$guard" && "$EG" detach --all &&
 		docker start "$guard" "$application" "$wireguard"
 }
-tries() { # what the application has tried in vain: it goes on
+tries() { # what the application has tried in vain, by the tunnel or not: it goes on
 	# shellcheck disable=SC2016 # awk's
-	nsenter --net="/proc/$(docker_pid "$guard")/ns/net" -- awk '/^Udp: [0-9]/ { print $5 }' /proc/net/snmp
+	nsenter --net="/proc/$(docker_pid "$guard")/ns/net" -- awk '/^Udp: [0-9]/ { print $5 + $7 }' /proc/net/snmp
 }
 tries_on() {
 	[ "$(tries)" -gt "$1" ]
