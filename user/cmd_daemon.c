@@ -11,33 +11,27 @@
 
 #include "adopt.h"
 #include "capabilities.h"
+#include "checks.h"
 #include "cmd.h"
 #include "config_dir.h"
+#include "engines.h"
 #include "journal.h"
 #include "kern/features.h"
 #include "kern/spare.h"
 #include "log.h"
-#include "net/runtime_events.h"
 #include "open_files.h"
 #include "options.h"
 #include "policy_files.h"
+#include "service.h"
 #include "stopgap.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
-#include "util/notify.h"
-#include "ward.h"
+#include "wards.h"
 
 #define NS_PER_MS       1000000ULL
 #define ENGINES_WAIT_MS 1000
 #define EVENTS          256
 #define MOUNTS_SPACE_NS (10 * NS_PER_MS)
-/* Checks take a twenty-fifth of a processor, and a tenth of the time, however many guards there
- * are, some at a time; and one that takes long does not keep the others waiting for long. */
-#define CHECKS_PROCESSOR 25
-#define CHECKS_SHARE     10
-#define CHECKS_SLICE_NS  (4 * NS_PER_MS)
-#define CHECKS_PAUSE_MAX (1000 * NS_PER_MS)
-#define START_BEAT_NS    (5000 * NS_PER_MS)
 /* Of guards that are in force already, those are followed before it is ready that this suffices
  * for: a hundred and more. */
 #define START_FOLLOW_NS (10000 * NS_PER_MS)
@@ -77,83 +71,43 @@ struct daemon {
 	const char *pin_dir; /* NULL: the usual place */
 	int epoll_fd, signal_fd, mounts_fd;
 	int pins_fd; /* tells of guards, -1: nobody does */
-	struct eg_ward **wards;
-	size_t n;
-	struct engine {
-		struct eg_runtime_events *events; /* NULL: nobody asks for its containers */
-		bool up, settled;                 /* it answered; that, or that it did not */
-	} engines[EG_RUNTIME_COUNT];
-	__u64 watchdog_ns; /* half of what the service manager waits for; 0: it does not */
-	__u64 watched_ns;
-	bool is_ready;
+	struct eg_wards wards;
+	struct eg_engines engines;
+	struct eg_checks checks;
+	struct eg_service service;
 	bool starts; /* those that are in force are followed when all have been looked at */
 	size_t to_follow;
 	__u64 files_ns, looked_ns; /* when to look at namespaces' files, 0: not; when that was */
-	__u64 checks_ns;           /* not before then is a guard checked */
 	bool reload, stop;
 };
 
 /* --- wards ------------------------------------------------------------------------------------ */
 
-static struct eg_ward *find_ward(const struct daemon *daemon, const char *name)
-{
-	for (size_t i = 0; i < daemon->n; i++)
-		if (strcmp(eg_ward_name(daemon->wards[i]), name) == 0)
-			return daemon->wards[i];
-	return NULL;
-}
-
-static bool add_ward(struct daemon *daemon, struct eg_ward *ward)
-{
-	struct eg_ward **wards =
-		reallocarray(daemon->wards, daemon->n + 1, sizeof(struct eg_ward *));
-
-	if (!wards)
-		return false;
-	daemon->wards = wards;
-	wards[daemon->n++] = ward;
-	return true;
-}
-
 static enum eg_yields ask_ward(void *argument, const char *name, const struct eg_netns *netns)
 {
-	struct eg_ward *ward = find_ward(argument, name);
+	const struct daemon *daemon = argument;
+	struct eg_ward *ward = eg_wards_find(&daemon->wards, name);
 
 	return ward ? eg_ward_yields(ward, netns) : EG_YIELDS_UNKNOWN;
 }
 
 static struct eg_ward *get_ward(struct daemon *daemon, const char *name)
 {
-	struct eg_ward *ward = find_ward(daemon, name);
+	struct eg_ward *ward = eg_wards_find(&daemon->wards, name);
 
 	if (ward)
 		return ward;
 	ward = eg_ward_new(daemon->pin_dir, name, daemon->epoll_fd);
-	if (ward && add_ward(daemon, ward)) {
+	if (ward && eg_wards_add(&daemon->wards, ward)) {
 		eg_ward_set_ask(ward, ask_ward, daemon);
 		if (daemon->starts)
 			eg_ward_follow_later(ward);
-		for (enum eg_runtime runtime = 0; runtime < EG_RUNTIME_COUNT; runtime++)
-			if (daemon->engines[runtime].settled)
-				eg_ward_set_engine(ward, runtime, daemon->engines[runtime].up);
+		eg_engines_tell(&daemon->engines, ward);
 		return ward;
 	}
 	eg_ward_free(ward);
 	eg_journal("daemon", EG_JOURNAL_ERROR, name, "out of memory");
 	return NULL;
-}
-
-static void drop_finished(struct daemon *daemon)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < daemon->n; i++) {
-		if (eg_ward_is_over(daemon->wards[i]))
-			eg_ward_free(daemon->wards[i]);
-		else
-			daemon->wards[kept++] = daemon->wards[i];
-	}
-	daemon->n = kept;
 }
 
 /* One that has no file: kept up, and no policy put in the place of its own. */
@@ -169,112 +123,9 @@ static void touch_pins(void *argument, const char *name)
 {
 	const struct daemon *daemon = argument;
 
-	for (size_t i = 0; i < daemon->n; i++)
-		if (!name || strcmp(eg_ward_name(daemon->wards[i]), name) == 0)
-			eg_ward_touch_pins(daemon->wards[i]);
-}
-
-/* --- container engines ------------------------------------------------------------------------ */
-
-/* One that was never there is none of this machine's, and no news. */
-static void say_engine(struct engine *engine, enum eg_runtime runtime, bool up, const char *why)
-{
-	if (up)
-		eg_journal("daemon", EG_JOURNAL_INFO, NULL, "%s answers: its events are followed",
-			   eg_runtime_names[runtime]);
-	else if (engine->up)
-		eg_journal("daemon", EG_JOURNAL_WARNING, NULL,
-			   "%s does not answer any more (%s): its containers' guards stay as they "
-			   "are, and it is asked again",
-			   eg_runtime_names[runtime], why);
-}
-
-static void take_event(void *argument, enum eg_runtime runtime, enum eg_runtime_told told,
-		       const struct eg_engine_event *event, const char *text)
-{
-	struct daemon *daemon = argument;
-	struct engine *engine = &daemon->engines[runtime];
-	bool up = told == EG_RUNTIME_UP;
-
-	if (told != EG_RUNTIME_EVENT) {
-		say_engine(engine, runtime, up, text);
-		engine->up = up;
-		engine->settled = true;
-	}
-	for (size_t i = 0; i < daemon->n; i++) {
-		if (told == EG_RUNTIME_EVENT)
-			eg_ward_touch_container(daemon->wards[i], runtime,
-						*event->id ? event->id : NULL,
-						*event->name ? event->name : NULL);
-		else
-			eg_ward_set_engine(daemon->wards[i], runtime, up);
-	}
-}
-
-static bool is_asked(const struct daemon *daemon, enum eg_runtime runtime)
-{
-	for (size_t i = 0; i < daemon->n; i++)
-		if (eg_ward_asks(daemon->wards[i], runtime))
-			return true;
-	return false;
-}
-
-static void start_engine(struct daemon *daemon, enum eg_runtime runtime)
-{
-	struct engine *engine = &daemon->engines[runtime];
-	struct epoll_event event = {.events = EPOLLIN};
-	int result = eg_runtime_events_new(runtime, take_event, daemon, &engine->events);
-
-	event.data.ptr = engine;
-	if (result == 0 && epoll_ctl(daemon->epoll_fd, EPOLL_CTL_ADD,
-				     eg_runtime_events_fd(engine->events), &event) < 0)
-		result = -errno;
-	if (result == 0)
-		return;
-	eg_runtime_events_free(engine->events);
-	engine->events = NULL;
-	engine->settled = true;
-	for (size_t i = 0; i < daemon->n; i++)
-		eg_ward_set_engine(daemon->wards[i], runtime, false);
-	eg_journal("daemon", EG_JOURNAL_ERROR, NULL, "cannot follow the events of %s: %s",
-		   eg_runtime_names[runtime],
-		   result == -EOPNOTSUPP ? "this build cannot ask for containers (no libcurl)"
-					 : strerror(-result));
-}
-
-static void stop_engine(struct engine *engine)
-{
-	eg_runtime_events_free(engine->events);
-	*engine = (struct engine){};
-}
-
-/* Those alone that some file may mean. */
-static void choose_engines(struct daemon *daemon)
-{
-	for (enum eg_runtime runtime = 0; runtime < EG_RUNTIME_COUNT; runtime++) {
-		struct engine *engine = &daemon->engines[runtime];
-
-		if (is_asked(daemon, runtime) && !engine->events)
-			start_engine(daemon, runtime);
-		else if (!is_asked(daemon, runtime) && engine->events)
-			stop_engine(engine);
-	}
-}
-
-static bool are_engines_settled(const struct daemon *daemon)
-{
-	for (enum eg_runtime runtime = 0; runtime < EG_RUNTIME_COUNT; runtime++)
-		if (daemon->engines[runtime].events && !daemon->engines[runtime].settled)
-			return false;
-	return true;
-}
-
-static struct engine *find_engine(struct daemon *daemon, const void *data)
-{
-	for (enum eg_runtime runtime = 0; runtime < EG_RUNTIME_COUNT; runtime++)
-		if (data == &daemon->engines[runtime])
-			return &daemon->engines[runtime];
-	return NULL;
+	for (size_t i = 0; i < daemon->wards.n; i++)
+		if (!name || strcmp(eg_ward_name(daemon->wards.ward[i]), name) == 0)
+			eg_ward_touch_pins(daemon->wards.ward[i]);
 }
 
 /* --- files ------------------------------------------------------------------------------------ */
@@ -305,8 +156,8 @@ static int read_files(struct daemon *daemon, struct eg_error *error)
 			eg_policy_files_take(&daemon->files, ward, &files[i]);
 	}
 	eg_policy_files_end(&daemon->files, daemon->config_dir, files, n);
-	for (size_t i = 0; i < daemon->n; i++) {
-		struct eg_ward *ward = daemon->wards[i];
+	for (size_t i = 0; i < daemon->wards.n; i++) {
+		struct eg_ward *ward = daemon->wards.ward[i];
 
 		if (!eg_ward_policy(ward) || has_file(files, n, eg_ward_name(ward)))
 			continue;
@@ -320,23 +171,15 @@ static int read_files(struct daemon *daemon, struct eg_error *error)
 			   "there is no policy file (NAME.conf) in %s: it guards nothing",
 			   daemon->config_dir);
 	eg_config_files_free(files, n);
-	choose_engines(daemon);
+	eg_engines_choose(&daemon->engines);
 	return 0;
-}
-
-/* What could not be guarded, as it stands now. */
-static void name_open(const struct daemon *daemon, struct eg_text *names)
-{
-	for (size_t i = 0; i < daemon->n; i++)
-		if (eg_ward_is_open(daemon->wards[i]))
-			eg_policy_files_name(names, eg_ward_name(daemon->wards[i]), "");
 }
 
 static void say_files(struct daemon *daemon, const char *what)
 {
 	eg_text_free(&daemon->open);
 	daemon->open = (struct eg_text){};
-	name_open(daemon, &daemon->open);
+	eg_wards_name_open(&daemon->wards, &daemon->open);
 	daemon->files.own_is_shut = eg_stopgap_is_shut(daemon->stopgap);
 	eg_policy_files_say(&daemon->files, what, &daemon->open);
 }
@@ -346,7 +189,7 @@ static void show_open(struct daemon *daemon)
 {
 	EG_AUTO_TEXT struct eg_text names = {};
 
-	name_open(daemon, &names);
+	eg_wards_name_open(&daemon->wards, &names);
 	if (names.failed || (names.len == daemon->open.len &&
 			     (!names.len || strcmp(names.data, daemon->open.data) == 0)))
 		return;
@@ -359,11 +202,8 @@ static void show_open(struct daemon *daemon)
 static void reload(struct daemon *daemon)
 {
 	struct eg_error error = {};
-	char state[64];
 
-	snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%llu",
-		 (unsigned long long)(eg_monotonic_ns() / 1000));
-	eg_notify(state);
+	eg_service_reload();
 	if (read_files(daemon, &error) < 0)
 		eg_journal("daemon", EG_JOURNAL_ERROR, NULL, "%s: all is kept as it was",
 			   error.message);
@@ -393,6 +233,7 @@ static int start_waiting(struct daemon *daemon)
 	sigaddset(&signals, SIGHUP);
 	sigprocmask(SIG_BLOCK, &signals, NULL);
 	daemon->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	daemon->engines = (struct eg_engines){&daemon->wards, daemon->epoll_fd, {}};
 	daemon->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (eg_adopt_watch(daemon->pin_dir, &daemon->pins_fd, &why) < 0)
 		eg_journal("daemon", EG_JOURNAL_WARNING, NULL,
@@ -431,22 +272,9 @@ static __u64 later(__u64 a, __u64 b)
 	return a > b ? a : b;
 }
 
-/* Who waited longest is first. */
-static struct eg_ward *next_to_check(const struct daemon *daemon)
+static __u64 earlier(__u64 a, __u64 b)
 {
-	struct eg_ward *next = NULL;
-
-	for (size_t i = 0; i < daemon->n; i++)
-		if (!next || eg_ward_check_due_ns(daemon->wards[i]) < eg_ward_check_due_ns(next))
-			next = daemon->wards[i];
-	return next;
-}
-
-static __u64 check_due_ns(const struct daemon *daemon)
-{
-	const struct eg_ward *next = next_to_check(daemon);
-
-	return next ? later(eg_ward_check_due_ns(next), daemon->checks_ns) : ~0ULL;
+	return a < b ? a : b;
 }
 
 static int timeout_ms(const struct daemon *daemon)
@@ -455,15 +283,11 @@ static int timeout_ms(const struct daemon *daemon)
 
 	if (daemon->to_follow)
 		return 0;
-	for (size_t i = 0; i < daemon->n; i++)
-		if (eg_ward_due_ns(daemon->wards[i]) < due)
-			due = eg_ward_due_ns(daemon->wards[i]);
-	if (check_due_ns(daemon) < due)
-		due = check_due_ns(daemon);
-	if (daemon->watchdog_ns && daemon->watched_ns + daemon->watchdog_ns < due)
-		due = daemon->watched_ns + daemon->watchdog_ns;
-	if (daemon->files_ns && daemon->files_ns < due)
-		due = daemon->files_ns;
+	due = eg_wards_due_ns(&daemon->wards, due);
+	due = earlier(due, eg_checks_due_ns(&daemon->checks, &daemon->wards));
+	due = earlier(due, eg_service_due_ns(&daemon->service));
+	if (daemon->files_ns)
+		due = earlier(due, daemon->files_ns);
 	/* Rounded up: too early would be again and again. */
 	return due <= now ? 0 : (int)((due - now + NS_PER_MS - 1) / NS_PER_MS);
 }
@@ -477,7 +301,6 @@ static void wait(struct daemon *daemon, int at_most_ms)
 
 	for (int i = 0; i < n; i++) {
 		void *data = events[i].data.ptr;
-		struct engine *engine = find_engine(daemon, data);
 
 		if (data == &daemon->signal_fd)
 			take_signals(daemon);
@@ -488,32 +311,12 @@ static void wait(struct daemon *daemon, int at_most_ms)
 				later(eg_monotonic_ns(), daemon->looked_ns + MOUNTS_SPACE_NS);
 		else if (data == &daemon->stopgap)
 			eg_stopgap_work(daemon->stopgap);
-		else if (engine)
-			eg_runtime_events_work(engine->events);
-		else
+		else if (!eg_engines_work(&daemon->engines, data))
 			eg_ward_follow_work(data);
 	}
 }
 
 /* --- work ------------------------------------------------------------------------------------- */
-
-/* To start with a thousand guards takes longer than a service manager waits. */
-static void beat(struct daemon *daemon)
-{
-	__u64 now = eg_monotonic_ns();
-
-	if (!daemon->is_ready) {
-		if (now < daemon->watched_ns + START_BEAT_NS)
-			return;
-		eg_notify("EXTEND_TIMEOUT_USEC=120000000");
-		daemon->watched_ns = now;
-		return;
-	}
-	if (!daemon->watchdog_ns || now < daemon->watched_ns + daemon->watchdog_ns)
-		return;
-	eg_notify("WATCHDOG=1");
-	daemon->watched_ns = now;
-}
 
 /* Mounts may come in great numbers. */
 static void look_at_files(struct daemon *daemon)
@@ -522,60 +325,34 @@ static void look_at_files(struct daemon *daemon)
 		return;
 	daemon->files_ns = 0;
 	daemon->looked_ns = eg_monotonic_ns();
-	for (size_t i = 0; i < daemon->n; i++)
-		eg_ward_touch_files(daemon->wards[i]);
-}
-
-/* A few at a time: what happens meanwhile comes first. */
-static void check_some(struct daemon *daemon)
-{
-	__u64 started = eg_monotonic_ns(), now, pause, worked;
-
-	if (started < check_due_ns(daemon))
-		return;
-	worked = eg_processor_ns();
-	do {
-		eg_ward_check(next_to_check(daemon));
-		now = eg_monotonic_ns();
-	} while (now - started < CHECKS_SLICE_NS && now >= check_due_ns(daemon));
-	pause = later((now - started) * (CHECKS_SHARE - 1),
-		      (eg_processor_ns() - worked) * (CHECKS_PROCESSOR - 1));
-	daemon->checks_ns = now + (pause < CHECKS_PAUSE_MAX ? pause : CHECKS_PAUSE_MAX);
+	for (size_t i = 0; i < daemon->wards.n; i++)
+		eg_ward_touch_files(daemon->wards.ward[i]);
 }
 
 static void work(struct daemon *daemon)
 {
 	__u64 now = eg_monotonic_ns();
 
-	beat(daemon);
+	eg_service_beat(&daemon->service);
 	look_at_files(daemon);
-	for (size_t i = 0; i < daemon->n && !daemon->stop; i++) {
+	for (size_t i = 0; i < daemon->wards.n && !daemon->stop; i++) {
 		EG_AUTO_FREE char *aside = NULL;
 
-		if (eg_ward_due_ns(daemon->wards[i]) > now)
+		if (eg_ward_due_ns(daemon->wards.ward[i]) > now)
 			continue;
-		if (eg_ward_work(daemon->wards[i], &aside))
+		if (eg_ward_work(daemon->wards.ward[i], &aside))
 			get_ward(daemon, aside);
-		eg_stopgap_look(&daemon->stopgap, daemon->wards, daemon->n);
+		eg_stopgap_look(&daemon->stopgap, daemon->wards.ward, daemon->wards.n);
 		/* Many at once take long. */
 		now = eg_monotonic_ns();
-		beat(daemon);
+		eg_service_beat(&daemon->service);
 		take_signals(daemon);
 	}
-	if (!daemon->stop && daemon->is_ready) {
-		check_some(daemon);
+	if (!daemon->stop && daemon->service.is_ready) {
+		eg_checks_work(&daemon->checks, &daemon->wards);
 		eg_policy_files_work(&daemon->files);
 	}
-	drop_finished(daemon);
-}
-
-static __u64 watchdog_period(void)
-{
-	const char *usec = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
-
-	if (!usec || (pid && strtol(pid, NULL, 10) != (long)getpid()))
-		return 0;
-	return strtoull(usec, NULL, 10) * 1000 / 2;
+	eg_wards_drop_finished(&daemon->wards);
 }
 
 /* Those that are likely to be made at once. */
@@ -583,8 +360,9 @@ static unsigned int count_missing(const struct daemon *daemon)
 {
 	unsigned int n = 0;
 
-	for (size_t i = 0; i < daemon->n && n < EG_SPARES_MAX; i++)
-		n += eg_ward_may_come(daemon->wards[i]) && eg_ward_is_missing(daemon->wards[i]);
+	for (size_t i = 0; i < daemon->wards.n && n < EG_SPARES_MAX; i++)
+		n += eg_ward_may_come(daemon->wards.ward[i]) &&
+		     eg_ward_is_missing(daemon->wards.ward[i]);
 	return n;
 }
 
@@ -593,8 +371,8 @@ static void keep_spare(const struct daemon *daemon)
 {
 	bool any = false;
 
-	for (size_t i = 0; i < daemon->n && !any; i++)
-		any = eg_ward_may_come(daemon->wards[i]);
+	for (size_t i = 0; i < daemon->wards.n && !any; i++)
+		any = eg_ward_may_come(daemon->wards.ward[i]);
 	eg_spares_want(daemon->pin_dir, any);
 }
 
@@ -607,16 +385,16 @@ static void follow_next(struct daemon *daemon)
 	if (!before)
 		return;
 	daemon->to_follow = 0;
-	for (size_t i = 0; i < daemon->n; i++) {
-		if (!eg_ward_waits_to_follow(daemon->wards[i]))
+	for (size_t i = 0; i < daemon->wards.n; i++) {
+		if (!eg_ward_waits_to_follow(daemon->wards.ward[i]))
 			continue;
 		daemon->to_follow++;
 		if (!next)
-			next = daemon->wards[i];
+			next = daemon->wards.ward[i];
 	}
 	if (next)
 		eg_ward_follow_now(next);
-	else if (daemon->is_ready)
+	else if (daemon->service.is_ready)
 		eg_journal("daemon", EG_JOURNAL_INFO, NULL, "all guards in force are followed");
 }
 
@@ -634,11 +412,11 @@ static void start_following(struct daemon *daemon)
 	__u64 until = eg_monotonic_ns() + (is_followed_late() ? 0 : START_FOLLOW_NS);
 
 	daemon->starts = false;
-	for (size_t i = 0; i < daemon->n; i++) {
-		if (eg_ward_waits_to_follow(daemon->wards[i]))
+	for (size_t i = 0; i < daemon->wards.n; i++) {
+		if (eg_ward_waits_to_follow(daemon->wards.ward[i]))
 			daemon->to_follow++;
 		else
-			eg_ward_follow_now(daemon->wards[i]);
+			eg_ward_follow_now(daemon->wards.ward[i]);
 	}
 	while (!daemon->stop && daemon->to_follow && eg_monotonic_ns() < until) {
 		follow_next(daemon);
@@ -660,7 +438,8 @@ static void start_work(struct daemon *daemon)
 
 	eg_spares_want(daemon->pin_dir, count_missing(daemon));
 	work(daemon);
-	while (!daemon->stop && !are_engines_settled(daemon) && eg_monotonic_ns() < until) {
+	while (!daemon->stop && !eg_engines_are_settled(&daemon->engines) &&
+	       eg_monotonic_ns() < until) {
 		wait(daemon, ENGINES_WAIT_MS / 10);
 		work(daemon);
 	}
@@ -696,7 +475,7 @@ static int run(struct daemon *daemon, struct eg_error *error)
 	if (result < 0)
 		return eg_error_set(error, EG_EXIT_FAILED, -result, "cannot wait: %s",
 				    strerror(-result));
-	daemon->watchdog_ns = watchdog_period();
+	eg_service_begin(&daemon->service);
 	/* What does not parse leaves nothing open where all is shut. */
 	if (!eg_stopgap_is_shut(daemon->stopgap))
 		open_copies(daemon);
@@ -705,27 +484,26 @@ static int run(struct daemon *daemon, struct eg_error *error)
 	if (result < 0)
 		return result;
 	eg_adopt_all(daemon->pin_dir, adopt, daemon);
-	eg_open_files_check(daemon->n);
+	eg_open_files_check(daemon->wards.n);
 	start_work(daemon);
-	daemon->is_ready = true;
 	keep_spare(daemon);
 	say_files(daemon, "ready");
-	eg_notify("READY=1");
+	eg_service_ready(&daemon->service);
 	while (!daemon->stop) {
 		wait(daemon, INT_MAX);
 		if (daemon->reload) {
 			reload(daemon);
-			eg_open_files_check(daemon->n);
+			eg_open_files_check(daemon->wards.n);
 			work(daemon);
 			keep_spare(daemon);
-			eg_notify("READY=1");
+			eg_service_ready(&daemon->service);
 		} else {
 			work(daemon);
 		}
 		follow_next(daemon);
 		show_open(daemon);
 	}
-	eg_notify("STOPPING=1");
+	eg_service_stop();
 	while (eg_policy_files_has_work(&daemon->files))
 		eg_policy_files_work(&daemon->files);
 	eg_journal("daemon", EG_JOURNAL_NOTICE, NULL,
@@ -736,11 +514,8 @@ static int run(struct daemon *daemon, struct eg_error *error)
 static void daemon_end(struct daemon *daemon)
 {
 	eg_spares_end();
-	for (enum eg_runtime runtime = 0; runtime < EG_RUNTIME_COUNT; runtime++)
-		stop_engine(&daemon->engines[runtime]);
-	for (size_t i = 0; i < daemon->n; i++)
-		eg_ward_free(daemon->wards[i]);
-	free(daemon->wards);
+	eg_engines_end(&daemon->engines);
+	eg_wards_free(&daemon->wards);
 	eg_stopgap_free(daemon->stopgap);
 	eg_policy_files_free(&daemon->files);
 	eg_text_free(&daemon->open);
