@@ -86,6 +86,16 @@ static void repeat(int fd, const char *text, long pause_ms)
 			nanosleep(&pause, NULL);
 }
 
+/* Much at once: as much as is ever taken has to come in time. */
+static void flood(int fd)
+{
+	static char much[1 << 20];
+
+	memset(much, '[', sizeof(much));
+	while (send(fd, much, sizeof(much), MSG_NOSIGNAL) > 0)
+		;
+}
+
 static void wait_for_end(int fd)
 {
 	char byte;
@@ -105,7 +115,7 @@ static void behave(const struct engine *engine, int fd)
 		break;
 	case ENDLESS_BODY:
 		say(fd, "HTTP/1.1 200 OK\r\n\r\n");
-		repeat(fd, "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[", 0);
+		flood(fd);
 		break;
 	case ENDLESS_HEADERS:
 		say(fd, "HTTP/1.1 200 OK\r\n");
@@ -485,7 +495,7 @@ static void test_bad_engines(void **state)
 		error = (struct eg_error){0};
 		assert_int_equal(eg_runtime_inspect(EG_RUNTIME_DOCKER, "x", &container, &error),
 				 cases[i].result);
-		assert_true(now() - before < 7);
+		assert_true(now() - before < 20);
 		assert_non_null(strstr(error.message, docker.socket_path));
 		assert_null(strchr(error.message, '\033'));
 	}
