@@ -15,7 +15,7 @@
 
 bool eg_force_clsact;
 
-static bool clsact_forced(void)
+bool eg_clsact_forced(void)
 {
 	const char *forced = getenv("EGRESSGUARD_FORCE_CLSACT");
 
@@ -350,7 +350,7 @@ static int put_on(void *argument)
 	if (cover->state != EG_COVER_NONE)
 		return 0;
 	err = -EINVAL;
-	if (!clsact_forced())
+	if (!eg_clsact_forced())
 		err = cover_by_tcx(cover);
 	if (err == -EINVAL)
 		err = cover_by_clsact(cover);

@@ -295,9 +295,13 @@ enum eg_direction {
 
 /* As if the kernel had no tcx, for tests; also by EGRESSGUARD_FORCE_CLSACT=1 in the environment. */
 extern bool eg_force_clsact;
+bool eg_clsact_forced(void);
 
 /* In the calling thread's namespace. -EINVAL: this kernel has no tcx. */
 int eg_tcx_attach(int prog_fd, __u32 ifindex, enum eg_direction direction);
+/* Without a link: it stays until somebody takes the program away, or the interface. */
+int eg_tcx_attach_prog(int prog_fd, __u32 ifindex, enum eg_direction direction);
+int eg_tcx_detach_prog(int prog_fd, __u32 ifindex, enum eg_direction direction);
 /* Ids of the programs in order, and of their links (NULL: not asked); returns how many. */
 #define EG_TCX_MAX 64
 int eg_tcx_query(__u32 ifindex, enum eg_direction direction, __u32 ids[EG_TCX_MAX],

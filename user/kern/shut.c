@@ -3,27 +3,13 @@
 
 #include <errno.h>
 #include <linux/pkt_cls.h>
-#include <stdlib.h>
-#include <unistd.h>
+#include <string.h>
 
 #include "kern/internal.h"
 #include "net/link.h"
 #include "util/cleanup.h"
 
-struct eg_shut {
-	int prog_fd;
-	__u32 prog_id;
-	size_t n;
-	int *links;
-	bool is_whole;
-};
-
-struct shutting {
-	struct eg_shut *shut;
-	const struct eg_link *links;
-	size_t n_links;
-	int failed; /* one of them; the others are shut all the same */
-};
+#define NAME "egress_shut"
 
 /* r0 = TC_ACT_SHOT; exit */
 static int load(void)
@@ -32,121 +18,156 @@ static int load(void)
 		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = TC_ACT_SHOT},
 		{.code = BPF_JMP | BPF_EXIT},
 	};
-	int fd = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "egress_shut", "GPL", insns,
+	int fd = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, NAME, "GPL", insns,
 			       sizeof(insns) / sizeof(insns[0]), NULL);
 
 	return fd < 0 ? -errno : fd;
 }
 
-static int add_link(struct eg_shut *shut, __u32 ifindex)
+/* A program's own name, "" where it cannot be told. */
+static int open_named(__u32 prog_id, char name[BPF_OBJ_NAME_LEN])
 {
-	int *links = reallocarray(shut->links, shut->n + 1, sizeof(*links)), fd;
+	EG_AUTO_CLOSE int fd = bpf_prog_get_fd_by_id(prog_id);
+	struct bpf_prog_info info = {};
+	__u32 len = sizeof(info);
 
-	if (!links)
-		return -ENOMEM;
-	shut->links = links;
-	fd = eg_tcx_attach(shut->prog_fd, ifindex, EG_EGRESS);
-	if (fd < 0)
-		return fd;
-	links[shut->n++] = fd;
-	return 0;
+	*name = '\0';
+	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len) < 0)
+		return -errno;
+	memcpy(name, info.name, BPF_OBJ_NAME_LEN);
+	return EG_TAKE_FD(fd);
 }
 
-static int shut_links(void *argument)
+/* Opens the program if it shuts, this process's or one before. -ENOENT: it does not. */
+static int open_shutting(__u32 prog_id)
 {
-	struct shutting *shutting = argument;
-	struct eg_shut *shut = shutting->shut;
+	char name[BPF_OBJ_NAME_LEN];
+	EG_AUTO_CLOSE int fd = open_named(prog_id, name);
 
-	shut->is_whole = true;
-	for (size_t i = 0; i < shutting->n_links; i++) {
-		const struct eg_link *link = &shutting->links[i];
-		__u32 ids[EG_TCX_MAX], link_ids[EG_TCX_MAX];
-		int n;
-
-		if (link->loopback)
-			continue;
-		n = eg_tcx_query(link->ifindex, EG_EGRESS, ids, link_ids);
-		if (n == 0)
-			n = add_link(shut, link->ifindex);
-		else if (n > 0 && ids[0] != shut->prog_id)
-			shut->is_whole = false;
-		if (n >= 0 || n == -ENODEV) /* gone meanwhile */
-			continue;
-		shut->is_whole = false;
-		shutting->failed = n;
-	}
-	return 0;
+	return fd < 0 || strcmp(name, NAME) == 0 ? EG_TAKE_FD(fd) : -ENOENT;
 }
 
-int eg_shut_new(struct eg_shut **ret_shut)
+static bool shuts(__u32 prog_id)
 {
-	struct eg_shut *shut = calloc(1, sizeof(*shut));
-	int result;
+	EG_AUTO_CLOSE int fd = open_shutting(prog_id);
 
-	if (!shut)
-		return -ENOMEM;
-	result = shut->prog_fd = load();
-	if (result >= 0)
-		shut->prog_id = eg_prog_id(shut->prog_fd);
-	if (result >= 0 && !shut->prog_id)
-		result = -EIO;
-	if (result < 0) {
-		eg_shut_free(shut);
-		return result;
-	}
-	*ret_shut = shut;
-	return 0;
+	return fd >= 0;
 }
 
-/* Whoever is inside may have them come and go. */
-static void drop_gone(struct eg_shut *shut)
+static bool guards(__u32 prog_id)
 {
-	size_t kept = 0;
+	char name[BPF_OBJ_NAME_LEN];
+	EG_AUTO_CLOSE int fd = open_named(prog_id, name);
 
-	for (size_t i = 0; i < shut->n; i++) {
-		struct eg_tcx_link link = {};
-		__u32 len = sizeof(link);
-
-		if (bpf_obj_get_info_by_fd(shut->links[i], &link, &len) == 0 && !link.ifindex)
-			close(shut->links[i]);
-		else
-			shut->links[kept++] = shut->links[i];
-	}
-	shut->n = kept;
+	return fd >= 0 && (strcmp(name, eg_progs[EG_PROG_DEVICE].function) == 0 ||
+			   strcmp(name, eg_progs[EG_PROG_DEVICE_L3].function) == 0);
 }
 
-int eg_shut_look(struct eg_shut *shut, const struct eg_netns *netns)
+/* Something done to each interface that the namespace has now, loopback excepted, inside of it. */
+struct change {
+	const struct eg_netns *netns;
+	int (*change)(struct change *change, __u32 ifindex);
+	int prog_fd;
+	struct eg_shut_count count;
+};
+
+/* Returns the last error, after all have had their turn. */
+static int change_links(void *argument)
 {
+	struct change *change = argument;
 	EG_AUTO_FREE struct eg_link *links = NULL;
-	struct shutting shutting = {.shut = shut};
-	int result = eg_links_get(netns, &links, &shutting.n_links);
+	size_t n = 0;
+	int result = eg_links_get(change->netns, &links, &n);
 
-	drop_gone(shut);
-	shutting.links = links;
-	if (result == 0)
-		result = eg_netns_run(netns, shut_links, &shutting);
-	if (result < 0)
-		shut->is_whole = false;
-	return result < 0 ? result : shutting.failed;
+	for (size_t i = 0; i < n; i++) {
+		int err = links[i].loopback ? 0 : change->change(change, links[i].ifindex);
+
+		if (err && err != -ENODEV) /* gone meanwhile */
+			result = err;
+	}
+	return result;
 }
 
-size_t eg_shut_count(const struct eg_shut *shut)
+/* --- shut ----------------------------------------------------------------------------------- */
+
+static int shut(struct change *change, __u32 ifindex)
 {
-	return shut->n;
+	__u32 ids[EG_TCX_MAX], link_ids[EG_TCX_MAX];
+	bool tcx = !eg_clsact_forced();
+	int n = tcx ? eg_tcx_query(ifindex, EG_EGRESS, ids, link_ids) : -EINVAL, err;
+
+	if (n == -EINVAL) {
+		tcx = false;
+		n = eg_clsact_progs(change->netns, ifindex, EG_EGRESS, ids);
+	}
+	if (n < 0)
+		return n;
+	/* Whatever comes behind the first one may be kept from running by that. */
+	if (n > 0 && shuts(ids[0])) {
+		change->count.shut++;
+		return 0;
+	}
+	if (n > 0 && guards(ids[0])) {
+		change->count.guarded++;
+		return 0;
+	}
+	err = tcx ? eg_tcx_attach_prog(change->prog_fd, ifindex, EG_EGRESS)
+		  : eg_clsact_attach(change->netns, change->prog_fd, ifindex, EG_EGRESS);
+	change->count.shut += err == 0;
+	return err;
 }
 
-bool eg_shut_is_whole(const struct eg_shut *shut)
+int eg_shut(const struct eg_netns *netns, struct eg_shut_count *ret_count)
 {
-	return shut->is_whole;
+	EG_AUTO_CLOSE int prog_fd = load();
+	struct change change = {.netns = netns, .change = shut, .prog_fd = prog_fd};
+	int result = prog_fd < 0 ? prog_fd : eg_netns_run(netns, change_links, &change);
+
+	*ret_count = change.count;
+	return result;
 }
 
-void eg_shut_free(struct eg_shut *shut)
+/* --- open again ----------------------------------------------------------------------------- */
+
+static int open_tcx(__u32 ifindex)
 {
-	if (!shut)
-		return;
-	for (size_t i = 0; i < shut->n; i++)
-		close(shut->links[i]);
-	eg_cleanup_close(&shut->prog_fd);
-	free(shut->links);
-	free(shut);
+	__u32 ids[EG_TCX_MAX], link_ids[EG_TCX_MAX];
+	int n = eg_tcx_query(ifindex, EG_EGRESS, ids, link_ids), result = 0;
+
+	for (int i = 0; i < n; i++) {
+		EG_AUTO_CLOSE int fd = open_shutting(ids[i]);
+		int err = fd < 0 ? 0 : eg_tcx_detach_prog(fd, ifindex, EG_EGRESS);
+
+		if (err)
+			result = err;
+	}
+	return n == -EINVAL ? 0 : n < 0 ? n : result;
+}
+
+static int open_clsact(const struct eg_netns *netns, __u32 ifindex)
+{
+	__u32 ids[EG_TCX_MAX];
+	int n = eg_clsact_progs(netns, ifindex, EG_EGRESS, ids), result = n < 0 ? n : 0;
+
+	for (int i = 0; i < n; i++) {
+		int err = shuts(ids[i]) ? eg_clsact_detach(netns, ifindex, &ids[i], 1) : 0;
+
+		if (err)
+			result = err;
+	}
+	return result;
+}
+
+static int open_again(struct change *change, __u32 ifindex)
+{
+	int tcx = open_tcx(ifindex), clsact = open_clsact(change->netns, ifindex);
+
+	return tcx ? tcx : clsact;
+}
+
+int eg_shut_open(const struct eg_netns *netns)
+{
+	struct change change = {.netns = netns, .change = open_again, .prog_fd = -1};
+
+	return eg_netns_run(netns, change_links, &change);
 }

@@ -1,33 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * A namespace whose interfaces let nothing out: what stands in a guard's place until that is made,
- * where something may run in there before. A tcx link with a program of two instructions on each,
- * so it is there within a few milliseconds, and gone with the process that holds it.
+ * where something may run in there before. A program of two instructions on each, so it is there
+ * within a few milliseconds; nobody has to hold it (tcx without a link, or before Linux 6.6 a
+ * filter of clsact), so that the end of a process opens nothing. It is told by its name.
  */
 #ifndef EG_SHUT_H
 #define EG_SHUT_H
 
-#include <stdbool.h>
-#include <stddef.h>
-
 #include "net/netns.h"
 
-struct eg_shut; /* the program, and descriptors of its links */
-
-int eg_shut_new(struct eg_shut **ret_shut);
+struct eg_shut_count {
+	size_t shut;    /* interfaces that let nothing out now, those of an earlier call included */
+	size_t guarded; /* that have a guard's program: they are left to that */
+};
 
 /*
- * Shuts every interface that the namespace has now, but loopback and those that have a program
- * there already (a guard's, for one). -errno: one could not be shut, and the others are all the
- * same; -EINVAL on a kernel without tcx (before Linux 6.6).
+ * Shuts every interface that the namespace has now, but loopback and those that a guard is on.
+ * They are shut also where another one could not be, which is -errno. An interface that comes later
+ * takes another call.
  */
-int eg_shut_look(struct eg_shut *shut, const struct eg_netns *netns);
+int eg_shut(const struct eg_netns *netns, struct eg_shut_count *ret_count);
 
-/* How many it has shut; and whether, when it last looked, that was all of them. */
-size_t eg_shut_count(const struct eg_shut *shut);
-bool eg_shut_is_whole(const struct eg_shut *shut);
-
-/* Opens them again. */
-void eg_shut_free(struct eg_shut *shut);
+/* Opens whatever was ever shut there. -errno: not all of it. */
+int eg_shut_open(const struct eg_netns *netns);
 
 #endif /* EG_SHUT_H */

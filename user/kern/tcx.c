@@ -23,6 +23,16 @@ struct link_create {
 	__u64 expected_revision;
 };
 
+struct prog_attach {
+	__u32 ifindex;
+	__u32 prog_fd;
+	__u32 attach_type;
+	__u32 flags;
+	__u32 replace_fd;
+	__u32 relative_fd; /* as above */
+	__u64 expected_revision;
+};
+
 struct prog_query {
 	__u32 ifindex;
 	__u32 attach_type;
@@ -59,6 +69,29 @@ int eg_tcx_attach(int prog_fd, __u32 ifindex, enum eg_direction direction)
 	};
 
 	return bpf_call(BPF_LINK_CREATE, &attr, sizeof(attr));
+}
+
+int eg_tcx_attach_prog(int prog_fd, __u32 ifindex, enum eg_direction direction)
+{
+	struct prog_attach attr = {
+		.ifindex = ifindex,
+		.prog_fd = (__u32)prog_fd,
+		.attach_type = attach_type(direction),
+		.flags = FLAG_BEFORE,
+	};
+
+	return bpf_call(BPF_PROG_ATTACH, &attr, sizeof(attr));
+}
+
+int eg_tcx_detach_prog(int prog_fd, __u32 ifindex, enum eg_direction direction)
+{
+	struct prog_attach attr = {
+		.ifindex = ifindex,
+		.prog_fd = (__u32)prog_fd,
+		.attach_type = attach_type(direction),
+	};
+
+	return bpf_call(BPF_PROG_DETACH, &attr, sizeof(attr));
 }
 
 int eg_tcx_query(__u32 ifindex, enum eg_direction direction, __u32 ids[EG_TCX_MAX],
