@@ -89,11 +89,14 @@ int eg_attach_refuse_stray(struct eg_attachment *attach, const struct eg_guard *
 }
 
 /* A guard of this name that holds another namespace, which is still in use, is not given up in
- * silence: what it guards would be open. */
+ * silence: what it guards would be open. A daemon sets it aside; one that comes up after it has
+ * looked, as another daemon's may, it has to look at first. */
 static int refuse_orphan(struct eg_attachment *attach, struct eg_guard *guard,
 			 struct eg_error *error)
 {
-	if (attach->request->replace || eg_guard_is_dead(guard))
+	bool gives_up = attach->request->replace && !attach->request->unattended;
+
+	if (gives_up || eg_guard_is_dead(guard))
 		return 0;
 	if (eg_guard_meta(guard)->flags & EG_META_CGROUP || eg_attach_is_on_cgroup(attach))
 		return eg_error_set(error, EG_EXIT_FAILED, EBUSY,
