@@ -380,7 +380,9 @@ static bool is_in_use(const struct start *start, const struct eg_meta *meta)
 	return false;
 }
 
-/* A guard of this name on another namespace. What is dead is removed with the new one's start. */
+/* A guard of this name on another namespace. What is dead is removed with the new one's start; who
+ * runs there still may get an interface again, but which one has its number is known by a cookie
+ * alone. */
 static int make_room(struct start *start, struct eg_error *error)
 {
 	EG_AUTO_GUARD struct eg_guard *guard = NULL;
@@ -394,7 +396,8 @@ static int make_room(struct start *start, struct eg_error *error)
 	}
 	if (!guard)
 		return opened;
-	if (opened == 0 && eg_guard_is_dead(guard))
+	if (opened == 0 && eg_guard_is_dead(guard) &&
+	    !(eg_guard_meta(guard)->netns_cookie && is_in_use(start, eg_guard_meta(guard))))
 		return 0;
 	if (is_in_use(start, eg_guard_meta(guard)))
 		return eg_error_set(

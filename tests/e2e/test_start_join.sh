@@ -13,11 +13,13 @@
 # shellcheck source=tests/e2e/start.sh
 . "$(dirname "$0")/start.sh"
 
-# hook ID POLICY PROCESS [OPTION...]: what a runtime tells before the container's first instruction.
+# hook ID POLICY PROCESS [OPTION...]: what a runtime tells before the container's first instruction. Its network
+# is $WHERE.
+WHERE=wireguard
 hook() {
 	local id=$1 policy=$2 process=$3
 	shift 3
-	wait_until 20 test "/proc/${BED_PIDS[$process]}/ns/net" -ef /run/netns/wireguard
+	wait_until 20 test "/proc/${BED_PIDS[$process]}/ns/net" -ef "/run/netns/$WHERE"
 	printf '{"ociVersion":"1.0.2","id":"%s","status":"created","pid":%d,"bundle":"/",
 		"annotations":{"egressguard.policy":"%s"}}' "$id" "${BED_PIDS[$process]}" "$policy" |
 		in_ns host "$EG" oci-hook --pin-dir "$EG_PIN_DIR" --config-dir "$CONFIG" "$@" >"$BED/said" 2>&1
@@ -73,3 +75,23 @@ start_in wireguard owner sh -c 'echo $$ >"$0/cgroup.procs" && exec sleep 1000' "
 wait_until 20 grep -q . "$scope/cgroup.procs"
 check 'of an engine: another one joins it' hook eeeeeeeeeeeeeeee other fifth --late
 check_equal 'of an engine: the guard is the same one' "$(guards)" "$before"
+
+# --- a policy with a target is one container's, also while that has no interface --------------------------
+policy one 'Target = docker:one'
+start_in wireguard sixth sleep 1000
+"$EG" detach --pin-dir "$EG_PIN_DIR" --all >/dev/null
+check 'a policy with a target: sealed' hook ffffffffffffffff one sixth --late
+if [ "$(guard_meta one .netns_cookie)" = 0 ]; then
+	skip 'without an interface: it is one container'\''s policy still' 'a namespace has no cookie on this kernel'
+	exit 0
+fi
+bed_namespace another
+start_in another seventh sleep 1000
+WHERE=another check_status 'no other container is started with it while that one runs' 1 \
+	hook 9999999999999999 one seventh --late
+check 'and it is said why' grep -q 'which is in use' "$BED/said"
+check_equal 'the guard stays where it is' "$(guard_meta one .netns_inode)" "$(stat -L -c %i /run/netns/wireguard)"
+stop owner
+stop fifth
+stop sixth
+WHERE=another check 'when it has ended: another one is' hook 9999999999999999 one seventh --late
