@@ -11,6 +11,7 @@
 
 #include "adopt.h"
 #include "capabilities.h"
+#include "catch_up.h"
 #include "checks.h"
 #include "cmd.h"
 #include "config_dir.h"
@@ -76,7 +77,7 @@ struct daemon {
 	struct eg_checks checks;
 	struct eg_service service;
 	bool starts; /* those that are in force are followed when all have been looked at */
-	size_t to_follow;
+	struct eg_catch_up catch_up;
 	__u64 files_ns, looked_ns; /* when to look at namespaces' files, 0: not; when that was */
 	bool reload, stop;
 };
@@ -281,7 +282,7 @@ static int timeout_ms(const struct daemon *daemon)
 {
 	__u64 now = eg_monotonic_ns(), due = now + 60000 * NS_PER_MS;
 
-	if (daemon->to_follow)
+	if (daemon->catch_up.left)
 		return 0;
 	due = eg_wards_due_ns(&daemon->wards, due);
 	due = earlier(due, eg_checks_due_ns(&daemon->checks, &daemon->wards));
@@ -379,23 +380,11 @@ static void keep_spare(const struct daemon *daemon)
 /* The next one of those that were in force when we started; what happens comes first. */
 static void follow_next(struct daemon *daemon)
 {
-	size_t before = daemon->to_follow;
-	struct eg_ward *next = NULL;
-
-	if (!before)
+	if (!daemon->catch_up.left ||
+	    eg_catch_up_next(&daemon->catch_up, daemon->pin_dir, &daemon->wards) ||
+	    !daemon->service.is_ready)
 		return;
-	daemon->to_follow = 0;
-	for (size_t i = 0; i < daemon->wards.n; i++) {
-		if (!eg_ward_waits_to_follow(daemon->wards.ward[i]))
-			continue;
-		daemon->to_follow++;
-		if (!next)
-			next = daemon->wards.ward[i];
-	}
-	if (next)
-		eg_ward_follow_now(next);
-	else if (daemon->service.is_ready)
-		eg_journal("daemon", EG_JOURNAL_INFO, NULL, "all guards in force are followed");
+	eg_journal("daemon", EG_JOURNAL_INFO, NULL, "all guards in force are followed");
 }
 
 /* For tests: as if there were so many guards that none was followed in time. */
@@ -412,22 +401,17 @@ static void start_following(struct daemon *daemon)
 	__u64 until = eg_monotonic_ns() + (is_followed_late() ? 0 : START_FOLLOW_NS);
 
 	daemon->starts = false;
-	for (size_t i = 0; i < daemon->wards.n; i++) {
-		if (eg_ward_waits_to_follow(daemon->wards.ward[i]))
-			daemon->to_follow++;
-		else
-			eg_ward_follow_now(daemon->wards.ward[i]);
-	}
-	while (!daemon->stop && daemon->to_follow && eg_monotonic_ns() < until) {
+	eg_catch_up_begin(&daemon->catch_up, &daemon->wards);
+	while (!daemon->stop && daemon->catch_up.left && eg_monotonic_ns() < until) {
 		follow_next(daemon);
 		work(daemon);
 		wait(daemon, 0);
 	}
-	if (daemon->to_follow)
+	if (daemon->catch_up.left)
 		eg_journal("daemon", EG_JOURNAL_NOTICE, NULL,
 			   "%zu guards in force are yet to be followed: until then an interface "
 			   "that appears there is not covered",
-			   daemon->to_follow);
+			   daemon->catch_up.left);
 }
 
 /* What is there already is guarded before anybody is told that we are ready. An engine whose socket

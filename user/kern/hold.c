@@ -2,7 +2,6 @@
 #include "kern/hold.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter_ipv4.h>
@@ -11,13 +10,7 @@
 #include <unistd.h>
 
 #include "kern/internal.h"
-#include "netns.skel.h"
 #include "util/cleanup.h"
-
-/* From linux/bpf.h of 6.4, which older headers lack. */
-#define PROG_TYPE_NETFILTER 32
-#define LINK_TYPE_NETFILTER 10
-#define ATTACH_NETFILTER    45
 
 #define FIRST_PRIORITY  (INT_MAX - 1) /* the kernel refuses INT_MAX */
 #define PRIORITIES      64
@@ -48,11 +41,6 @@ __u32 eg_hold_id(const struct eg_hold *hold)
 
 /* --- loading ---------------------------------------------------------------------------------- */
 
-static void close_object(struct bpf_object **object)
-{
-	bpf_object__close(*object);
-}
-
 static int load_failed(int err, struct eg_error *error)
 {
 	if (eg_libbpf_verifier_refused() || (err != -ENOMEM && err != -EPERM))
@@ -64,67 +52,10 @@ static int load_failed(int err, struct eg_error *error)
 			    "cannot load the program of the layer `netns`: %s", strerror(-err));
 }
 
-static int reuse(struct bpf_map *found, struct eg_guard *guard, enum eg_map map)
+static int load(struct eg_guard *guard, struct eg_hold *hold)
 {
-	int fd = eg_guard_map(guard, map);
+	int err = eg_hold_load(guard, &hold->prog_fd, &hold->settings_fd);
 
-	return fd < 0 ? fd : bpf_map__reuse_fd(found, fd);
-}
-
-/* All maps but the program's own are the guard's. Without a guard the object makes its own, small
- * ones. */
-static int choose_maps(struct bpf_object *object, struct eg_guard *guard)
-{
-	int err = 0;
-
-	for (enum eg_map map = 0; map < EG_MAP_COUNT && !err; map++) {
-		struct bpf_map *found = bpf_object__find_map_by_name(object, eg_maps[map].name);
-
-		if (!found)
-			err = -ENOENT;
-		else if (guard)
-			err = reuse(found, guard, map);
-		else if (map == EG_MAP_RULES || map == EG_MAP_ENDPOINTS || map == EG_MAP_POLICY)
-			err = bpf_map__set_max_entries(found, 1);
-	}
-	return err;
-}
-
-static int take_fd(int fd, int *ret_fd)
-{
-	*ret_fd = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
-	if (*ret_fd < 0)
-		return fd < 0 ? -ENOENT : -errno;
-	return 0;
-}
-
-static int load_object(struct eg_guard *guard, struct eg_hold *hold)
-{
-	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "egressguard");
-	EG_AUTO(close_object) struct bpf_object *object = NULL;
-	struct bpf_program *prog;
-	size_t elf_size;
-	const void *elf = netns_bpf__elf_bytes(&elf_size);
-	int err;
-
-	eg_libbpf_capture();
-	eg_libbpf_forget();
-	object = bpf_object__open_mem(elf, elf_size, &opts);
-	if (!object)
-		return -errno;
-	prog = bpf_object__find_program_by_name(object, "eg_netns");
-	if (!prog)
-		return -ENOENT;
-	/* An older libbpf does not know the section. */
-	bpf_program__set_type(prog, (enum bpf_prog_type)PROG_TYPE_NETFILTER);
-	bpf_program__set_expected_attach_type(prog, (enum bpf_attach_type)ATTACH_NETFILTER);
-	err = choose_maps(object, guard);
-	if (!err)
-		err = bpf_object__load(object);
-	if (!err)
-		err = take_fd(bpf_program__fd(prog), &hold->prog_fd);
-	if (!err)
-		err = take_fd(bpf_object__find_map_fd_by_name(object, "hold"), &hold->settings_fd);
 	if (err)
 		return err;
 	hold->prog_id = eg_prog_id(hold->prog_fd);
@@ -146,7 +77,7 @@ static struct eg_hold *hold_new(struct eg_error *error)
 int eg_hold_prepare(struct eg_guard *guard, struct eg_hold **ret_hold)
 {
 	EG_AUTO_HOLD struct eg_hold *hold = hold_new(NULL);
-	int err = hold ? load_object(guard, hold) : -ENOMEM;
+	int err = hold ? load(guard, hold) : -ENOMEM;
 
 	if (!err)
 		*ret_hold = EG_TAKE(hold);
@@ -160,7 +91,7 @@ bool eg_hold_is_possible(struct eg_error *why)
 
 	if (!hold)
 		return false;
-	err = load_object(NULL, hold);
+	err = load(NULL, hold);
 	if (err)
 		load_failed(err, why);
 	return !err;
@@ -172,7 +103,7 @@ static int attach_one(int prog_fd, __u32 pf)
 {
 	struct eg_netfilter_link attr = {
 		.prog_fd = (__u32)prog_fd,
-		.attach_type = ATTACH_NETFILTER,
+		.attach_type = EG_ATTACH_NETFILTER,
 		.pf = pf,
 		.hooknum = NF_INET_POST_ROUTING,
 		.priority = FIRST_PRIORITY,
@@ -240,7 +171,7 @@ int eg_hold_open(struct eg_guard *guard, const struct eg_netns *netns, struct eg
 		hold = hold_new(error);
 		if (!hold)
 			return -ENOMEM;
-		err = load_object(guard, hold);
+		err = load(guard, hold);
 		if (err)
 			return load_failed(err, error);
 	}
@@ -316,7 +247,7 @@ static int ask_link(int fd, struct eg_holds *holds)
 
 	if (bpf_obj_get_info_by_fd(fd, &info, &len) < 0)
 		return -errno;
-	if (info.type != LINK_TYPE_NETFILTER || info.hooknum != NF_INET_POST_ROUTING)
+	if (info.type != EG_LINK_TYPE_NETFILTER || info.hooknum != NF_INET_POST_ROUTING)
 		return 0;
 	err = ask_maps(info.prog_id, &found);
 	if (err)

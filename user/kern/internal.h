@@ -251,6 +251,10 @@ bool eg_spare_take(struct eg_guard *guard, unsigned int wished);
 /* The program of the layer `netns` over exactly this guard's maps, if it came with them; NULL. */
 struct eg_hold *eg_spare_take_hold(struct eg_guard *guard);
 
+/* Loads the program of the layer `netns` over a guard's maps, or, without one, over small ones: its
+ * descriptor and that of its own map. To be asked by any thread. 0 or -errno. */
+int eg_hold_load(struct eg_guard *guard, int *ret_prog_fd, int *ret_settings_fd);
+
 /* Makes sure that a program is loaded, over the guard's own maps, and pinned. It is the same kind
  * as the guard's others, with the checksum test or without, or it is none at all. */
 int eg_guard_need(struct eg_guard *guard, enum eg_prog prog, struct eg_error *error);
@@ -335,6 +339,11 @@ int eg_clsact_detach(const struct eg_netns *netns, __u32 ifindex, const __u32 *p
 
 /* Detaches the filters of a guard's directory, wherever they are; ifindex 0: of every underlay. */
 int eg_filters_detach(int dir_fd, struct eg_error *error);
+
+/* From linux/bpf.h of 6.4, which older headers lack. */
+#define EG_PROG_TYPE_NETFILTER 32
+#define EG_LINK_TYPE_NETFILTER 10
+#define EG_ATTACH_NETFILTER    45
 
 /* The beginning of union bpf_attr (linux/bpf.h) for BPF_LINK_CREATE, with the part for netfilter
  * that older headers lack. */

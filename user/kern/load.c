@@ -12,6 +12,7 @@
 #include "guard.skel.h"
 #include "guard_nobtf.skel.h"
 #include "kern/internal.h"
+#include "kern/relocated.h"
 #include "kern/together.h"
 #include "util/cleanup.h"
 
@@ -139,7 +140,7 @@ static struct bpf_object *open_object(enum eg_object which, bool with_btf)
 	const void *elf = object_bytes(which, with_btf, &elf_size);
 
 	eg_libbpf_forget();
-	eg_together_prepare();
+	eg_relocated_prepare();
 	return bpf_object__open_mem(elf, elf_size, &opts);
 }
 

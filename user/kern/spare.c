@@ -109,16 +109,23 @@ static void *keep_ready(void *argument)
 }
 
 /* Signals are for the threads that were there before. */
-static void start_threads(void)
+static int start_thread(pthread_t *ret_thread, void *(*function)(void *), void *argument)
 {
 	sigset_t all, before;
+	int err;
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	while (spares.n_threads < THREADS &&
-	       pthread_create(&spares.threads[spares.n_threads], NULL, keep_ready, NULL) == 0)
-		spares.n_threads++;
+	err = pthread_create(ret_thread, NULL, function, argument);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return -err;
+}
+
+static void start_threads(void)
+{
+	while (spares.n_threads < THREADS &&
+	       start_thread(&spares.threads[spares.n_threads], keep_ready, NULL) == 0)
+		spares.n_threads++;
 }
 
 static unsigned int ask_wished(const char *pin_dir)
@@ -229,11 +236,19 @@ bool eg_spare_take(struct eg_guard *guard, unsigned int wished)
 	return true;
 }
 
+static bool has_holds(void)
+{
+	for (size_t i = 0; i < HOLDS_MAX; i++)
+		if (spares.holds[i].hold)
+			return true;
+	return false;
+}
+
 struct eg_hold *eg_spare_take_hold(struct eg_guard *guard)
 {
 	__u32 ids[EG_MAP_COUNT];
 
-	if (!spares.n_threads || ask_map_ids(guard, ids) < 0)
+	if (!has_holds() || ask_map_ids(guard, ids) < 0)
 		return NULL;
 	for (size_t i = 0; i < HOLDS_MAX; i++) {
 		struct held *held = &spares.holds[i];
@@ -243,4 +258,53 @@ struct eg_hold *eg_spare_take_hold(struct eg_guard *guard)
 			return EG_TAKE(held->hold);
 	}
 	return NULL;
+}
+
+/* --- for guards that are in force already ----------------------------------------------------- */
+
+struct ahead {
+	struct eg_guard *guard;
+	struct eg_hold *hold; /* NULL: whoever holds it loads it, and is told why that fails */
+	pthread_t thread;
+	bool is_running;
+};
+_Static_assert(EG_SPARE_HOLDS_MAX <= HOLDS_MAX, "all of them are kept");
+
+static void *load_ahead(void *argument)
+{
+	struct ahead *ahead = argument;
+
+	(void)eg_hold_prepare(ahead->guard, &ahead->hold);
+	return NULL;
+}
+
+static bool finish_ahead(struct ahead *ahead)
+{
+	bool loaded;
+
+	if (ahead->is_running)
+		pthread_join(ahead->thread, NULL);
+	loaded = ahead->hold;
+	if (loaded)
+		keep_hold(ahead->guard, ahead->hold);
+	eg_guard_close(ahead->guard);
+	return loaded;
+}
+
+size_t eg_spares_hold(const char *pin_dir, const char *const *names, size_t n)
+{
+	EG_AUTO_PINS struct eg_pins pins = {.dir_fd = -1, .lock_fd = -1};
+	struct ahead all[EG_SPARE_HOLDS_MAX] = {};
+	size_t loaded = 0;
+
+	if (n > EG_SPARE_HOLDS_MAX)
+		n = EG_SPARE_HOLDS_MAX;
+	if (eg_pins_open(pin_dir, false, &pins, NULL) < 0)
+		return 0;
+	for (size_t i = 0; i < n; i++)
+		if (eg_guard_open(&pins, names[i], &all[i].guard, NULL) == 0)
+			all[i].is_running = start_thread(&all[i].thread, load_ahead, &all[i]) == 0;
+	for (size_t i = 0; i < n; i++)
+		loaded += finish_ahead(&all[i]);
+	return loaded;
 }

@@ -17,6 +17,14 @@
  * called by one thread alone, the one that makes the guards, after it has given up privileges. */
 void eg_spares_want(const char *pin_dir, unsigned int n);
 
+#define EG_SPARE_HOLDS_MAX 8
+
+/* Loads for these guards, at most EG_SPARE_HOLDS_MAX, what is to hold their layer `netns`, at the
+ * same time, and waits for it. Who follows them then (eg_hold_open()) takes that, if it stands over
+ * the guard's maps; or, where it could not be loaded, loads as ever. By the same thread. Returns
+ * for how many it was loaded. */
+size_t eg_spares_hold(const char *pin_dir, const char *const *names, size_t n);
+
 /* None any more; returns when the threads have ended. */
 void eg_spares_end(void);
 
