@@ -156,9 +156,32 @@ static int check_ifname(const char *value, struct eg_error *error)
 
 /* Each sets its key from a value that is not empty; on failure nothing changed. */
 
+/* What other formats have at a value, and would be a part of it here: a target that is waited for,
+ * for good. */
+static int check_bare(const char *value, struct eg_error *error)
+{
+	char quoted[EG_QUOTE_LEN];
+	size_t len = strlen(value);
+
+	if (len > 1 && strchr("\"'", value[0]) && value[len - 1] == value[0])
+		return eg_error_at(error, 1, 1, "%s stands in quotes: write it without",
+				   quote(quoted, value));
+	for (size_t i = 1; i < len; i++)
+		if (strchr("#;", value[i]) && strchr(" \t", value[i - 1]))
+			return eg_error_at(
+				error, 1, (unsigned int)i + 1,
+				"%s ends in a comment, which stands on a line of its own",
+				quote(quoted, value));
+	return 0;
+}
+
 static int set_target(struct eg_policy *policy, const char *value, struct eg_error *error)
 {
-	return set_string(value, "a target", EG_TARGET_MAX - 1, &policy->target, error);
+	int result = check_bare(value, error);
+
+	return result < 0
+		       ? result
+		       : set_string(value, "a target", EG_TARGET_MAX - 1, &policy->target, error);
 }
 
 static int set_tunnel(struct eg_policy *policy, const char *value, struct eg_error *error)
