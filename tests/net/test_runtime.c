@@ -69,7 +69,9 @@ static void answer(const struct engine *engine, int fd)
 	if (strcmp(engine->asked, inspect) == 0) {
 		say_body(fd, "200 OK", engine->body);
 	} else if (strcmp(engine->asked, "GET /containers/json HTTP/1.1") == 0) {
-		snprintf(list, sizeof(list), "[{\"Id\":\"" ID "\",\"Names\":[\"/%s\"]}]",
+		snprintf(list, sizeof(list),
+			 "[{\"Id\":\"" ID "\",\"Names\":[\"/%s\"],"
+			 "\"Labels\":{\"com.docker.compose.service\":\"vpn\"}}]",
 			 engine->name);
 		say_body(fd, "200 OK", list);
 	} else {
@@ -634,6 +636,10 @@ static void test_target_refuses(void **state)
 	check_refuses("/dev/null", EG_EXIT_NO_SUCH, "not a network namespace");
 	check_refuses("docker:zzz", EG_EXIT_NO_SUCH, "Docker has no container");
 	give(&docker, "sleeping", ID, 0);
+	check_refuses("docker:sleepin", EG_EXIT_NO_SUCH, "did you mean 'sleeping'?");
+	/* By what its compose file calls it, not by what compose calls it. */
+	check_refuses("vpn", EG_EXIT_NO_SUCH, "service of that name is called 'sleeping'");
+	check_refuses("docker:vpn", EG_EXIT_NO_SUCH, "service of that name is called 'sleeping'");
 	check_refuses("sleeping", EG_EXIT_NO_SUCH, "is stopped; start it first");
 	docker.behaviour = SERVER_ERROR;
 	check_refuses("inner", EG_EXIT_FAILED, "write netns:inner");

@@ -379,9 +379,8 @@ static int take_state(const json_t *root, struct eg_container *container, struct
 }
 
 /* Labels are anybody's: what is no text is left out. */
-static char *copy_label(const json_t *root, const char *name)
+static char *copy_label(const json_t *labels, const char *name)
 {
-	const json_t *labels = json_object_get(json_object_get(root, "Config"), "Labels");
 	const char *text = json_string_value(json_object_get(labels, name));
 
 	return text && *text ? strdup(text) : NULL;
@@ -390,6 +389,7 @@ static char *copy_label(const json_t *root, const char *name)
 static int take_container(const json_t *root, struct eg_container *container,
 			  struct eg_error *error)
 {
+	const json_t *labels = json_object_get(json_object_get(root, "Config"), "Labels");
 	const char *name;
 	int result = get_id(root, container->id, error);
 
@@ -405,9 +405,9 @@ static int take_container(const json_t *root, struct eg_container *container,
 		result = take_networks(root, container, error);
 	if (!result)
 		result = take_published(root, container, error);
-	container->compose_project = copy_label(root, "com.docker.compose.project");
-	container->compose_service = copy_label(root, "com.docker.compose.service");
-	container->compose_files = copy_label(root, "com.docker.compose.project.config_files");
+	container->compose_project = copy_label(labels, "com.docker.compose.project");
+	container->compose_service = copy_label(labels, "com.docker.compose.service");
+	container->compose_files = copy_label(labels, "com.docker.compose.project.config_files");
 	return result;
 }
 
@@ -463,6 +463,8 @@ static int take_entry(const json_t *entry, enum eg_runtime runtime, struct conta
 	result = copy_name(json_string_value(name), &container.name, error);
 	if (result < 0)
 		return result;
+	container.compose_service =
+		copy_label(json_object_get(entry, "Labels"), "com.docker.compose.service");
 	if (EG_ARRAY_ADD(list->containers, list->n, container) < 0) {
 		eg_container_free(&container);
 		return no_memory(error);

@@ -11,16 +11,15 @@
 #include "net/cgroup_target.h"
 #include "net/container_netns.h"
 #include "net/process.h"
-#include "policy/array.h"
+#include "net/suggest.h"
 #include "util/cleanup.h"
 #include "util/text.h"
 
-#define NETNS_DIR      "/run/netns"
-#define NETNS_PREFIX   "netns:"
-#define ESCAPED_LEN    (EG_TARGET_MAX * 2)
-#define PIDS_MAX       65536
-#define SHORT_ID_LEN   12 /* what engines show of an id */
-#define SUGGESTION_MAX 1024
+#define NETNS_DIR    "/run/netns"
+#define NETNS_PREFIX "netns:"
+#define ESCAPED_LEN  (EG_TARGET_MAX * 2)
+#define PIDS_MAX     65536
+#define SHORT_ID_LEN 12 /* what engines show of an id */
 
 void eg_target_close(struct eg_target *target)
 {
@@ -227,9 +226,16 @@ static int resolve_container(enum eg_runtime runtime, const char *name, struct e
 			     struct eg_error *error)
 {
 	EG_AUTO_CONTAINER struct eg_container container = {0};
-	int result = eg_runtime_inspect(runtime, name, &container, error);
+	EG_AUTO_TEXT struct eg_text hint = {0};
+	struct eg_error why = {};
+	int result = eg_runtime_inspect(runtime, name, &container, &why);
 
-	return result < 0 ? result : open_container(&container, target, error);
+	if (result == 0)
+		return open_container(&container, target, error);
+	if (result == -ENOENT)
+		eg_target_suggest(name, (int)runtime, &hint);
+	return eg_error_set(error, why.exit, -result, "%s%s", why.message,
+			    hint.data ? hint.data : "");
 }
 
 /* --- a name that may be several things ------------------------------------------------------ */
@@ -329,78 +335,21 @@ static int ambiguous(const char *text, const struct meanings *meanings, struct e
 			    escaped, ways.data ? ways.data : "");
 }
 
-/* --- a name that is nothing ---------------------------------------------------------------- */
-
-struct names {
-	char **names;
-	size_t n;
-};
-
-static void names_free(struct names *names)
-{
-	for (size_t i = 0; i < names->n; i++)
-		free(names->names[i]);
-	free(names->names);
-}
-
-static void add_name(struct names *names, const char *name)
-{
-	char *copy = names->n < SUGGESTION_MAX ? strdup(name) : NULL;
-
-	if (copy && EG_ARRAY_ADD(names->names, names->n, copy) < 0)
-		free(copy);
-}
-
-static void add_netns_names(struct names *names)
-{
-	EG_AUTO_CLOSEDIR DIR *dir = opendir(NETNS_DIR);
-	const struct dirent *entry;
-
-	while (dir && (entry = readdir(dir)))
-		if (entry->d_name[0] != '.')
-			add_name(names, entry->d_name);
-}
-
-static void add_container_names(struct names *names)
-{
-	for (enum eg_runtime runtime = 0; runtime < EG_RUNTIME_COUNT; runtime++) {
-		struct eg_container *containers = NULL;
-		size_t n = 0;
-
-		if (eg_runtime_list(runtime, &containers, &n, NULL) < 0)
-			continue;
-		for (size_t i = 0; i < n; i++) {
-			add_name(names, containers[i].name);
-			eg_container_free(&containers[i]);
-		}
-		free(containers);
-	}
-}
-
 /* An engine that nobody could ask may have it: who meant its container has to hear of that. */
 static int nothing(const char *text, const struct meanings *meanings, struct eg_error *error)
 {
-	EG_AUTO(names_free) struct names names = {0};
-	char escaped[ESCAPED_LEN / 2], suggested[ESCAPED_LEN / 2];
-	char *end = NULL;
-	const char *nearest;
+	EG_AUTO_TEXT struct eg_text hint = {0};
+	char escaped[ESCAPED_LEN / 2];
 
-	add_netns_names(&names);
-	add_container_names(&names);
-	nearest = EG_ARRAY_ADD(names.names, names.n, end) < 0
-			  ? NULL
-			  : eg_nearest(text, (const char *const *)names.names);
+	eg_target_suggest(text, -1, &hint);
 	eg_escape(escaped, sizeof(escaped), text, strlen(text));
-	eg_escape(suggested, sizeof(suggested), nearest ? nearest : "",
-		  nearest ? strlen(nearest) : 0);
-	return eg_error_set(error, EG_EXIT_NO_SUCH, ENOENT,
-			    "there is no target '%s': no namespace of that name in " NETNS_DIR
-			    "%s%s%s%s%s",
-			    escaped,
-			    eg_runtime_available() ? ", no container of that name (Docker, Podman)"
-						   : "; this build cannot ask for containers",
-			    nearest ? "; did you mean '" : "", suggested, nearest ? "'?" : "",
-			    meanings->silent.data ? meanings->silent.data : "");
+	return eg_error_set(
+		error, EG_EXIT_NO_SUCH, ENOENT,
+		"there is no target '%s': no namespace of that name in " NETNS_DIR "%s%s%s",
+		escaped,
+		eg_runtime_available() ? ", no container of that name (Docker, Podman)"
+				       : "; this build cannot ask for containers",
+		meanings->silent.data ? meanings->silent.data : "", hint.data ? hint.data : "");
 }
 
 static int resolve_name(const char *text, struct eg_target *target, struct eg_error *error)
