@@ -58,9 +58,14 @@ int eg_attach_refuse_second(struct eg_attachment *attach, struct eg_error *error
 		    !has_ended(attach, guard))
 			result = eg_error_set(
 				error, EG_EXIT_FAILED, EBUSY,
-				"this %s has the guard '%s' already, and can have only one: "
-				"replace its policy with --name '%s' --replace, or take it away "
-				"first: egressguard detach '%s'",
+				/* Where a file asks for it no option helps. */
+				attach->request->unattended
+					? "this %s has the guard '%s' already, and can have only "
+					  "one: take one of the two policy files away, or, if "
+					  "'%s' has none, that guard: egressguard detach '%s'"
+					: "this %s has the guard '%s' already, and can have only "
+					  "one: replace its policy with --name '%s' --replace, or "
+					  "take it away first: egressguard detach '%s'",
 				eg_attach_is_on_cgroup(attach) ? "cgroup" : "namespace", escaped,
 				escaped, escaped);
 	}

@@ -79,7 +79,7 @@ check 'a file renamed: no other guard is left' wait_until 20 guards_are 'late na
 forget
 cp "$CONFIG/late.conf" "$CONFIG/twice.conf"
 reload
-check_logged 'two files for one container: refused' "twice: this namespace has the guard 'late' already"
+check_logged 'two files for one container: refused' "twice: this namespace has the guard 'late' already.*take one of the two policy files away"
 check 'two files for one container: the first one stays' is_guarded late wide
 capture_stop guarded
 check_no_leak 'nothing in the clear, all the time' guarded
