@@ -111,6 +111,7 @@ struct candidates {
 	size_t n_owners;
 	char tunnels[2][EG_TARGET_MAX]; /* they have a tunnel */
 	size_t n_tunnels;
+	struct eg_error silent; /* why an engine that may have some was not heard */
 };
 
 static void add_candidate(char names[2][EG_TARGET_MAX], size_t *n, const char *name)
@@ -147,7 +148,13 @@ static void find_candidates(enum eg_runtime runtime, struct candidates *found)
 	struct eg_container *containers = NULL;
 	size_t n = 0;
 
-	if (eg_runtime_list(runtime, &containers, &n, NULL) < 0)
+	struct eg_error why = {};
+	int result = eg_runtime_list(runtime, &containers, &n, &why);
+
+	/* One that does not run has no containers; of others it is not known. */
+	if (result < 0 && result != -ECONNREFUSED && result != -EOPNOTSUPP)
+		found->silent = why;
+	if (result < 0)
 		return;
 	for (size_t i = 0; i < n; i++) {
 		EG_AUTO_CONTAINER struct eg_container one = {};
@@ -191,7 +198,8 @@ int eg_doctor_find_target(char ret_target[EG_TARGET_MAX], struct eg_error *error
 		return eg_error_set(
 			error, EG_EXIT_NO_SUCH, ENOENT,
 			"no container with a tunnel, or whose network others share, was "
-			"found: name the target: --netns TARGET");
+			"found: name the target: --netns TARGET%s%s",
+			found.silent.message[0] ? "; " : "", found.silent.message);
 	return eg_error_set(
 		error, EG_EXIT_USAGE, EINVAL,
 		"several may be meant, '%s' and '%s' among them: name one: --netns "

@@ -159,7 +159,9 @@ static void judge_unanswered(struct eg_doctor_judging *judging, const struct eg_
 				   strerror(dns->errnum));
 	else
 		eg_doctor_evidence(judging, "asked through %s",
-				   eg_doctor_link_name(facts, dns->ifindex));
+				   dns->docker || dns->loopback
+					   ? "loopback"
+					   : eg_doctor_link_name(facts, dns->ifindex));
 	fix_dns(judging, dns);
 }
 

@@ -162,8 +162,10 @@ static void set_options(CURL *curl, const char *socket_path, struct body *body, 
 	curl_easy_setopt(curl, CURLOPT_HEADERDATA, header_left);
 }
 
-static int explain(CURLcode code, const struct body *body, char why[WHY_LEN])
+static int explain(CURL *curl, CURLcode code, const struct body *body, char why[WHY_LEN])
 {
+	long connecting = 0; /* what errno was */
+
 	if (body->too_long) {
 		snprintf(why, WHY_LEN, "it answered with more than %u MiB", EG_HTTP_MAX >> 20);
 		return -EFBIG;
@@ -171,6 +173,11 @@ static int explain(CURLcode code, const struct body *body, char why[WHY_LEN])
 	if (code == CURLE_OPERATION_TIMEDOUT) {
 		snprintf(why, WHY_LEN, "it did not answer within %u seconds", EG_HTTP_MS / 1000);
 		return -ETIMEDOUT;
+	}
+	curl_easy_getinfo(curl, CURLINFO_OS_ERRNO, &connecting);
+	if (code == CURLE_COULDNT_CONNECT && (connecting == EACCES || connecting == EPERM)) {
+		snprintf(why, WHY_LEN, "%s; run as root", strerror((int)connecting));
+		return -EACCES;
 	}
 	snprintf(why, WHY_LEN, "%s", curl_easy_strerror(code));
 	if (code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST)
@@ -214,7 +221,7 @@ int eg_http_get(const char *engine, const char *path, const char *argument, long
 	code = curl_easy_perform(curl);
 	if (code != CURLE_OK) {
 		eg_text_free(&body.text);
-		return explain(code, &body, ret_why);
+		return explain(curl, code, &body, ret_why);
 	}
 	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, ret_status);
 	*ret_len = body.text.len;
@@ -406,7 +413,7 @@ int eg_http_stream_work(struct eg_http_stream *stream, char ret_why[256])
 		snprintf(ret_why, WHY_LEN, "it ended the connection");
 		return -EPIPE;
 	}
-	return explain(message->data.result, &(struct body){}, ret_why);
+	return explain(message->easy_handle, message->data.result, &(struct body){}, ret_why);
 }
 
 #endif /* !EG_NO_CURL */
