@@ -276,6 +276,12 @@ static void conclude(struct eg_collection *c)
 	} else {
 		view->state = EG_STATE_ENFORCING;
 	}
+	/* What stands on a namespace that the target has no longer is nothing to its users. */
+	if (view->state == EG_STATE_UNGUARDED) {
+		free(view->holds_against);
+		view->holds_against = NULL;
+		eg_add_note(c, "layers, tunnel and counters are of the namespace that it had");
+	}
 }
 
 static void collect_counters(struct eg_collection *c)

@@ -254,4 +254,6 @@ check_equal 'status: gone' "$(state wireguard)" gone
 check_status 'status --check: gone' 1 eg status wireguard --check
 ip netns add wireguard
 check_equal 'status: another namespace of that name' "$(state wireguard)" unguarded
+check_equal 'status: there it holds against nobody' \
+	"$(eg status wireguard --json | jq -c '.guards[0].holds_against')" null
 check 'detach all' eg detach --all
