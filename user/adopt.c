@@ -7,7 +7,7 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
-#include "kern/guard.h"
+#include "renew.h"
 
 #define EVENTS_SIZE (64 * (sizeof(struct inotify_event) + NAME_MAX + 1))
 
@@ -36,8 +36,9 @@ static void look(struct eg_pins *pins, const char *name, eg_adopt_found found, v
 {
 	EG_AUTO_GUARD struct eg_guard *guard = NULL;
 
-	if (eg_guard_open(pins, name, &guard, NULL) == 0 &&
-	    eg_guard_meta(guard)->flags & EG_META_STARTED)
+	if (eg_guard_open(pins, name, &guard, NULL) < 0 && !(guard && eg_can_renew(guard)))
+		return;
+	if (eg_guard_meta(guard)->flags & EG_META_STARTED)
 		found(argument, name);
 }
 

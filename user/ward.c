@@ -15,6 +15,7 @@
 #include "kern/guard.h"
 #include "kern/hold.h"
 #include "net/target.h"
+#include "renew.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
 #include "util/text.h"
@@ -272,7 +273,8 @@ static enum eg_plan_guard find_guard(const struct eg_ward *ward, enum eg_plan_ta
 	if (result == -ENOENT)
 		return EG_PLAN_GUARD_NONE;
 	if (result < 0)
-		return EG_PLAN_GUARD_UNREADABLE;
+		return guard && eg_can_renew(guard) ? EG_PLAN_GUARD_OLDER
+						    : EG_PLAN_GUARD_UNREADABLE;
 	guarded = guarded_netns(guard);
 	if (target == EG_PLAN_TARGET_HERE && eg_netns_same(&guarded, &ward->seen))
 		return EG_PLAN_GUARD_ON_IT;
@@ -468,7 +470,8 @@ static void say_away(struct eg_ward *ward, const struct eg_error *error)
 /* Follows nothing that the guard is not on any more. */
 static bool is_followed(struct eg_ward *ward, enum eg_plan_guard guard)
 {
-	return ward->follow && guard != EG_PLAN_GUARD_NONE && guard != EG_PLAN_GUARD_UNREADABLE;
+	return ward->follow && guard != EG_PLAN_GUARD_NONE && guard != EG_PLAN_GUARD_UNREADABLE &&
+	       guard != EG_PLAN_GUARD_OLDER;
 }
 
 /* What is mostly so, and known without much ado: the target is a file of the namespace that is
@@ -512,6 +515,16 @@ static enum eg_plan_step find_step(struct eg_ward *ward, enum eg_plan_target *re
 	return eg_plan_next(&facts);
 }
 
+static int renew(struct eg_ward *ward, struct eg_error *error)
+{
+	int result = eg_renew(ward->pin_dir, ward->name, error);
+
+	if (result == 0)
+		SAY(ward, EG_JOURNAL_NOTICE,
+		    "its guard was an older version's: one of this version has taken its place");
+	return result;
+}
+
 static int take_step(struct eg_ward *ward, enum eg_plan_step step, char **ret_aside,
 		     struct eg_error *error)
 {
@@ -522,6 +535,8 @@ static int take_step(struct eg_ward *ward, enum eg_plan_step step, char **ret_as
 		return attach(ward, error);
 	case EG_PLAN_FOLLOW:
 		return follow(ward, error);
+	case EG_PLAN_RENEW:
+		return renew(ward, error);
 	case EG_PLAN_REST:
 	case EG_PLAN_WAIT:
 		break;

@@ -9,6 +9,8 @@
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=tests/e2e/daemon.sh
 . "$(dirname "$0")/daemon.sh"
+# shellcheck source=tests/e2e/start.sh
+. "$(dirname "$0")/start.sh"
 
 OLDER=${EG_OLDER:-$BUILD/tests/egressguard-older}
 NEWER_ABI=$(sed -n 's/^#define EG_ABI_VERSION //p' "$BED_SOURCE/include/eg_abi.h")
@@ -103,3 +105,39 @@ check_equal 'and knows the endpoint' "$(eg status wireguard --json | jq -r '.gua
 capture_stop daemon
 check_no_leak 'nothing has left meanwhile' daemon
 stop daemon
+
+# --- one that the start of a container has made, and that has no file -----------------------------------------
+
+eg detach wireguard >/dev/null
+rm "$CONFIG/wireguard.conf"
+template strict '[Lan]' 'Deny = 192.168.1.1'
+start_in wireguard inside sleep 900
+is_there() {
+	test "/proc/${BED_PIDS[inside]}/ns/net" -ef /run/netns/wireguard
+}
+wait_until 20 is_there
+hook_of_older() {
+	printf '{"ociVersion":"1.0.2","id":"%s","status":"creating","pid":%d,"bundle":"/"}' \
+		aaaaaaaaaaaaaaaa "${BED_PIDS[inside]}" |
+		"$OLDER" oci-hook --policy strict --pin-dir "$EG_PIN_DIR" --config-dir "$CONFIG"
+}
+check 'a container is started under the older one' hook_of_older
+since=$(guard_meta strict-aaaaaaaaaaaa .guarded_since_realtime_ns)
+capture_start started internet host0
+check 'the newer daemon starts' daemon_up
+started_by_newer() {
+	[ "$(guard_meta strict-aaaaaaaaaaaa .abi_version)" = "$NEWER_ABI" ] && eg status strict-aaaaaaaaaaaa --check
+}
+check 'it has replaced that guard as well' wait_until 60 started_by_newer
+check_equal 'since when it guards stays' "$(guard_meta strict-aaaaaaaaaaaa .guarded_since_realtime_ns)" "$since"
+check 'its policy too' grep -q '^Deny = 192.168.1.1' <(eg policy show strict-aaaaaaaaaaaa)
+capture_stop started
+check_no_leak 'nothing has left meanwhile' started
+bed_link host veth-more wireguard eth1
+ip -n host link set veth-more master br0 up
+bed_address wireguard eth1 172.18.0.3/16
+more_is_covered() {
+	eg status strict-aaaaaaaaaaaa --json | jq -e '[.guards[0].layers[] |
+		select(.name == "device" or .name == "peer") | select(.interfaces | index("eth1"))] | length == 2'
+}
+check 'and it follows it: an interface that comes is covered' wait_until 60 more_is_covered

@@ -10,7 +10,7 @@
 #include "daemon/plan.h"
 
 #define N_TARGETS 3
-#define N_GUARDS  5
+#define N_GUARDS  6
 
 static void wants_a_guard_where_its_target_is(void **state)
 {
@@ -22,6 +22,8 @@ static void wants_a_guard_where_its_target_is(void **state)
 	facts.guard = EG_PLAN_GUARD_DEAD;
 	assert_int_equal(eg_plan_next(&facts), EG_PLAN_ATTACH);
 	facts.guard = EG_PLAN_GUARD_UNREADABLE;
+	assert_int_equal(eg_plan_next(&facts), EG_PLAN_ATTACH);
+	facts.guard = EG_PLAN_GUARD_OLDER;
 	assert_int_equal(eg_plan_next(&facts), EG_PLAN_ATTACH);
 }
 
@@ -96,7 +98,9 @@ static void puts_nothing_in_force_that_no_file_asks_for(void **state)
 		};
 		enum eg_plan_step step = eg_plan_next(&facts);
 
-		assert_true(step == EG_PLAN_REST || step == EG_PLAN_FOLLOW);
+		assert_true(step == EG_PLAN_REST || step == EG_PLAN_FOLLOW ||
+			    step == EG_PLAN_RENEW);
+		assert_int_equal(step == EG_PLAN_RENEW, facts.guard == EG_PLAN_GUARD_OLDER);
 		if (step == EG_PLAN_FOLLOW)
 			assert_true(facts.guard == EG_PLAN_GUARD_ON_IT ||
 				    facts.guard == EG_PLAN_GUARD_ELSEWHERE);

@@ -14,6 +14,7 @@ static enum eg_plan_step keep_up(const struct eg_plan_facts *facts)
 	case EG_PLAN_GUARD_NONE:
 	case EG_PLAN_GUARD_DEAD:
 	case EG_PLAN_GUARD_UNREADABLE:
+	case EG_PLAN_GUARD_OLDER:
 		return EG_PLAN_REST;
 	}
 	return EG_PLAN_REST;
@@ -25,6 +26,7 @@ static enum eg_plan_step guard_it(const struct eg_plan_facts *facts)
 	case EG_PLAN_GUARD_NONE:
 	case EG_PLAN_GUARD_DEAD:
 	case EG_PLAN_GUARD_UNREADABLE:
+	case EG_PLAN_GUARD_OLDER:
 		return EG_PLAN_ATTACH;
 	case EG_PLAN_GUARD_ELSEWHERE:
 		return EG_PLAN_ASIDE;
@@ -41,7 +43,7 @@ enum eg_plan_step eg_plan_next(const struct eg_plan_facts *facts)
 	enum eg_plan_step step;
 
 	if (!facts->wanted)
-		return keep_up(facts);
+		return facts->guard == EG_PLAN_GUARD_OLDER ? EG_PLAN_RENEW : keep_up(facts);
 	switch (facts->target) {
 	case EG_PLAN_TARGET_HERE:
 		return guard_it(facts);

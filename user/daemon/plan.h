@@ -20,6 +20,7 @@ enum eg_plan_guard {
 	EG_PLAN_GUARD_ELSEWHERE,  /* on another one (or on the last one seen), which lives on */
 	EG_PLAN_GUARD_DEAD,       /* its namespace has ended */
 	EG_PLAN_GUARD_UNREADABLE, /* another version's, or not whole */
+	EG_PLAN_GUARD_OLDER,      /* an older version's, which the start of a container made */
 };
 
 struct eg_plan_facts {
@@ -39,11 +40,12 @@ enum eg_plan_step {
 	EG_PLAN_ASIDE,  /* give the guard another name, in force as it is: its own is wanted */
 	EG_PLAN_ATTACH, /* put the file's policy in force on the target */
 	EG_PLAN_FOLLOW, /* hold its layer `netns`, and keep up with its interfaces */
+	EG_PLAN_RENEW,  /* put one of this version in its place, of the policy that it has */
 };
 
 /*
  * A guard in force is never taken away, and nothing is put in its place but a policy that a file
- * gives. Each step changes the facts: ask again after it.
+ * gives, or its own. Each step changes the facts: ask again after it.
  */
 enum eg_plan_step eg_plan_next(const struct eg_plan_facts *facts);
 
