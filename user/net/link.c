@@ -13,9 +13,9 @@
 #include <sys/ioctl.h>
 #include <linux/nsfs.h>
 
-#include "net/netlink.h"
 #include "net/parse.h"
 #include "net/process.h"
+#include "net/rtnetlink.h"
 #include "policy/array.h"
 #include "util/cleanup.h"
 
@@ -30,14 +30,6 @@ static int take_name(const struct nlattr *attr, char *to, size_t size)
 		return -EBADMSG;
 	memcpy(to, mnl_attr_get_payload(attr), len);
 	to[len] = '\0';
-	return 0;
-}
-
-static int take_u32(const struct nlattr *attr, __u32 *to)
-{
-	if (mnl_attr_validate(attr, MNL_TYPE_U32) < 0)
-		return -EBADMSG;
-	*to = mnl_attr_get_u32(attr);
 	return 0;
 }
 
@@ -86,12 +78,12 @@ static int take_link_attribute(const struct nlattr *attr, struct eg_link *link)
 	case IFLA_LINKINFO:
 		return take_info(attr, link);
 	case IFLA_LINK:
-		return take_u32(attr, &link->peer_ifindex);
+		return eg_netlink_u32(attr, &link->peer_ifindex);
 	case IFLA_LINK_NETNSID:
 		link->elsewhere = true;
-		return take_u32(attr, (__u32 *)&link->peer_nsid);
+		return eg_netlink_u32(attr, (__u32 *)&link->peer_nsid);
 	case IFLA_MASTER:
-		return take_u32(attr, &link->master);
+		return eg_netlink_u32(attr, &link->master);
 	default:
 		return 0;
 	}
@@ -165,21 +157,12 @@ char *eg_link_name(char to[EG_LINK_NAME_LEN], const struct eg_link *link)
 
 int eg_links_get(const struct eg_netns *netns, struct eg_link **ret_links, size_t *ret_n)
 {
-	EG_AUTO_NETLINK struct eg_netlink *netlink = NULL;
-	char buffer[MNL_SOCKET_BUFFER_SIZE];
-	struct nlmsghdr *request;
-	struct links links = {0};
-	int result = eg_netlink_open(netns, NETLINK_ROUTE, &netlink);
+	struct links links = {};
+	int result = eg_rtnetlink_dump(netns, RTM_GETLINK, sizeof(struct ifinfomsg), add_link,
+				       forget_links, &links);
 
 	if (result < 0)
 		return result;
-	request = eg_netlink_request(buffer, RTM_GETLINK, NLM_F_DUMP);
-	mnl_nlmsg_put_extra_header(request, sizeof(struct ifinfomsg));
-	result = eg_netlink_ask(netlink, request, add_link, forget_links, &links);
-	if (result < 0) {
-		forget_links(&links);
-		return result;
-	}
 	if (links.n)
 		qsort(links.links, links.n, sizeof(*links.links), compare_links);
 	*ret_links = links.links;
@@ -235,17 +218,6 @@ static size_t address_len(__u8 family)
 	return family == EG_FAMILY_IPV4 ? 4 : 16;
 }
 
-static int take_address(const struct nlattr *attr, __u8 family, union eg_addr *to)
-{
-	size_t len = address_len(family);
-
-	if (mnl_attr_get_payload_len(attr) != len)
-		return -EBADMSG;
-	*to = (union eg_addr){0};
-	memcpy(to->bytes, mnl_attr_get_payload(attr), len);
-	return 0;
-}
-
 int eg_link_addr_parse(const struct nlmsghdr *message, struct eg_link_addr *ret_addr)
 {
 	const struct ifaddrmsg *header = mnl_nlmsg_get_payload(message);
@@ -277,7 +249,7 @@ int eg_link_addr_parse(const struct nlmsghdr *message, struct eg_link_addr *ret_
 		/* On a point-to-point interface IFA_ADDRESS is the other side's. */
 		if (type != IFA_LOCAL && (type != IFA_ADDRESS || local))
 			continue;
-		if (take_address(attr, addr.family, &addr.addr) < 0)
+		if (eg_netlink_addr(attr, addr.family, &addr.addr) < 0)
 			return -EBADMSG;
 		found = true;
 		local = type == IFA_LOCAL;
@@ -314,21 +286,12 @@ static void forget_addrs(void *argument)
 
 int eg_addrs_get(const struct eg_netns *netns, struct eg_link_addr **ret_addrs, size_t *ret_n)
 {
-	EG_AUTO_NETLINK struct eg_netlink *netlink = NULL;
-	char buffer[MNL_SOCKET_BUFFER_SIZE];
-	struct nlmsghdr *request;
-	struct addrs addrs = {0};
-	int result = eg_netlink_open(netns, NETLINK_ROUTE, &netlink);
+	struct addrs addrs = {};
+	int result = eg_rtnetlink_dump(netns, RTM_GETADDR, sizeof(struct ifaddrmsg), add_addr,
+				       forget_addrs, &addrs);
 
 	if (result < 0)
 		return result;
-	request = eg_netlink_request(buffer, RTM_GETADDR, NLM_F_DUMP);
-	mnl_nlmsg_put_extra_header(request, sizeof(struct ifaddrmsg));
-	result = eg_netlink_ask(netlink, request, add_addr, forget_addrs, &addrs);
-	if (result < 0) {
-		forget_addrs(&addrs);
-		return result;
-	}
 	*ret_addrs = addrs.addrs;
 	*ret_n = addrs.n;
 	return 0;
@@ -359,10 +322,10 @@ int eg_route_parse(const struct nlmsghdr *message, __u32 ifindex, __u32 other_if
 
 		switch (mnl_attr_get_type(attr)) {
 		case RTA_DST:
-			result = take_address(attr, subnet.family, &subnet.addr);
+			result = eg_netlink_addr(attr, subnet.family, &subnet.addr);
 			break;
 		case RTA_OIF:
-			result = take_u32(attr, &oif);
+			result = eg_netlink_u32(attr, &oif);
 			break;
 		case RTA_GATEWAY:
 		case RTA_VIA:
@@ -452,7 +415,7 @@ static int take_gateway(const struct nlmsghdr *message, void *argument)
 
 		if (mnl_attr_get_type(attr) != RTA_GATEWAY)
 			continue;
-		result = take_address(attr, gateway->family, &gateway->addr);
+		result = eg_netlink_addr(attr, gateway->family, &gateway->addr);
 		if (result < 0)
 			return result;
 		gateway->found = true;
@@ -496,7 +459,7 @@ static int take_nsid(const struct nlmsghdr *message, void *argument)
 	mnl_attr_for_each(attr, message, NLMSG_ALIGN(sizeof(struct rtgenmsg)))
 	{
 		if (mnl_attr_get_type(attr) == NETNSA_NSID)
-			return take_u32(attr, (__u32 *)nsid);
+			return eg_netlink_u32(attr, (__u32 *)nsid);
 	}
 	return 0;
 }

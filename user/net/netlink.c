@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
+#include "policy/address.h"
 #include "util/cleanup.h"
 
 /* More than the kernel puts into one datagram of a dump (32 KiB). */
@@ -198,4 +199,23 @@ int eg_netlink_ask(struct eg_netlink *netlink, struct nlmsghdr *request,
 			reset(argument);
 	}
 	return -EAGAIN;
+}
+
+int eg_netlink_u32(const struct nlattr *attr, __u32 *ret_number)
+{
+	if (mnl_attr_validate(attr, MNL_TYPE_U32) < 0)
+		return -EBADMSG;
+	*ret_number = mnl_attr_get_u32(attr);
+	return 0;
+}
+
+int eg_netlink_addr(const struct nlattr *attr, __u8 family, union eg_addr *ret_addr)
+{
+	size_t len = eg_family_bits(family) / 8;
+
+	if (mnl_attr_get_payload_len(attr) != len)
+		return -EBADMSG;
+	*ret_addr = (union eg_addr){};
+	memcpy(ret_addr->bytes, mnl_attr_get_payload(attr), len);
+	return 0;
 }

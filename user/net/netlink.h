@@ -9,6 +9,7 @@
 #include <libmnl/libmnl.h>
 
 #include "net/netns.h"
+#include "policy/policy.h"
 
 struct eg_netlink;
 
@@ -35,5 +36,10 @@ struct nlmsghdr *eg_netlink_request(char *buffer, __u16 type, __u16 flags);
 int eg_netlink_ask(struct eg_netlink *netlink, struct nlmsghdr *request,
 		   int (*visit)(const struct nlmsghdr *message, void *argument),
 		   void (*reset)(void *argument), void *argument);
+
+/* What an attribute says; -EBADMSG: it is not that long. An address in network byte order, as
+ * EG_FAMILY_* `family` has it. */
+int eg_netlink_u32(const struct nlattr *attr, __u32 *ret_number);
+int eg_netlink_addr(const struct nlattr *attr, __u8 family, union eg_addr *ret_addr);
 
 #endif /* EG_NETLINK_H */

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "net/netlink.h"
+#include "net/rtnetlink.h"
 #include "policy/address.h"
 #include "policy/array.h"
 #include "util/cleanup.h"
@@ -18,40 +18,22 @@ static __u8 family_of(unsigned char family)
 	return family == AF_INET ? EG_FAMILY_IPV4 : family == AF_INET6 ? EG_FAMILY_IPV6 : 0;
 }
 
-static int take_addr(const struct nlattr *attr, __u8 family, union eg_addr *to)
-{
-	size_t len = eg_family_bits(family) / 8;
-
-	if (mnl_attr_get_payload_len(attr) != len)
-		return -EBADMSG;
-	memcpy(to->bytes, mnl_attr_get_payload(attr), len);
-	return 0;
-}
-
-static int take_number(const struct nlattr *attr, __u32 *to)
-{
-	if (mnl_attr_validate(attr, MNL_TYPE_U32) < 0)
-		return -EBADMSG;
-	*to = mnl_attr_get_u32(attr);
-	return 0;
-}
-
 /* --- messages --------------------------------------------------------------------------------- */
 
 static int take_route_attribute(const struct nlattr *attr, struct eg_route *route)
 {
 	switch (mnl_attr_get_type(attr)) {
 	case RTA_DST:
-		return take_addr(attr, route->prefix.family, &route->prefix.addr);
+		return eg_netlink_addr(attr, route->prefix.family, &route->prefix.addr);
 	case RTA_OIF:
-		return take_number(attr, &route->ifindex);
+		return eg_netlink_u32(attr, &route->ifindex);
 	case RTA_TABLE:
-		return take_number(attr, &route->table);
+		return eg_netlink_u32(attr, &route->table);
 	case RTA_PRIORITY:
-		return take_number(attr, &route->metric);
+		return eg_netlink_u32(attr, &route->metric);
 	case RTA_GATEWAY:
 		route->has_gateway = true;
-		return take_addr(attr, route->prefix.family, &route->gateway);
+		return eg_netlink_addr(attr, route->prefix.family, &route->gateway);
 	case RTA_VIA:
 		route->has_gateway = true;
 		return 0;
@@ -95,21 +77,21 @@ static int take_rule_attribute(const struct nlattr *attr, struct eg_ip_rule *rul
 
 	switch (mnl_attr_get_type(attr)) {
 	case FRA_PRIORITY:
-		return take_number(attr, &rule->priority);
+		return eg_netlink_u32(attr, &rule->priority);
 	case FRA_TABLE:
-		return take_number(attr, &rule->table);
+		return eg_netlink_u32(attr, &rule->table);
 	case FRA_FWMARK:
 		rule->has_mark = true;
-		return take_number(attr, &rule->mark);
+		return eg_netlink_u32(attr, &rule->mark);
 	case FRA_FWMASK:
-		return take_number(attr, &rule->mask);
+		return eg_netlink_u32(attr, &rule->mask);
 	case FRA_SUPPRESS_PREFIXLEN:
-		result = take_number(attr, &number);
+		result = eg_netlink_u32(attr, &number);
 		rule->suppress = number == (__u32)-1 ? -1 : (int)number;
 		return result;
 	case FRA_DST:
 		rule->has_dst = true;
-		return take_addr(attr, rule->family, &rule->dst.addr);
+		return eg_netlink_addr(attr, rule->family, &rule->dst.addr);
 	case FRA_SRC:
 	case FRA_IIFNAME:
 	case FRA_OIFNAME:
@@ -119,7 +101,7 @@ static int take_rule_attribute(const struct nlattr *attr, struct eg_ip_rule *rul
 	case FRA_UID_RANGE:
 	case FRA_SUPPRESS_IFGROUP:
 		if (mnl_attr_get_type(attr) == FRA_SUPPRESS_IFGROUP &&
-		    take_number(attr, &number) == 0 && number == (__u32)-1)
+		    eg_netlink_u32(attr, &number) == 0 && number == (__u32)-1)
 			return 0;
 		rule->narrow = true;
 		return 0;
@@ -205,24 +187,6 @@ static int add_rule(const struct nlmsghdr *message, void *argument)
 	return result < 0 ? result : EG_ARRAY_ADD(list->rules, list->n, rule);
 }
 
-static int dump(const struct eg_netns *netns, __u16 type, size_t header_size,
-		int (*visit)(const struct nlmsghdr *message, void *argument), struct list *list)
-{
-	EG_AUTO_NETLINK struct eg_netlink *netlink = NULL;
-	char buffer[MNL_SOCKET_BUFFER_SIZE];
-	struct nlmsghdr *request;
-	int result = eg_netlink_open(netns, NETLINK_ROUTE, &netlink);
-
-	if (result < 0)
-		return result;
-	request = eg_netlink_request(buffer, type, NLM_F_DUMP);
-	mnl_nlmsg_put_extra_header(request, header_size);
-	result = eg_netlink_ask(netlink, request, visit, forget, list);
-	if (result < 0)
-		forget(list);
-	return result;
-}
-
 static int compare_routes(const void *a, const void *b)
 {
 	const struct eg_route *left = a, *right = b;
@@ -238,7 +202,8 @@ static int compare_routes(const void *a, const void *b)
 int eg_routes_get(const struct eg_netns *netns, struct eg_route **ret_routes, size_t *ret_n)
 {
 	struct list list = {};
-	int result = dump(netns, RTM_GETROUTE, sizeof(struct rtmsg), add_route, &list);
+	int result = eg_rtnetlink_dump(netns, RTM_GETROUTE, sizeof(struct rtmsg), add_route, forget,
+				       &list);
 
 	if (result < 0)
 		return result;
@@ -252,7 +217,8 @@ int eg_routes_get(const struct eg_netns *netns, struct eg_route **ret_routes, si
 int eg_ip_rules_get(const struct eg_netns *netns, struct eg_ip_rule **ret_rules, size_t *ret_n)
 {
 	struct list list = {};
-	int result = dump(netns, RTM_GETRULE, sizeof(struct fib_rule_hdr), add_rule, &list);
+	int result = eg_rtnetlink_dump(netns, RTM_GETRULE, sizeof(struct fib_rule_hdr), add_rule,
+				       forget, &list);
 
 	if (result < 0)
 		return result;

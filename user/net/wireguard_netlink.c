@@ -191,10 +191,7 @@ static int take_device_attribute(const struct nlattr *attr, struct eg_wg_device 
 		device->listen_port = mnl_attr_get_u16(attr);
 		return 0;
 	case WGDEVICE_A_FWMARK:
-		if (mnl_attr_validate(attr, MNL_TYPE_U32) < 0)
-			return -EBADMSG;
-		device->fwmark = mnl_attr_get_u32(attr);
-		return 0;
+		return eg_netlink_u32(attr, &device->fwmark);
 	case WGDEVICE_A_PEERS:
 		return take_peers(attr, device);
 	default: /* the private key among them */
