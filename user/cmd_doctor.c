@@ -196,12 +196,9 @@ static int show(const struct eg_doctor_facts *facts, bool json, struct eg_error 
 
 	if (result < 0)
 		return eg_error_set(error, EG_EXIT_FAILED, -result, "out of memory");
-	result = renderer->doctor(report, stdout);
-	if (result == 0 && fflush(stdout) != 0)
-		result = -errno;
+	result = eg_render_end(renderer->doctor(report, stdout), error);
 	if (result < 0)
-		return eg_error_set(error, EG_EXIT_FAILED, -result, "cannot write: %s",
-				    strerror(-result));
+		return result;
 	return eg_doctor_is_healthy(report) ? EG_EXIT_OK : EG_EXIT_FAILED;
 }
 

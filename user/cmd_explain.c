@@ -141,13 +141,7 @@ static int explain(const struct request *request, struct eg_error *error)
 	if (result < 0)
 		return result;
 	eg_explain(policy, image, &question, &explanation);
-	result = renderer->explanation(&question, &explanation, stdout);
-	if (result == 0 && fflush(stdout) != 0)
-		result = -errno;
-	if (result < 0)
-		return eg_error_set(error, EG_EXIT_FAILED, -result, "cannot write: %s",
-				    strerror(-result));
-	return 0;
+	return eg_render_end(renderer->explanation(&question, &explanation, stdout), error);
 }
 
 int cmd_explain(int argc, char **argv)

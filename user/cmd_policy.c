@@ -7,6 +7,7 @@
 #include "kern/guard.h"
 #include "log.h"
 #include "options.h"
+#include "out/render.h"
 #include "policy/image.h"
 #include "policy_options.h"
 #include "select.h"
@@ -122,10 +123,7 @@ static int show_guard(const struct eg_common *common, struct eg_error *error)
 		puts("# What attach found out for itself; a policy file may not say it.");
 		print_commented(derived, stdout);
 	}
-	if (fflush(stdout) != 0)
-		return eg_error_set(error, EG_EXIT_FAILED, errno, "cannot write: %s",
-				    strerror(errno));
-	return 0;
+	return eg_render_end(0, error);
 }
 
 /* --- the command --------------------------------------------------------------------------------

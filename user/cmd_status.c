@@ -106,12 +106,9 @@ static int show(const struct request *request, bool *ret_enforcing, struct eg_er
 	if (status.stranded_why)
 		eg_log_warning("status", "whether containers are stranded is not known of all: %s",
 			       status.stranded_why);
-	result = request->render(&status, stdout);
-	if (result == 0 && fflush(stdout) != 0)
-		result = -errno;
+	result = eg_render_end(request->render(&status, stdout), error);
 	if (result < 0)
-		return eg_error_set(error, EG_EXIT_FAILED, -result, "cannot write: %s",
-				    strerror(-result));
+		return result;
 	*ret_enforcing = all_enforce(&status);
 	return 0;
 }

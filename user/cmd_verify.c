@@ -388,14 +388,8 @@ static int show(const struct subject *subject, struct eg_error *error)
 {
 	const struct eg_renderer *renderer =
 		subject->common.json ? &eg_render_json : &eg_render_text;
-	int result = renderer->verification(&subject->view, stdout);
 
-	if (result == 0 && fflush(stdout) != 0)
-		result = -errno;
-	if (result < 0)
-		return eg_error_set(error, EG_EXIT_FAILED, -result, "cannot write: %s",
-				    strerror(-result));
-	return 0;
+	return eg_render_end(renderer->verification(&subject->view, stdout), error);
 }
 
 static int exit_status(enum eg_verify_result result)

@@ -222,12 +222,9 @@ static int check(const struct request *request, const struct source *source, str
 
 	if (result < 0)
 		return eg_error_set(error, EG_EXIT_FAILED, -result, "out of memory");
-	result = renderer->wgreport(request->file, report, stdout);
-	if (result == 0 && fflush(stdout) != 0)
-		result = -errno;
+	result = eg_render_end(renderer->wgreport(request->file, report, stdout), error);
 	if (result < 0)
-		return eg_error_set(error, EG_EXIT_FAILED, -result, "cannot write: %s",
-				    strerror(-result));
+		return result;
 	return report->counts[EG_WGSEVERITY_ERROR] ? EG_EXIT_USAGE : EG_EXIT_OK;
 }
 
@@ -437,10 +434,7 @@ static int render(const struct request *request, const struct source *source,
 	}
 	if (request->in_place)
 		return replace_file(request->file, source, request->kill, text, error);
-	if (fputs(text, stdout) < 0 || fflush(stdout) != 0)
-		return eg_error_set(error, EG_EXIT_FAILED, errno, "cannot write: %s",
-				    strerror(errno));
-	return EG_EXIT_OK;
+	return eg_render_end(fputs(text, stdout) < 0 ? -errno : 0, error);
 }
 
 /* --- the command --------------------------------------------------------------------------------

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "eg_packet.h"
+#include "out/render.h"
 #include "policy/address.h"
 
 #define NS_PER_S 1000000000ULL
@@ -261,4 +262,14 @@ void eg_put_safe(struct eg_text *line, const char *string)
 	char safe[EG_SAFE_LEN];
 
 	eg_put(line, eg_escape(safe, sizeof(safe), string, strlen(string)));
+}
+
+int eg_render_end(int result, struct eg_error *error)
+{
+	if (result == 0 && fflush(stdout) != 0)
+		result = -errno;
+	if (result < 0)
+		return eg_error_set(error, EG_EXIT_FAILED, -result, "cannot write: %s",
+				    strerror(-result));
+	return 0;
 }

@@ -39,6 +39,10 @@ int eg_render_prometheus(const struct eg_status_view *status, FILE *to);
 int eg_pcap_start(FILE *to);
 int eg_pcap_event(const struct eg_event_view *event, FILE *to);
 
+/* What comes after a renderer has written to stdout, and returned `result`: whether all of it was
+ * really written. 0, or -errno and `error` says so. */
+int eg_render_end(int result, struct eg_error *error);
+
 /* Whether to colour what goes to this stream. */
 bool eg_color(FILE *to);
 
