@@ -275,12 +275,10 @@ static void look_inside(struct eg_shell_parser *parser, size_t from, size_t to)
 	parser->lost |= inner.lost; /* where it ends is not sure */
 }
 
-/* `$(…)`, with parser->at behind the `(`. */
-void eg_shell_read_substitution(struct eg_shell_parser *parser, struct eg_shell_reading *word,
-				const char *open)
+/* What stands between `from` and `to`, where the sign is that ends it. */
+static void put_substitution(struct eg_shell_parser *parser, struct eg_shell_reading *word,
+			     size_t from, size_t to, const char *open)
 {
-	size_t from = parser->at, to = find_close(parser, from);
-
 	word->plain = false;
 	word->dynamic = true;
 	if (to >= parser->len) {
@@ -294,23 +292,22 @@ void eg_shell_read_substitution(struct eg_shell_parser *parser, struct eg_shell_
 	parser->at = to + 1;
 }
 
+/* `$(…)`, with parser->at behind the `(`. */
+void eg_shell_read_substitution(struct eg_shell_parser *parser, struct eg_shell_reading *word,
+				const char *open)
+{
+	size_t from = parser->at, to = find_close(parser, from);
+
+	put_substitution(parser, word, from, to, open);
+}
+
 static void read_backquotes(struct eg_shell_parser *parser, struct eg_shell_reading *word)
 {
 	size_t from = parser->at + 1, to = from;
 
 	while (to < parser->len && parser->text[to] != '`')
 		to += parser->text[to] == '\\' ? 2 : 1;
-	word->plain = false;
-	word->dynamic = true;
-	if (to >= parser->len) {
-		eg_shell_unclosed(parser, "a `", from - 1);
-		return;
-	}
-	look_inside(parser, from, to);
-	put(parser, word, "$(", 2);
-	put_squeezed(parser, word, parser->text + from, to - from);
-	put(parser, word, ")", 1);
-	parser->at = to + 1;
+	put_substitution(parser, word, from, to, "a `");
 }
 
 /* `${…}`, with parser->at at the `{`. */
