@@ -9,6 +9,8 @@
 struct eg_far_end; /* a packet socket, which goes with us */
 typedef void (*eg_far_end_frame)(const __u8 *frame, size_t len, void *argument);
 
+/* Watches the other end of a veth from now on: `call` gets, in eg_far_end_read(), each frame that
+ * comes out there. 0 or -errno. */
 int eg_far_end_open(const struct eg_peer *peer, eg_far_end_frame call, void *argument,
 		    struct eg_far_end **ret_far_end);
 void eg_far_end_close(struct eg_far_end *far_end);

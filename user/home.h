@@ -28,6 +28,7 @@ void eg_home_fill(const struct eg_netns *netns, const struct eg_survey *survey,
 /* The namespace of a guard's home. -ENOENT: it is gone, or the guard has none. */
 int eg_home_open(const struct eg_home *home, struct eg_netns *ret_netns);
 
+/* Whether both are of the same namespace, whatever they say of its tunnels. */
 bool eg_home_same_netns(const struct eg_home *a, const struct eg_home *b);
 
 #endif /* EG_USER_HOME_H */

@@ -26,6 +26,7 @@ struct eg_features {
 	char missing_caps[256]; /* "CAP_BPF CAP_NET_ADMIN", empty: none missing */
 };
 
+/* Tries each. What cannot be tried, for a missing privilege say, is not there. */
 void eg_features_probe(struct eg_features *ret_features);
 
 /* BPF programs at netfilter hooks, without trying one at a hook. */

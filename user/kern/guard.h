@@ -221,7 +221,9 @@ int eg_guard_is_current(struct eg_guard *guard);
 /* Reads its meta again: another command may have written it. */
 int eg_guard_refresh(struct eg_guard *guard);
 
+/* As it was last read or written; the guard's. */
 const struct eg_meta *eg_guard_meta(const struct eg_guard *guard);
+/* Writes it: 0 or -errno. */
 int eg_guard_set_meta(struct eg_guard *guard, const struct eg_meta *meta);
 
 /* --- endpoints' names ----------------------------------------------------------------------- */

@@ -132,6 +132,8 @@ enum eg_place {
 #define EG_HALVES_MAX 64
 
 #define EG_PLACE_LEN 256
+/* The directory's name of a guard's place (`number` is of EG_PLACE_HALF alone), and the other way
+ * round: 0, or -errno where no guard can have it. */
 int eg_place_name(char to[EG_PLACE_LEN], enum eg_place place, unsigned int number,
 		  const char *name);
 int eg_place_parse(const char *entry, enum eg_place *ret_place, char ret_name[EG_NAME_MAX]);
@@ -207,7 +209,9 @@ __u32 eg_hold_maps(void);
 struct eg_guard *eg_guard_blank(void);
 struct eg_guard *eg_guard_new(const struct eg_pins *pins, const char *name);
 
+/* -EINVAL: it is no name for a guard. */
 int eg_guard_check_name(const char *name, struct eg_error *error);
+/* From its map into guard->meta. */
 int eg_guard_read_meta(struct eg_guard *guard);
 
 /* --- descriptors ----------------------------------------------------------------------------- */

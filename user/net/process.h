@@ -18,6 +18,7 @@ int eg_process_in_netns(pid_t pid, int proc_fd, const struct eg_netns *netns);
 /* CLOCK_REALTIME nanoseconds, 0: not known. */
 __u64 eg_process_started(pid_t pid);
 
+/* False, too, where it is gone or cannot be told. */
 bool eg_process_is_kernel_thread(pid_t pid);
 
 /* A decimal PID, 0 if `text` is not one. PURE. */

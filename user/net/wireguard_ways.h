@@ -5,6 +5,7 @@
 
 #include "net/wireguard.h"
 
+/* Of the kernel's own, over generic netlink. */
 int eg_wg_get_kernel(const struct eg_netns *netns, const struct eg_link *link,
 		     struct eg_wg_device *ret_device);
 

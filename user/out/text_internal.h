@@ -12,11 +12,13 @@
 #define BOLD   "\033[1m"
 #define PLAIN  "\033[0m"
 
+/* `color` is one of those above; it is left out where the line is not `colored`. */
 void eg_put_colored(struct eg_text *line, bool colored, const char *color, const char *text);
 
 /* "1 packet", "2 packets". */
 void eg_put_count(struct eg_text *text, __u64 n, const char *what);
 
+/* The renderer's verification and doctor (out/render.h): 0 or -errno. */
 int eg_text_verification(const struct eg_verify_view *verify, FILE *to);
 int eg_text_doctor(const struct eg_doctor_report *report, FILE *to);
 

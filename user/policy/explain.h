@@ -33,6 +33,8 @@ struct eg_question {
 int eg_question_parse(const char *proto, const char *dest, struct eg_question *ret_question,
 		      struct eg_error *error);
 
+/* What the image decides of the question, and what may be said of that. `policy` is what the image
+ * was compiled from. */
 void eg_explain(const struct eg_policy *policy, const struct eg_image *image,
 		const struct eg_question *question, struct eg_explanation *ret_explanation);
 

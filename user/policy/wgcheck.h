@@ -167,6 +167,7 @@ struct eg_wgreport {
 	unsigned int counts[3]; /* by severity */
 };
 
+/* All that is wrong with the file. 0 or -ENOMEM. */
 int eg_wgcheck(const struct eg_wgfile *file, const struct eg_wgfacts *facts,
 	       struct eg_wgreport **ret_report);
 void eg_wgreport_free(struct eg_wgreport *report);

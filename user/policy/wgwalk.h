@@ -32,6 +32,7 @@ struct eg_wgwalk {
 /* The one interface to leave by that the rules name, NULL: none, or several. */
 const char *eg_wgchain_underlay(const struct eg_wgchain *chain);
 
+/* What it returns points into the chain. */
 struct eg_wgwalk eg_wgwalk_chain(const struct eg_wgchain *chain, const struct eg_wgpacket *packet);
 
 #endif /* EG_WGWALK_H */

@@ -52,6 +52,7 @@ struct eg_row_verdict {
 	char detail[EG_DETAIL_LEN];
 };
 
+/* What may be said of one probe. */
 void eg_row_judge(const struct eg_evidence *evidence, struct eg_row_verdict *ret_verdict);
 
 /* Whether the same packet should be tried by another kind of socket: it never became one, or
