@@ -494,6 +494,7 @@ enum eg_meta_flag {
 	EG_META_STARTED = 1 << 6,     /* made by the start of a container (user/start.h) */
 	EG_META_SPARE = 1 << 7,       /* of no guard yet, and attached to nothing (kern/spare.h) */
 	EG_META_FILE_SPOILT = 1 << 8, /* its policy file did not parse when the daemon read it */
+	EG_META_KEPT = 1 << 9,        /* a daemon has put its policy in force, of a file */
 };
 
 /* --- sockets -------------------------------------------------------------------------------- */

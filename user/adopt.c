@@ -7,6 +7,7 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
+#include "kern/hold.h"
 #include "renew.h"
 
 #define EVENTS_SIZE (64 * (sizeof(struct inotify_event) + NAME_MAX + 1))
@@ -32,25 +33,39 @@ int eg_adopt_watch(const char *pin_dir, int *ret_fd, struct eg_error *error)
 	return 0;
 }
 
-static void look(struct eg_pins *pins, const char *name, eg_adopt_found found, void *argument)
+/* By an earlier daemon, and by none now: a guard container has one of its own. */
+static bool is_left(struct eg_guard *guard, const struct eg_holds *holds)
+{
+	struct eg_held held = {};
+
+	return holds && eg_guard_meta(guard)->flags & EG_META_KEPT &&
+	       eg_holds_of(holds, guard, &held) == 0 && !held.ipv4 && !held.ipv6;
+}
+
+/* `holds` NULL: those of the start of a container alone. */
+static void look(struct eg_pins *pins, const char *name, const struct eg_holds *holds,
+		 eg_adopt_found found, void *argument)
 {
 	EG_AUTO_GUARD struct eg_guard *guard = NULL;
+	int opened = eg_guard_open(pins, name, &guard, NULL);
 
-	if (eg_guard_open(pins, name, &guard, NULL) < 0 && !(guard && eg_can_renew(guard)))
+	if (opened < 0 && !(guard && eg_can_renew(guard)))
 		return;
-	if (eg_guard_meta(guard)->flags & EG_META_STARTED)
+	if (eg_guard_meta(guard)->flags & EG_META_STARTED || (opened == 0 && is_left(guard, holds)))
 		found(argument, name);
 }
 
 void eg_adopt_all(const char *pin_dir, eg_adopt_found found, void *argument)
 {
 	EG_AUTO_PINS struct eg_pins pins = {.dir_fd = -1, .lock_fd = -1};
+	EG_AUTO_HOLDS struct eg_holds *holds = NULL;
 	char **names = NULL;
 
 	if (eg_pins_open(pin_dir, false, &pins, NULL) < 0 || eg_pins_list(&pins, false, &names) < 0)
 		return;
+	(void)eg_holds_get(&holds);
 	for (char **name = names; name && *name; name++)
-		look(&pins, *name, found, argument);
+		look(&pins, *name, holds, found, argument);
 	eg_names_free(names);
 }
 
@@ -76,7 +91,7 @@ void eg_adopt_new(const char *pin_dir, int fd, eg_adopt_found found, eg_adopt_fo
 				continue;
 			changed(argument, name);
 			if (open && event->mask & IN_MOVED_TO)
-				look(&pins, name, found, argument);
+				look(&pins, name, NULL, found, argument);
 		}
 	}
 	if (!lost)

@@ -56,7 +56,7 @@ static void fill_meta(const struct eg_attachment *attach, struct eg_meta *meta)
 	const struct eg_target *target = &attach->target;
 
 	meta->flags &= ~(__u32)(EG_META_ACCEPT_DEVICE_ONLY | EG_META_HOST | EG_META_CGROUP |
-				EG_META_FILE_SPOILT);
+				EG_META_FILE_SPOILT | EG_META_KEPT);
 	if (eg_attach_is_on_cgroup(attach)) {
 		meta->flags |= EG_META_CGROUP;
 		meta->cgroup_id = attach->cgroup.id;
@@ -72,6 +72,8 @@ static void fill_meta(const struct eg_attachment *attach, struct eg_meta *meta)
 		meta->flags |= EG_META_HOST;
 	if (attach->request->starting)
 		meta->flags |= EG_META_STARTED;
+	if (attach->request->unattended && !attach->request->starting)
+		meta->flags |= EG_META_KEPT;
 	if (attach->request->file_is_spoilt)
 		meta->flags |= EG_META_FILE_SPOILT;
 	snprintf(meta->name, sizeof(meta->name), "%s", attach->result->name);

@@ -72,7 +72,7 @@ mv "$CONFIG/wide.conf" "$CONFIG/late.conf"
 printf 'Deny = 192.168.1.10\n' >>"$CONFIG/late.conf"
 reload
 check 'a file renamed: its policy is in force, by its name' wait_until 30 denies late
-check 'a file renamed: the guard is on the container' is_guarded late wide
+check 'a file renamed: the guard is on the container' wait_until 30 is_guarded late wide
 check 'a file renamed: no other guard is left' wait_until 20 guards_are 'late narrow'
 
 # --- what is nobody's to take ------------------------------------------------------------------------------
