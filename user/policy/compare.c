@@ -22,25 +22,6 @@
 
 /* --- places ----------------------------------------------------------------------------------- */
 
-const struct eg_image_rule *eg_image_rule_set(const struct eg_image *image, __u32 rule_set,
-					      size_t *ret_n)
-{
-	size_t low = 0, high = image->n_rules, n = 0;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (image->rules[middle].rule_set < rule_set)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	while (rule_set && low + n < image->n_rules && image->rules[low + n].rule_set == rule_set)
-		n++;
-	*ret_n = n;
-	return image->rules + low;
-}
-
 /* Where rows look at the destination's kind, each kind is a place of its own. */
 static const struct eg_prefix kinds[] = {
 	{.family = EG_FAMILY_IPV4, .len = 0},
@@ -227,14 +208,9 @@ static bool endpoints_differ(const struct eg_image *from, const struct eg_image 
 {
 	if (from->n_endpoints != to->n_endpoints)
 		return true;
-	for (size_t i = 0; i < from->n_endpoints; i++) {
-		const struct eg_image_endpoint *left = &from->endpoints[i];
-		const struct eg_image_endpoint *right = &to->endpoints[i];
-
-		if (left->family != right->family || left->port != right->port ||
-		    memcmp(&left->addr, &right->addr, sizeof(left->addr)) != 0)
+	for (size_t i = 0; i < from->n_endpoints; i++)
+		if (eg_image_endpoint_compare(&from->endpoints[i], &to->endpoints[i]))
 			return true;
-	}
 	return false;
 }
 

@@ -62,12 +62,6 @@ struct eg_comparison {
 	bool last_same;
 };
 
-/* --- compare.c -------------------------------------------------------------------------------- */
-
-/* The image's rules of one set, which stay the image's; *ret_n is 0 where there are none. */
-const struct eg_image_rule *eg_image_rule_set(const struct eg_image *image, __u32 rule_set,
-					      size_t *ret_n);
-
 /* --- compare_probe.c -------------------------------------------------------------------------- */
 
 /* Adds to the level's changes what differs there, under the switches of `from`. */

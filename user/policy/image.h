@@ -73,6 +73,13 @@ bool eg_image_endpoint(const struct eg_image *image, __u8 family, const union eg
 		       __u16 port);
 bool eg_image_rule(const struct eg_image *image, __u32 rule_set, __u8 proto, __u16 port);
 
+/* The rules of one set, which stay the image's; *ret_n is 0 where there are none. */
+const struct eg_image_rule *eg_image_rule_set(const struct eg_image *image, __u32 rule_set,
+					      size_t *ret_n);
+
+/* The order of struct eg_image_endpoint, for qsort(3). */
+int eg_image_endpoint_compare(const void *a, const void *b);
+
 /* How a new image differs from the one in force. One line a difference, in the user's terms
  * ("allows 100.64.0.0/10", "no longer denies 192.168.1.1", "audit: drops pass"). */
 struct eg_image_diff {
