@@ -67,14 +67,16 @@ static int resolve(const struct eg_policy *policy, const struct eg_endpoint *nam
 		   unsigned int timeout_ms, struct eg_endpoint **ret_found, size_t *ret_n,
 		   struct eg_text *warnings, struct eg_error *error)
 {
-	struct eg_error why = {};
+	struct eg_error why = {}, own = {};
 
 	for (size_t i = 0; i < policy->n_bootstrap_dns; i++)
 		if (eg_dns_resolve(&policy->bootstrap_dns[i], name, timeout_ms, ret_found, ret_n,
 				   &why) == 0)
 			return 0;
-	if (eg_endpoint_resolve(name, timeout_ms, ret_found, ret_n, error) < 0)
-		return -EHOSTUNREACH;
+	if (eg_endpoint_resolve(name, timeout_ms, ret_found, ret_n, &own) < 0)
+		return eg_error_set(error, own.exit, EHOSTUNREACH, "%s%s%s", why.message,
+				    why.message[0] ? "; and this machine's own resolver: " : "",
+				    own.message);
 	if (policy->n_bootstrap_dns)
 		eg_text_printf(warnings,
 			       "%s; the addresses are those that this machine's own resolver "

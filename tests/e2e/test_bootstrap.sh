@@ -152,6 +152,9 @@ check 'nobody follows: soon it is not asked for any more' wait_until 40 not_aske
 eg detach wireguard
 stop names
 check_status 'by hand it is refused' 1 attach
+cp "$BED/check.out" "$BED/refused"
+check 'and said who was asked: the resolver that was named, and this machine'\''s own' \
+	grep -q "$RESOLVER.*; and this machine's own resolver: " "$BED/refused"
 start_in host daemon "$EG" daemon --config-dir "$CONFIG" --pin-dir "$EG_PIN_DIR"
 check_logged 'the daemon guards it all the same, and says so' 'cannot resolve|no answer in time'
 check 'in force' wait_until 30 grep -q enforcing <(eg status wireguard 2>&1)
