@@ -257,8 +257,9 @@ static void test_names_of_endpoints(void **state)
 	assert_int_equal(explain(text, "bootstrap", "[fd00::53]:53").reason,
 			 EG_REASON_BOOTSTRAP_DNS);
 	assert_int_equal(explain(text, "bootstrap", "203.0.113.53:54").reason, EG_REASON_PUBLIC);
-	assert_int_equal(explain(text, "bootstrap", "203.0.113.54").reason,
-			 EG_REASON_DNS_OFF_TUNNEL);
+	explanation = explain(text, "bootstrap", "203.0.113.54");
+	assert_int_equal(explanation.reason, EG_REASON_DNS_OFF_TUNNEL);
+	assert_non_null(strstr(explanation.hint, "--bootstrap-dns 203.0.113.54"));
 	explanation = explain(text, "udp", "203.0.113.53:53");
 	assert_int_equal(explanation.reason, EG_REASON_DNS_OFF_TUNNEL);
 	assert_non_null(strstr(explanation.why, "as there is a BootstrapDns"));

@@ -621,7 +621,12 @@ static void write_hint(struct writer *writer)
 		HINT(writer, "to let it pass: --allow %s", eg_rule_format(text, &rule));
 		return;
 	case EG_REASON_DNS_OFF_TUNNEL:
-		HINT(writer, "to let DNS queries to it leave off the tunnel: --allow-dns %s",
+		HINT(writer,
+		     writer->question->bootstrap
+			     ? "to let it be asked for the endpoint's name, and for nothing else, "
+			       "until there is a tunnel: --bootstrap-dns %s, with --endpoint "
+			       "NAME:PORT"
+			     : "to let DNS queries to it leave off the tunnel: --allow-dns %s",
 		     writer->addr);
 		return;
 	case EG_REASON_TUNNEL_ONLY:
