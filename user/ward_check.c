@@ -18,6 +18,12 @@ static bool is_held(const struct eg_guard_view *view)
 	return false;
 }
 
+/* Its namespace: nothing else keeps that, and its end is waited for. */
+static bool has_let_go(const struct eg_ward *ward)
+{
+	return ward->follow && eg_follow_netns(ward->follow)->fd < 0;
+}
+
 static void mend(struct eg_ward *ward, const struct eg_guard_view *view)
 {
 	const char *reason = view->reason ? view->reason : "degraded";
@@ -33,7 +39,7 @@ static void mend(struct eg_ward *ward, const struct eg_guard_view *view)
 		break;
 	}
 	ward->is_damaged = ward->text;
-	if (!is_held(view))
+	if (!is_held(view) && !has_let_go(ward))
 		eg_ward_unfollow(ward);
 	ward->look_ns = now;
 }
