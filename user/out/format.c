@@ -205,10 +205,7 @@ void eg_put_proto(struct eg_text *line, __u8 proto)
 
 bool eg_event_has_ports(const struct eg_event *event)
 {
-	if (event->family == EG_FAMILY_NONE)
-		return false;
-	if (event->proto != EG_PROTO_TCP && event->proto != EG_PROTO_UDP &&
-	    event->proto != EG_PROTO_SCTP)
+	if (event->family == EG_FAMILY_NONE || !eg_proto_has_ports(event->proto))
 		return false;
 	return event->sport_be || event->dport_be;
 }

@@ -58,6 +58,8 @@ union eg_addr eg_addr_unmapped(const union eg_addr *addr);
  * `host`. */
 struct eg_endpoint eg_endpoint_unmapped(const struct eg_endpoint *endpoint);
 
+/* Whether the parser of packets reads its ports. */
+bool eg_proto_has_ports(int proto);
 /* "tcp" and the like for an IP protocol number, NULL where it has no name here. */
 const char *eg_proto_name(__u8 proto);
 /* The number of a protocol's name (lower case) or decimal text, -EINVAL if it is neither. */

@@ -50,8 +50,7 @@ static const char *nearest_protocol(const char *text)
 	return eg_nearest(text, names);
 }
 
-/* The parser of packets reads ports of these. */
-static bool has_ports(int proto)
+bool eg_proto_has_ports(int proto)
 {
 	return proto == EG_PROTO_TCP || proto == EG_PROTO_UDP || proto == EG_PROTO_SCTP;
 }
@@ -107,7 +106,7 @@ static int read_port_and_proto(const struct eg_part *part, struct eg_rule *rule)
 	if (result < 0 || port_part.to == part->to)
 		return result;
 	result = read_proto(&proto_part, &rule->proto);
-	if (result < 0 || rule->port == 0 || has_ports(rule->proto))
+	if (result < 0 || rule->port == 0 || eg_proto_has_ports(rule->proto))
 		return result;
 	name = part->text + proto_part.from;
 	return EG_PART_FAIL(part, port_part.from,
