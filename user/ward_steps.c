@@ -122,8 +122,12 @@ static enum eg_plan_step find_step(struct eg_ward *ward, enum eg_plan_target *re
 
 static bool is_without(const struct eg_ward *ward)
 {
+	EG_AUTO_PINS struct eg_pins pins = {.dir_fd = -1, .lock_fd = -1};
 	enum eg_plan_guard guard = find_guard(ward, EG_PLAN_TARGET_HERE);
 
+	/* Where none can be looked for, none can be made. */
+	if (guard == EG_PLAN_GUARD_UNREADABLE)
+		return eg_pins_open(ward->pin_dir, false, &pins, NULL) < 0;
 	return guard == EG_PLAN_GUARD_NONE || guard == EG_PLAN_GUARD_DEAD;
 }
 

@@ -51,3 +51,11 @@ check 'attach --accept-device-only' eg attach --netns /run/netns/wireguard --nam
 check 'the daemon keeps to that' wait_until 10 is enforcing
 check 'SIGHUP' reload
 check 'and when its files are read again' wait_until 10 is enforcing
+
+# --- where guards cannot be looked at, as without CAP_SYS_PTRACE -----------------------------------------------
+stop daemon
+eg detach wireguard
+# In another bpffs than that of PID 1 none would last.
+start daemon "$EG" daemon --config-dir "$CONFIG"
+check_logged 'no guard can be made: it does not say "ready" and no more' \
+	'ready, but no guard could be made on what is there for wireguard: open'
