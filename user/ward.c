@@ -50,6 +50,7 @@ void eg_ward_free(struct eg_ward *ward)
 	if (!ward)
 		return;
 	eg_ward_unfollow(ward);
+	eg_finding_free(ward->finding);
 	free(ward->pin_dir);
 	free(ward->name);
 	free(ward->text);

@@ -68,7 +68,7 @@ void eg_ward_follow_work(struct eg_ward *ward)
 
 void eg_ward_touch(struct eg_ward *ward)
 {
-	ward->look_ns = eg_monotonic_ns();
+	ward->look_ns = ward->touched_ns = eg_monotonic_ns();
 	ward->failures = 0;
 	if (ward->follow)
 		eg_follow_hurry(ward->follow);

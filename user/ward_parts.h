@@ -7,6 +7,7 @@
 #include "journal.h"
 #include "kern/guard.h"
 #include "ward.h"
+#include "ward_target.h"
 
 #define EG_WARD_MS(n)    ((n)*1000000ULL)
 #define EG_WARD_CHECK_NS EG_WARD_MS(5000) /* is what should be in force in force? */
@@ -31,6 +32,10 @@ struct eg_ward {
 
 	bool engine_up[EG_RUNTIME_COUNT];
 	bool engine_told[EG_RUNTIME_COUNT]; /* whether it is up was said once */
+	struct eg_finding *finding;
+	enum eg_ward_asked asked;   /* by the last look */
+	bool was_asked;             /* an engine, once at least */
+	__u64 asked_ns, touched_ns; /* when that was; when something was told to have changed */
 	struct eg_netns seen; /* the target's namespace when it was last there; fd always -1 */
 	char container_id[sizeof(((struct eg_container *)0)->id)];
 

@@ -17,6 +17,11 @@
 #define STEPS_MAX    8
 #define RETRY_NS     EG_WARD_MS(50) /* after the first failure; twice that after each other one */
 #define RETRY_MAX_NS EG_WARD_MS(10000)
+/* For an engine's answer: the first time as long as it may take, so that nobody is told that we are
+ * ready who is not guarded; then others wait meanwhile. */
+#define ASK_FIRST_MS 5000
+#define ASK_MS       200
+#define ASKED_NS     EG_WARD_MS(50)    /* until it is seen whether it has answered */
 #define LOOK_AWAY_NS EG_WARD_MS(1000)  /* for a target that nobody tells of: a process, a path */
 #define LOOK_NS      EG_WARD_MS(30000) /* for all others, whatever was told */
 
@@ -30,9 +35,18 @@ static struct eg_netns guarded_netns(const struct eg_guard *guard)
 static enum eg_plan_target find_target(struct eg_ward *ward, struct eg_error *error)
 {
 	EG_AUTO_TARGET struct eg_target target = {.netns = EG_NETNS_NONE};
-	enum eg_plan_target found =
-		eg_ward_target_look(ward->target, ward->engine_up, &target, error);
+	const struct eg_ward_question question = {
+		.target = ward->target,
+		.engine_up = ward->engine_up,
+		.wait_ms = ward->was_asked ? ASK_MS : ASK_FIRST_MS,
+		.ret_asked_ns = &ward->asked_ns,
+	};
+	enum eg_plan_target found;
 
+	ward->asked_ns = ~0ULL;
+	found = eg_ward_target_ask(&question, &ward->finding, &ward->asked, &target, error);
+
+	ward->was_asked = ward->was_asked || ward->asked != EG_WARD_ASKED_NOBODY;
 	if (found != EG_PLAN_TARGET_HERE)
 		return found;
 	ward->seen = target.netns;
@@ -102,6 +116,7 @@ static enum eg_plan_step find_step(struct eg_ward *ward, enum eg_plan_target *re
 		.others_follow = ward->others_follow,
 	};
 
+	ward->asked = EG_WARD_ASKED_NOBODY;
 	if (is_unchanged(ward)) {
 		ward->is_here = true;
 		facts.target = EG_PLAN_TARGET_HERE;
@@ -295,6 +310,12 @@ static bool could_ask(const struct eg_ward *ward)
 	return !asks;
 }
 
+/* What the engine has answered may have changed while it was waited for. */
+static bool is_outdated(const struct eg_ward *ward)
+{
+	return ward->asked == EG_WARD_ASKED_DONE && ward->asked_ns < ward->touched_ns;
+}
+
 bool eg_ward_go_on(struct eg_ward *ward, char **ret_aside)
 {
 	for (int i = 0; i < STEPS_MAX; i++) {
@@ -309,6 +330,10 @@ bool eg_ward_go_on(struct eg_ward *ward, char **ret_aside)
 			ward->look_ns = eg_moment_in_ns(LOOK_NS);
 			return false;
 		}
+		if (step == EG_PLAN_WAIT && ward->asked == EG_WARD_ASKED_STILL) {
+			ward->look_ns = eg_monotonic_ns() + ASKED_NS;
+			return false;
+		}
 		if (step == EG_PLAN_REST || step == EG_PLAN_WAIT) {
 			ward->is_open = target == EG_PLAN_TARGET_UNKNOWN && could_ask(ward) &&
 					is_without(ward);
@@ -318,6 +343,8 @@ bool eg_ward_go_on(struct eg_ward *ward, char **ret_aside)
 				say_away(ward, &error);
 			ward->look_ns = eg_moment_in_ns(step == EG_PLAN_WAIT ? retry_after(ward)
 									     : rest(ward, target));
+			if (is_outdated(ward))
+				ward->look_ns = eg_monotonic_ns();
 			return false;
 		}
 		error = (struct eg_error){};

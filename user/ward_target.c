@@ -60,21 +60,53 @@ bool eg_ward_target_is_untold(const char *target)
 	return strncmp(target, "pid:", 4) == 0 || strchr(target, '/');
 }
 
-enum eg_plan_target eg_ward_target_look(const char *target, const bool engine_up[EG_RUNTIME_COUNT],
-					struct eg_target *ret_target, struct eg_error *error)
+static enum eg_plan_target found(int result, const struct eg_error *error)
 {
-	enum eg_plan_target can = can_ask(target, engine_up, error);
-	int result;
-
-	if (can != EG_PLAN_TARGET_HERE)
-		return can;
-	result = eg_target_find(target, ret_target, error);
 	if (result == 0)
 		return EG_PLAN_TARGET_HERE;
 	/* An engine that does not answer knows of no container, and its containers may run. */
 	if (error->exit == EG_EXIT_NO_SUCH && result != -ECONNREFUSED && result != -EREMOTE)
 		return EG_PLAN_TARGET_AWAY;
 	return EG_PLAN_TARGET_UNKNOWN;
+}
+
+enum eg_plan_target eg_ward_target_look(const char *target, const bool engine_up[EG_RUNTIME_COUNT],
+					struct eg_target *ret_target, struct eg_error *error)
+{
+	enum eg_plan_target can = can_ask(target, engine_up, error);
+
+	return can == EG_PLAN_TARGET_HERE ? found(eg_target_find(target, ret_target, error), error)
+					  : can;
+}
+
+static bool asks_engine(const char *target, const bool engine_up[EG_RUNTIME_COUNT])
+{
+	for (enum eg_runtime runtime = 0; runtime < EG_RUNTIME_COUNT; runtime++)
+		if (engine_up[runtime] &&
+		    (eg_ward_target_is_plain(target) ||
+		     eg_ward_target_has_kind(target, eg_runtime_names[runtime])))
+			return true;
+	return false;
+}
+
+enum eg_plan_target eg_ward_target_ask(const struct eg_ward_question *question,
+				       struct eg_finding **finding, enum eg_ward_asked *ret_asked,
+				       struct eg_target *ret_target, struct eg_error *error)
+{
+	enum eg_plan_target can;
+	int result;
+
+	*ret_asked = EG_WARD_ASKED_NOBODY;
+	if (!asks_engine(question->target, question->engine_up))
+		return eg_ward_target_look(question->target, question->engine_up, ret_target,
+					   error);
+	can = can_ask(question->target, question->engine_up, error);
+	if (can != EG_PLAN_TARGET_HERE)
+		return can;
+	result = eg_finding_ask(finding, question->target, question->wait_ms,
+				question->ret_asked_ns, ret_target, error);
+	*ret_asked = result == -EINPROGRESS ? EG_WARD_ASKED_STILL : EG_WARD_ASKED_DONE;
+	return found(result, error);
 }
 
 static void say_one(const struct eg_stranded *one, eg_follow_say say, void *argument)

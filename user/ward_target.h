@@ -4,6 +4,7 @@
 #define EG_WARD_TARGET_H
 
 #include "daemon/plan.h"
+#include "finding.h"
 #include "follow.h"
 #include "net/target.h"
 
@@ -18,6 +19,25 @@ bool eg_ward_target_is_untold(const char *target);
  * asked only where they are known to answer. Otherwise `error` says why not. */
 enum eg_plan_target eg_ward_target_look(const char *target, const bool engine_up[EG_RUNTIME_COUNT],
 					struct eg_target *ret_target, struct eg_error *error);
+
+struct eg_ward_question {
+	const char *target;
+	const bool *engine_up;
+	unsigned int wait_ms;
+	__u64 *ret_asked_ns; /* when, if an engine was and has answered */
+};
+
+enum eg_ward_asked {
+	EG_WARD_ASKED_NOBODY, /* no engine had to be */
+	EG_WARD_ASKED_STILL,  /* and it has not answered yet */
+	EG_WARD_ASKED_DONE,   /* it answered, or will not */
+};
+
+/* The same, but waits only so long for an engine. Until it has answered the target is unknown, and
+ * this is to be called again (finding.h). */
+enum eg_plan_target eg_ward_target_ask(const struct eg_ward_question *question,
+				       struct eg_finding **finding, enum eg_ward_asked *ret_asked,
+				       struct eg_target *ret_target, struct eg_error *error);
 
 /* Containers that share the network of one that was started again sit in the namespace that it had,
  * with nothing but loopback, and look healthy. Says a line for each, with what mends it. */

@@ -5,7 +5,8 @@
 usage: engine.py SOCKET [NAME=PID]...
 
 Each NAME is a container; its id is the SHA-256 of its name, and PID 0 is a stopped one. What is asked
-about one whose PID is -1 is never answered.
+about one whose PID is -1 is never answered, and SOCKET.asked has a line for each such question, "asked"
+or, when who asked has gone, "left". Its stream of events tells of none.
 """
 
 import hashlib
@@ -14,7 +15,6 @@ import json
 import os
 import socketserver
 import sys
-import time
 
 
 def container_id(name):
@@ -24,6 +24,7 @@ def container_id(name):
 class Engine(http.server.BaseHTTPRequestHandler):
     containers = {}  # name: PID
     names = {}  # id: name
+    notes = ""  # a file
 
     def reply(self, status, content):
         body = json.dumps(content).encode()
@@ -33,7 +34,24 @@ class Engine(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    def keep(self):
+        """Until who asked goes."""
+        while self.connection.recv(4096):
+            pass
+
+    def note(self, word):
+        with open(self.notes, "a", encoding="ascii") as notes:
+            notes.write(word + "\n")
+
     def do_GET(self):
+        if self.path.startswith("/events"):
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            self.wfile.flush()
+            self.keep()
+            return
         if self.path == "/containers/json":
             self.reply(200, [
                 {"Id": container_id(name), "Names": ["/" + name]} for name in self.containers
@@ -45,8 +63,11 @@ class Engine(http.server.BaseHTTPRequestHandler):
             self.reply(404, {"message": f"No such container: {name}"})
             return
         pid = self.containers[name]
-        while pid == -1:
-            time.sleep(60)
+        if pid == -1:
+            self.note("asked")
+            self.keep()
+            self.note("left")
+            return
         self.reply(200, {
             "Id": container_id(name),
             "Name": "/" + name,
@@ -73,6 +94,7 @@ def main():
         Engine.names[container_id(name)] = name
     # Whoever finds the socket finds somebody who listens.
     path = sys.argv[1] + ".new"
+    Engine.notes = sys.argv[1] + ".asked"
     with Server(path, Engine) as server:
         os.rename(path, sys.argv[1])
         server.serve_forever()
