@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -231,12 +232,56 @@ static void test_together(void **state)
 	}
 }
 
+/* --- links of others -----------------------------------------------------------------------------
+ */
+
+static bool links_end;
+
+/* Links on the test's own loopback, which pass everything, one after the other. */
+static void *make_links(void *argument)
+{
+	static const struct bpf_insn pass[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = XDP_PASS},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	EG_AUTO_CLOSE int prog_fd = bpf_prog_load(BPF_PROG_TYPE_XDP, "pass", "GPL", pass, 2, NULL);
+	unsigned int *made = argument;
+
+	while (!__atomic_load_n(&links_end, __ATOMIC_RELAXED)) {
+		EG_AUTO_CLOSE int fd = bpf_link_create(prog_fd, 1, BPF_XDP, NULL);
+
+		*made += fd >= 0;
+	}
+	return NULL;
+}
+
+static void test_links_in_the_making(void **state)
+{
+	unsigned int made = 0;
+	pthread_t maker;
+
+	(void)state;
+	links_end = false;
+	assert_int_equal(pthread_create(&maker, NULL, make_links, &made), 0);
+	for (int i = 0; i < 2000; i++) {
+		EG_AUTO_HOLDS struct eg_holds *holds = NULL;
+
+		assert_int_equal(eg_holds_get(&holds), 0);
+	}
+	__atomic_store_n(&links_end, true, __ATOMIC_RELAXED);
+	pthread_join(maker, NULL);
+	assert_true(made > 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_each_over_its_own), cmocka_unit_test(test_reads_once),
-		cmocka_unit_test(test_falls_back),        cmocka_unit_test(test_refuses_a_part),
+		cmocka_unit_test(test_each_over_its_own),
+		cmocka_unit_test(test_reads_once),
+		cmocka_unit_test(test_falls_back),
+		cmocka_unit_test(test_refuses_a_part),
 		cmocka_unit_test(test_together),
+		cmocka_unit_test(test_links_in_the_making),
 	};
 
 	return cmocka_run_group_tests_name("hold", tests, up, down);

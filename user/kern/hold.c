@@ -274,7 +274,9 @@ int eg_holds_get(struct eg_holds **ret_holds)
 		EG_AUTO_CLOSE int fd = bpf_link_get_fd_by_id(id);
 		int err = fd < 0 ? -errno : ask_link(fd, holds);
 
-		if (err && err != -ENOENT)
+		/* Gone meanwhile; or not in force yet: bpf_link_by_id() of kernel/bpf/syscall.c
+		 * has EAGAIN for a link between its number and its end of being made. */
+		if (err && err != -ENOENT && err != -EAGAIN)
 			return err;
 	}
 	if (errno != ENOENT)
