@@ -254,6 +254,15 @@ check_equal 'status: gone' "$(state wireguard)" gone
 check_status 'status --check: gone' 1 eg status wireguard --check
 ip netns add wireguard
 check_equal 'status: another namespace of that name' "$(state wireguard)" unguarded
-check_equal 'status: there it holds against nobody' \
-	"$(eg status wireguard --json | jq -c '.guards[0].holds_against')" null
 check 'detach all' eg detach --all
+
+# The guard stays in force where it was made: something still runs there.
+eg attach --netns wireguard --endpoint "$BED_ENDPOINT" --dns lan >/dev/null
+start_in wireguard holder sleep 300
+check_equal 'status: it holds' "$(eg status wireguard --json | jq '.guards[0].holds_against != null')" true
+ip netns delete wireguard
+ip netns add wireguard
+check_equal 'status: another namespace, beside the one that it is on' "$(state wireguard)" unguarded
+check_equal 'status: it holds nobody there' \
+	"$(eg status wireguard --json | jq -c '.guards[0].holds_against')" null
+check 'detach it' eg detach --all
