@@ -37,7 +37,7 @@ static void take_own_name(char ret_name[EG_NAME_MAX])
 		strcpy(ret_name, name);
 }
 
-/* The guard's name, of which nothing is left where it is none. */
+/* The guard's name, or where that is too long, its beginning. */
 static bool take_name(const char *entry, char ret_name[EG_NAME_MAX])
 {
 	size_t len = strlen(entry);
@@ -47,7 +47,7 @@ static bool take_name(const char *entry, char ret_name[EG_NAME_MAX])
 		return false;
 	len -= strlen(suffix);
 	if (len >= EG_NAME_MAX)
-		return false;
+		len = EG_NAME_MAX - 1;
 	memcpy(ret_name, entry, len);
 	ret_name[len] = '\0';
 	if (strcmp(ret_name, EG_TARGET_OF_SELF) == 0)
@@ -87,6 +87,13 @@ static void read_file(const char *directory, struct eg_config_file *file)
 	}
 	if (eg_policy_read_text(path, &text, &policy, &file->error) < 0) {
 		guess_target(path, file->hint);
+		return;
+	}
+	if (strlen(file->entry) >= EG_NAME_MAX + strlen(suffix)) {
+		guess_target(path, file->hint);
+		eg_error_set(&file->error, EG_EXIT_USAGE, ENAMETOOLONG,
+			     "%s: a guard's name has %d bytes at most: give the file a shorter one",
+			     path, EG_NAME_MAX - 1);
 		return;
 	}
 	if (strlen(text) == 0 || !policy->target) {

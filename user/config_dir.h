@@ -11,7 +11,8 @@
 #define EG_CONFIG_DIR "/etc/egressguard"
 
 struct eg_config_file {
-	char name[EG_NAME_MAX];   /* the guard's: the file's; of self.conf the host's */
+	/* The guard's: the file's, or what there is room for; of self.conf the host's. */
+	char name[EG_NAME_MAX];
 	char entry[NAME_MAX + 1]; /* the file's, in the directory */
 	char *text;               /* NULL: it cannot be read, or does not parse */
 	struct eg_policy *policy; /* NULL likewise; has a target */

@@ -106,6 +106,12 @@ policy wireguard "$NETNS"
 check 'SIGHUP with a good file' reload
 check_logged 'a wider one, too, as the file says so' 'the policy was replaced'
 check 'the LAN is reached again' wait_until 30 lan
+long=$(printf 'a%.0s' {1..128})
+policy "$long" 'Target = netns:elsewhere'
+check 'SIGHUP with a file whose name is too long' reload
+check_logged 'it says that that guards nothing' \
+	"$long\.conf: a guard's name has 127 bytes at most.*its target, netns:elsewhere, is OPEN"
+rm "$CONFIG/$long.conf"
 
 # --- tampering, and detach ---------------------------------------------------------------------------
 
