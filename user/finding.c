@@ -12,6 +12,7 @@
 
 #include "util/cleanup.h"
 #include "util/clock.h"
+#include "util/thread.h"
 
 #define NS_PER_S  1000000000ULL
 #define NS_PER_MS 1000000ULL
@@ -62,20 +63,14 @@ static void *find(void *argument)
 	return NULL;
 }
 
-/* Signals are for the threads that were there before. */
 static int start(struct eg_finding *finding)
 {
-	sigset_t all, before;
 	pthread_t thread;
-	int err;
+	int err = eg_thread_start(&thread, find, finding);
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	err = pthread_create(&thread, NULL, find, finding);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (!err)
 		pthread_detach(thread);
-	return -err;
+	return err;
 }
 
 static int begin(const char *target, struct eg_finding **ret_finding)

@@ -13,6 +13,7 @@
 
 #include "net/pod.h"
 #include "net/runtime.h"
+#include "util/thread.h"
 
 /* A bounded cache with one place for each id: cgroup ids are given out in sequence, so that those
  * of one machine's containers seldom meet; where they do, the later one replaces the earlier. */
@@ -120,19 +121,6 @@ static void *answer(void *argument)
 	return NULL;
 }
 
-/* Signals are the business of the threads that were there before. */
-static int start_thread(struct eg_owners *owners)
-{
-	sigset_t all, before;
-	int result;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	result = pthread_create(&owners->thread, NULL, answer, owners);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return -result;
-}
-
 int eg_owners_new(struct eg_owners **ret_owners)
 {
 	struct eg_owners *owners = calloc(1, sizeof(*owners));
@@ -147,7 +135,7 @@ int eg_owners_new(struct eg_owners **ret_owners)
 	pthread_cond_init(&owners->asked, NULL);
 	pthread_cond_init(&owners->answered, &monotonic);
 	pthread_condattr_destroy(&monotonic);
-	result = start_thread(owners);
+	result = eg_thread_start(&owners->thread, answer, owners);
 	if (result < 0) {
 		destroy(owners);
 		return result;

@@ -4,12 +4,12 @@
 #include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
-#include <signal.h>
 #include <string.h>
 
 #include "kern/hold.h"
 #include "kern/internal.h"
 #include "util/cleanup.h"
+#include "util/thread.h"
 
 #define THREADS 2
 /* Programs of the layer `netns` whose guards were made, and are yet to be held. */
@@ -108,23 +108,10 @@ static void *keep_ready(void *argument)
 	return NULL;
 }
 
-/* Signals are for the threads that were there before. */
-static int start_thread(pthread_t *ret_thread, void *(*function)(void *), void *argument)
-{
-	sigset_t all, before;
-	int err;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	err = pthread_create(ret_thread, NULL, function, argument);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return -err;
-}
-
 static void start_threads(void)
 {
 	while (spares.n_threads < THREADS &&
-	       start_thread(&spares.threads[spares.n_threads], keep_ready, NULL) == 0)
+	       eg_thread_start(&spares.threads[spares.n_threads], keep_ready, NULL) == 0)
 		spares.n_threads++;
 }
 
@@ -303,7 +290,8 @@ size_t eg_spares_hold(const char *pin_dir, const char *const *names, size_t n)
 		return 0;
 	for (size_t i = 0; i < n; i++)
 		if (eg_guard_open(&pins, names[i], &all[i].guard, NULL) == 0)
-			all[i].is_running = start_thread(&all[i].thread, load_ahead, &all[i]) == 0;
+			all[i].is_running =
+				eg_thread_start(&all[i].thread, load_ahead, &all[i]) == 0;
 	for (size_t i = 0; i < n; i++)
 		loaded += finish_ahead(&all[i]);
 	return loaded;

@@ -71,27 +71,27 @@ int eg_tcx_attach(int prog_fd, __u32 ifindex, enum eg_direction direction)
 	return bpf_call(BPF_LINK_CREATE, &attr, sizeof(attr));
 }
 
-int eg_tcx_attach_prog(int prog_fd, __u32 ifindex, enum eg_direction direction)
+static int change_prog(int command, int prog_fd, __u32 ifindex, enum eg_direction direction,
+		       __u32 flags)
 {
 	struct prog_attach attr = {
 		.ifindex = ifindex,
 		.prog_fd = (__u32)prog_fd,
 		.attach_type = attach_type(direction),
-		.flags = FLAG_BEFORE,
+		.flags = flags,
 	};
 
-	return bpf_call(BPF_PROG_ATTACH, &attr, sizeof(attr));
+	return bpf_call(command, &attr, sizeof(attr));
+}
+
+int eg_tcx_attach_prog(int prog_fd, __u32 ifindex, enum eg_direction direction)
+{
+	return change_prog(BPF_PROG_ATTACH, prog_fd, ifindex, direction, FLAG_BEFORE);
 }
 
 int eg_tcx_detach_prog(int prog_fd, __u32 ifindex, enum eg_direction direction)
 {
-	struct prog_attach attr = {
-		.ifindex = ifindex,
-		.prog_fd = (__u32)prog_fd,
-		.attach_type = attach_type(direction),
-	};
-
-	return bpf_call(BPF_PROG_DETACH, &attr, sizeof(attr));
+	return change_prog(BPF_PROG_DETACH, prog_fd, ifindex, direction, 0);
 }
 
 int eg_tcx_query(__u32 ifindex, enum eg_direction direction, __u32 ids[EG_TCX_MAX],

@@ -5,12 +5,12 @@
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "kern/relocated.h"
 #include "util/cleanup.h"
+#include "util/thread.h"
 
 /*
  * Each program that libbpf is about to load is given, with all that libbpf would have passed on, to
@@ -43,19 +43,6 @@ static void *load_one(void *argument)
 
 	one->fd = eg_relocated_load(&one->relocated);
 	return NULL;
-}
-
-/* Signals are for the threads that were there before. */
-static int start(struct one *one)
-{
-	sigset_t all, before;
-	int err;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	err = pthread_create(&one->thread, NULL, load_one, one);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return -err;
 }
 
 static bool find_prog(const char *function, enum eg_prog *ret_prog)
@@ -99,7 +86,7 @@ static int hand_over(struct bpf_program *prog, struct bpf_prog_load_opts *opts, 
 	place = &batch->all[batch->n];
 	*place = one;
 	if (!err)
-		err = start(place);
+		err = eg_thread_start(&place->thread, load_one, place);
 	if (err)
 		eg_relocated_free(&place->relocated);
 	else

@@ -12,6 +12,7 @@
 #include "policy/array.h"
 #include "util/cleanup.h"
 #include "util/text.h"
+#include "util/thread.h"
 
 #define ESCAPED_LEN 512
 
@@ -84,23 +85,16 @@ static struct lookup *lookup_new(const char *host)
 
 static int lookup_start(struct lookup *lookup)
 {
-	pthread_attr_t attributes;
-	sigset_t all, before;
 	pthread_t thread;
 	int result;
 
-	pthread_attr_init(&attributes);
-	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
 	lookup->owners++;
-	/* Signals are for the threads that were there before. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	result = pthread_create(&thread, &attributes, run_lookup, lookup);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_attr_destroy(&attributes);
+	result = eg_thread_start(&thread, run_lookup, lookup);
 	if (result)
 		lookup->owners--;
-	return -result;
+	else
+		pthread_detach(thread);
+	return result;
 }
 
 /* False when time is over. */

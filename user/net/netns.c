@@ -7,7 +7,6 @@
 #include <linux/nsfs.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -18,6 +17,7 @@
 #include "util/cleanup.h"
 #include "util/clock.h"
 #include "util/text.h"
+#include "util/thread.h"
 
 #ifndef SO_NETNS_COOKIE
 #define SO_NETNS_COOKIE 71
@@ -225,19 +225,14 @@ static bool is_where_we_are(const struct eg_netns *netns)
 int eg_netns_run(const struct eg_netns *netns, int (*call)(void *argument), void *argument)
 {
 	struct inside inside = {.netns = netns, .call = call, .argument = argument};
-	sigset_t all, before;
 	pthread_t thread;
 	int result;
 
 	if (entered ? eg_netns_same(entered, netns) : is_where_we_are(netns))
 		return call(argument);
-	/* Signals are for the threads that were there before. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	result = pthread_create(&thread, NULL, run_inside, &inside);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	result = eg_thread_start(&thread, run_inside, &inside);
 	if (result)
-		return -result;
+		return result;
 	pthread_join(thread, NULL);
 	return inside.result;
 }
