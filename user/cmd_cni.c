@@ -12,6 +12,7 @@
 #include "kern/guard.h"
 #include "log.h"
 #include "net/link.h"
+#include "net/mute.h"
 #include "options.h"
 #include "reap.h"
 #include "start.h"
@@ -68,7 +69,7 @@ static int told(const struct eg_cni_request *request, int result, const struct e
 				   "configuration of network '%s': give both the same policy, or "
 				   "have egressguard attach --replace put a wider one in force",
 				   request->name, request->network);
-	if (why->exit == EG_EXIT_KERNEL && !request->accept_device_only)
+	if (why->exit == EG_EXIT_KERNEL && !request->accept_device_only && !request->mute)
 		return eg_cni_fail(error, EG_CNI_FAILED,
 				   "the pod '%s' is not guarded, and must not start: %s (in a "
 				   "network configuration: acceptDeviceOnly)",
@@ -145,6 +146,30 @@ static int check_interface(const struct eg_netns *netns, const struct eg_cni_req
 			   request->ifname);
 }
 
+/* The first entry of the list. A pod that runs already, and gets a network more, is not made mute:
+ * it has a guard for that. */
+static int mute(const struct eg_cni_request *request, struct eg_cni_error *error)
+{
+	EG_AUTO_NETNS struct eg_netns netns = EG_NETNS_NONE;
+	struct eg_error why = {};
+	int status = open_netns(request, &netns, error);
+
+	if (status < 0)
+		return status;
+	status = eg_start_mute(&netns, &why);
+	return status < 0 ? told(request, status, &why, error) : 0;
+}
+
+/* The interface that it was kept mute for is there, and sealed. */
+static int unmute(const struct eg_netns *netns, const struct eg_cni_request *request,
+		  struct eg_cni_error *error)
+{
+	struct eg_error why = {};
+	int status = eg_unmute(netns, &why);
+
+	return status < 0 ? told(request, status, &why, error) : 0;
+}
+
 /* Two pods may have one name for a while, when a new one comes and the old one's namespace is still
  * there; the container's id is nobody else's. */
 static int add(struct eg_cni_request *request, struct eg_cni_error *error)
@@ -152,8 +177,11 @@ static int add(struct eg_cni_request *request, struct eg_cni_error *error)
 	EG_AUTO_NETNS struct eg_netns netns = EG_NETNS_NONE;
 	EG_AUTO(eg_start_result_free) struct eg_start_result result = {};
 	struct eg_error why = {};
-	int status = open_netns(request, &netns, error);
+	int status;
 
+	if (request->mute)
+		return mute(request, error);
+	status = open_netns(request, &netns, error);
 	if (status == 0)
 		status = take_policy(request, error);
 	if (status < 0)
@@ -169,6 +197,8 @@ static int add(struct eg_cni_request *request, struct eg_cni_error *error)
 	if (status < 0)
 		return told(request, status, &why, error);
 	status = check_interface(&netns, request, error);
+	if (status == 0)
+		status = unmute(&netns, request, error);
 	if (status < 0)
 		return status;
 	if (!result.has_interface)
@@ -184,11 +214,31 @@ static int add(struct eg_cni_request *request, struct eg_cni_error *error)
 	return 0;
 }
 
+/* Of the first entry nothing is left to see once the last one has sealed the pod. */
+static int check_mute(const struct eg_netns *netns, const struct eg_cni_request *request,
+		      struct eg_cni_error *error)
+{
+	int is_mute = eg_is_mute(netns);
+
+	if (is_mute < 0)
+		return eg_cni_fail(error, EG_CNI_CANNOT_TELL,
+				   "whether the pod '%s' is mute cannot be told: %s", request->name,
+				   strerror(-is_mute));
+	if (is_mute)
+		return eg_cni_fail(error, EG_CNI_UNGUARDED,
+				   "the pod '%s' is mute: no entry of this plugin with a policy "
+				   "comes after the plugin that makes its interface",
+				   request->name);
+	return 0;
+}
+
 static int check(struct eg_cni_request *request, struct eg_cni_error *error)
 {
 	EG_AUTO_NETNS struct eg_netns netns = EG_NETNS_NONE;
 	int status = open_netns(request, &netns, error);
 
+	if (status == 0 && request->mute)
+		return check_mute(&netns, request, error);
 	if (status == 0)
 		status = take_policy(request, error);
 	return status < 0 ? status : eg_cni_check(request, error);
@@ -248,7 +298,7 @@ static int status(struct eg_cni_request *request, struct eg_cni_error *error)
 		result = eg_pins_open(request->pin_dir, true, &pins, &why);
 	if (result < 0)
 		return eg_cni_fail(error, EG_CNI_UNAVAILABLE, "%s", why.message);
-	result = take_policy(request, error);
+	result = request->mute ? 0 : take_policy(request, error);
 	if (result < 0)
 		error->code = EG_CNI_UNAVAILABLE;
 	return result;

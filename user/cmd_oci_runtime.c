@@ -205,7 +205,7 @@ static int create(struct runtime *runtime, struct eg_error *error)
 		return restore(runtime, bundle, error);
 	find_engine(runtime, bundle);
 	runtime->terms.late = runtime->call.kind == EG_OCI_CALL_CREATE;
-	return eg_oci_bundle_add_hook(bundle, &runtime->terms, error);
+	return eg_oci_bundle_add_hooks(bundle, &runtime->terms, error);
 }
 
 /* Interfaces that came after the hook are covered before anything can use them. */
@@ -233,7 +233,8 @@ static int start(const struct runtime *runtime, struct eg_error *error)
 		return 0;
 	if (result < 0)
 		return result;
-	terms.late = true;
+	terms.late = false;
+	terms.starts = true;
 	return eg_oci_seal("oci-runtime", text, len, &terms, error);
 }
 

@@ -8,6 +8,7 @@
 #include <syslog.h>
 
 #include "log.h"
+#include "net/mute.h"
 #include "net/runtime.h"
 #include "start.h"
 #include "util/cleanup.h"
@@ -31,6 +32,9 @@ int eg_oci_take(struct eg_oci_terms *terms, int id, const char *value, struct eg
 		return 0;
 	case EG_OCI_OPTION_LATE:
 		terms->late = true;
+		return 0;
+	case EG_OCI_OPTION_MUTE:
+		terms->mute = true;
 		return 0;
 	case EG_OCI_OPTION_CONFIG_DIR:
 		terms->config_dir = value;
@@ -62,6 +66,9 @@ static const struct eg_option hook_options[] = {
 	 "its interfaces may come after this hook: set by `egressguard oci-runtime`, which seals "
 	 "it "
 	 "again before it runs"},
+	{EG_OCI_OPTION_MUTE, "--mute", NULL,
+	 "keep a network that has no interface yet from answering anybody until it is sealed, and "
+	 "do no more: set by `egressguard oci-runtime`, for the first hook of all"},
 	{},
 };
 
@@ -225,6 +232,25 @@ static void say(const char *command, const struct eg_start_result *result)
 	syslog(LOG_NOTICE, "%s: %s: %s", command, name, outcomes[result->outcome]);
 }
 
+static int open_netns(const json_t *state, struct eg_netns *ret_netns, struct eg_error *error)
+{
+	pid_t pid = 0;
+	int result = find_process(state, &pid, error);
+
+	return result < 0 ? result : eg_netns_open_pid(pid, ret_netns, error);
+}
+
+int eg_oci_mute(const char *text, size_t len, struct eg_error *error)
+{
+	EG_AUTO_NETNS struct eg_netns netns = EG_NETNS_NONE;
+	EG_AUTO_JSON json_t *state = NULL;
+	int result = parse_state(text, len, &state, error);
+
+	if (result == 0)
+		result = open_netns(state, &netns, error);
+	return result < 0 ? result : eg_start_mute(&netns, error);
+}
+
 int eg_oci_seal(const char *command, const char *text, size_t len, const struct eg_oci_terms *terms,
 		struct eg_error *error)
 {
@@ -237,7 +263,6 @@ int eg_oci_seal(const char *command, const char *text, size_t len, const struct 
 		.pin_dir = terms->pin_dir,
 		.accept_device_only = terms->accept_device_only,
 	};
-	pid_t pid = 0;
 	int result = parse_state(text, len, &state, error);
 
 	if (result == 0)
@@ -257,18 +282,18 @@ int eg_oci_seal(const char *command, const char *text, size_t len, const struct 
 	request.name = annotation(state, EG_OCI_NAME);
 	request.container_id = json_string_value(json_object_get(state, "id"));
 	request.engine = engine_of(state, terms);
-	result = find_process(state, &pid, error);
-	if (result == 0)
-		result = eg_netns_open_pid(pid, &netns, error);
+	result = open_netns(state, &netns, error);
 	if (result == 0)
 		result = eg_start_seal(&netns, &request, &sealed, error);
-	if (result == 0 && !sealed.has_interface && !terms->late)
+	if (result == 0 && !sealed.has_interface && !terms->late && !terms->starts)
 		result = eg_error_set(
 			error, EG_EXIT_FAILED, ENETDOWN,
 			"the container has no network interface yet. Its engine gives it one after "
 			"the hooks (as Podman does with --userns), and this hook cannot guard "
 			"that: start it with the runtime `egressguard oci-runtime`, which looks "
 			"again; or it has no network and needs no guard");
+	if (result == 0 && !terms->late)
+		result = eg_unmute(&netns, error);
 	if (result == 0)
 		say(command, &sealed);
 	return result;

@@ -28,6 +28,8 @@ struct eg_oci_terms {
 	bool accept_device_only;
 	bool optional; /* a container that names no policy is started without a guard */
 	bool late;     /* interfaces may come later: it is sealed again before it runs */
+	bool starts;   /* that is now: its process runs next */
+	bool mute;     /* no more is asked than to keep its network mute until it is sealed */
 };
 
 enum eg_oci_option {
@@ -37,6 +39,7 @@ enum eg_oci_option {
 	EG_OCI_OPTION_ACCEPT_DEVICE_ONLY,
 	EG_OCI_OPTION_OPTIONAL,
 	EG_OCI_OPTION_LATE,
+	EG_OCI_OPTION_MUTE,
 	EG_OCI_OPTION_OWN, /* a command's own start here */
 };
 
@@ -68,12 +71,16 @@ int eg_oci_terms_read(int argc, char **argv, struct eg_oci_terms *terms, bool *r
 		      struct eg_error *error);
 
 /*
- * Seals the namespace of the container that a state (JSON) tells of, before its process runs.
+ * Seals the namespace of the container that a state (JSON) tells of, before its process runs, and
+ * lets it speak where it was mute, but where it is sealed again later.
  * Warnings go to stderr, which runtimes throw away if all went well, and to the system's log. 0
  * also where terms->optional, and no policy is named.
  */
 int eg_oci_seal(const char *command, const char *state, size_t len,
 		const struct eg_oci_terms *terms, struct eg_error *error);
+
+/* Keeps that namespace mute until it is sealed (net/mute.h). */
+int eg_oci_mute(const char *state, size_t len, struct eg_error *error);
 
 /* Of the annotations that begin with EG_OCI_PREFIX, those alone that there are: EINVAL names
  * another, for its container would be started by a policy that was not meant, or by none. */

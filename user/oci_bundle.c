@@ -18,6 +18,8 @@
 
 #define CONFIG         "config.json"
 #define CONFIG_NEW     ".config.json.egressguard"
+#define STAGE_FIRST    "prestart"
+#define STAGE_LAST     "createRuntime"
 #define HOOK_TIMEOUT_S 60 /* longer than a lock is waited for */
 #define HOOK_ARGS_MAX  24
 
@@ -127,8 +129,8 @@ int eg_oci_bundle_wants_guard(const char *path, const struct eg_oci_terms *terms
 	return result < 0 ? result : policy != NULL;
 }
 
-/* --- the hook
- * ---------------------------------------------------------------------------------------
+/* --- the hooks
+ * --------------------------------------------------------------------------------------
  */
 
 static void add_argument(json_t *args, const char *option, const char *value)
@@ -145,8 +147,7 @@ static void add_switch(json_t *args, const char *option, bool on)
 		json_array_append_new(args, json_string(option));
 }
 
-/* The hook as an object, NULL: out of memory, or what is not UTF-8. */
-static json_t *make_hook(const char *program, const struct eg_oci_terms *terms, const char *policy)
+static json_t *sealing_arguments(const struct eg_oci_terms *terms, const char *policy)
 {
 	json_t *args = json_pack("[s, s]", "egressguard", "oci-hook");
 
@@ -158,8 +159,33 @@ static json_t *make_hook(const char *program, const struct eg_oci_terms *terms, 
 	add_argument(args, "--pin-dir", terms->pin_dir);
 	add_switch(args, "--accept-device-only", terms->accept_device_only);
 	add_switch(args, "--late", terms->late);
-	return json_pack("{s:s, s:o, s:i}", "path", program, "args", args, "timeout",
-			 HOOK_TIMEOUT_S);
+	return args;
+}
+
+/* The hook as an object, NULL: out of memory, or what is not UTF-8. Takes `args`. */
+static json_t *make_hook(const char *program, json_t *args)
+{
+	return args ? json_pack("{s:s, s:o, s:i}", "path", program, "args", args, "timeout",
+				HOOK_TIMEOUT_S)
+		    : NULL;
+}
+
+/* One that is another container's, or the engine's, is theirs to use. */
+static bool makes_netns(const json_t *config)
+{
+	const json_t *namespaces = json_object_get(json_object_get(config, "linux"), "namespaces");
+	const json_t *entry;
+	size_t i;
+
+	json_array_foreach(namespaces, i, entry)
+	{
+		const char *type = json_string_value(json_object_get(entry, "type"));
+		const char *path = json_string_value(json_object_get(entry, "path"));
+
+		if (type && strcmp(type, "network") == 0)
+			return !path || !*path;
+	}
+	return false;
 }
 
 static int write_config(const struct bundle *bundle, const struct eg_text *text,
@@ -187,48 +213,53 @@ static int write_config(const struct bundle *bundle, const struct eg_text *text,
 	return 0;
 }
 
-static json_t *created_hooks(const json_t *config)
+static json_t *hooks_of(const json_t *config, const char *stage)
 {
-	return json_object_get(json_object_get(config, "hooks"), "createRuntime");
+	return json_object_get(json_object_get(config, "hooks"), stage);
 }
 
-/* What a reader makes of it: our hook is the last one of its stage. */
-static int check_added(const struct eg_text *text, const json_t *hook, struct eg_error *error)
+/* What a reader makes of it: our hook is where it should be. */
+static int check_added(const struct eg_text *text, const struct eg_oci_hook *place,
+		       const json_t *hook, struct eg_error *error)
 {
 	EG_AUTO_JSON json_t *config =
 		json_loadb(text->data, text->len, JSON_DECODE_INT_AS_REAL, NULL);
-	const json_t *hooks = created_hooks(config);
-	const json_t *last = json_array_get(hooks, json_array_size(hooks) - 1);
+	const json_t *hooks = hooks_of(config, place->stage);
+	const json_t *there = json_array_get(hooks, place->first ? 0 : json_array_size(hooks) - 1);
 
-	if (json_equal(json_object_get(last, "path"), json_object_get(hook, "path")) &&
-	    json_equal(json_object_get(last, "args"), json_object_get(hook, "args")))
+	if (json_equal(json_object_get(there, "path"), json_object_get(hook, "path")) &&
+	    json_equal(json_object_get(there, "args"), json_object_get(hook, "args")))
 		return 0;
 	return eg_error_set(error, EG_EXIT_FAILED, EBADMSG,
 			    "the hook could not be put into the bundle's " CONFIG
 			    ": the container is not started without");
 }
 
-static int add_hook(const struct bundle *bundle, const json_t *hook, struct eg_error *error)
+/* Takes `hook`. `to` is what `from` was, with it. */
+static int add_hook(const char *from, size_t len, json_t *hook, const char *stage, bool first,
+		    struct eg_text *to, struct eg_error *error)
 {
-	EG_AUTO_FREE char *hook_text = json_dumps(hook, JSON_COMPACT);
-	EG_AUTO_TEXT struct eg_text text = {};
+	EG_AUTO_JSON json_t *owned = hook;
+	EG_AUTO_FREE char *hook_text = hook ? json_dumps(hook, JSON_COMPACT) : NULL;
+	const struct eg_oci_hook place = {.stage = stage, .first = first, .text = hook_text};
 	int result;
 
 	if (!hook_text)
-		return eg_error_no_memory(error);
-	result = eg_oci_hooks_add(bundle->text, bundle->len, hook_text, &text, error);
-	if (result == 0)
-		result = check_added(&text, hook, error);
-	return result < 0 ? result : write_config(bundle, &text, error);
+		return eg_error_set(error, EG_EXIT_FAILED, EINVAL,
+				    "the hook cannot be written: out of memory, or something in "
+				    "its arguments is not UTF-8");
+	result = eg_oci_hooks_add(from, len, &place, to, error);
+	return result < 0 ? result : check_added(to, &place, owned, error);
 }
 
-int eg_oci_bundle_add_hook(const char *path, const struct eg_oci_terms *terms,
-			   struct eg_error *error)
+int eg_oci_bundle_add_hooks(const char *path, const struct eg_oci_terms *terms,
+			    struct eg_error *error)
 {
 	EG_AUTO(bundle_close) struct bundle bundle = {.path = path, .dir_fd = -1};
-	EG_AUTO_JSON json_t *hook = NULL;
+	EG_AUTO_TEXT struct eg_text sealed = {}, mute = {};
 	char program[PATH_MAX];
 	const char *policy = NULL;
+	bool makes;
 	ssize_t len;
 	int result = bundle_open(&bundle, error);
 
@@ -240,12 +271,16 @@ int eg_oci_bundle_add_hook(const char *path, const struct eg_oci_terms *terms,
 	if (len <= 0)
 		return eg_error_set(error, EG_EXIT_FAILED, errno, "cannot tell where I am: %m");
 	program[len] = '\0';
-	hook = make_hook(program, terms, policy);
-	if (!hook)
-		return eg_error_set(error, EG_EXIT_FAILED, EINVAL,
-				    "the hook cannot be written: out of memory, or something in "
-				    "its arguments is not UTF-8");
-	return add_hook(&bundle, hook, error);
+	makes = makes_netns(bundle.config);
+	result = add_hook(bundle.text, bundle.len,
+			  make_hook(program, sealing_arguments(terms, policy)), STAGE_LAST, false,
+			  &sealed, error);
+	if (result == 0 && makes)
+		result = add_hook(sealed.data, sealed.len,
+				  make_hook(program, json_pack("[s, s, s]", "egressguard",
+							       "oci-hook", "--mute")),
+				  STAGE_FIRST, true, &mute, error);
+	return result < 0 ? result : write_config(&bundle, makes ? &mute : &sealed, error);
 }
 
 /* --- the hook that is there ----------------------------------------------------------------------
@@ -280,7 +315,7 @@ int eg_oci_bundle_find_hook(const char *path, json_t **ret_config, struct eg_oci
 
 	if (result < 0)
 		return result;
-	json_array_foreach(created_hooks(bundle.config), i, hook)
+	json_array_foreach(hooks_of(bundle.config, STAGE_LAST), i, hook)
 	{
 		result = read_hook(hook, ret_terms, error);
 		if (result == -ENOENT)

@@ -15,6 +15,7 @@
 #include "kern/guard.h"
 #include "net/cgroup.h"
 #include "net/cgroup_target.h"
+#include "net/mute.h"
 #include "net/process.h"
 #include "net/target.h"
 #include "policy_options.h"
@@ -558,6 +559,15 @@ int eg_start_seal(const struct eg_netns *netns, const struct eg_start_request *r
 	status = run(&start, error);
 	eg_policy_free(start.policy);
 	return status;
+}
+
+int eg_start_mute(const struct eg_netns *netns, struct eg_error *error)
+{
+	int result;
+
+	*error = (struct eg_error){};
+	result = check_netns(netns, error);
+	return result < 0 ? result : eg_mute(netns, error);
 }
 
 int eg_start_policy(const struct eg_start_request *request, struct eg_policy **ret_policy,

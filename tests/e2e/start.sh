@@ -51,6 +51,34 @@ not_started() {
 	check_no_leak "$name: nothing in the clear" refused
 }
 
+# knocks_start ADDRESS [ADDRESS6]: the internet asks these all the time for what a kernel answers by itself.
+# The host finds who has them as soon as somebody does.
+knocks_start() {
+	# shellcheck disable=SC2016 # the inner shell's
+	in_ns host sh -c 'for each in /proc/sys/net/ipv[46]/neigh/*/retrans_time_ms; do echo 10 >"$each"; done'
+	rm -f "$BED/knock.ready"
+	start_in internet knock "$BED_SOURCE/tests/e2e/knock.py" "$BED/knock.ready" 203.0.113.7 "$1" \
+		${2:+2001:db8:7::7 "$2"}
+	wait_until 10 test -e "$BED/knock.ready"
+	KNOCKED="src host $1${2:+ or src host $2}"
+}
+
+# Nor does the host tell the internet any longer that nobody has them.
+knocks_stop() {
+	stop knock
+	wait_until 10 eval '! ip -n host neigh show | matches -E "INCOMPLETE|DELAY|PROBE"'
+}
+
+# knocked NAME COMMAND...: while it runs, and a second longer; what is answered is in the capture NAME.
+knocked() {
+	local name=$1
+	shift
+	capture_start "$name" internet host0 "$KNOCKED"
+	"$@"
+	sleep 1
+	capture_stop "$name"
+}
+
 # engine_silent COMMAND...: no engine is asked anything meanwhile. What it says is in $BED/starts.out.
 engine_silent() {
 	local status=0

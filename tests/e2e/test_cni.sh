@@ -272,6 +272,34 @@ refused 'before the plugin that makes the interface' 7 "no interface 'eth0' yet"
 ip netns delete early
 runtime DEL early early
 
+# --- an entry before the plugin that makes the interface ---------------------------------------------------
+is_mute() { # POD
+	ip -n "$1" rule | matches blackhole && ip -n "$1" -6 rule | matches blackhole
+}
+for version in 0.4.0 1.0.0; do
+	conflist mute "$version" 172.26.0.0/16
+	jq '.plugins = [{type: "egressguard-cni", mute: true}] + .plugins' "$BED/mute.conflist" >"$BED/first.conflist"
+	jq '.plugins |= .[:1]' "$BED/first.conflist" >"$BED/only.conflist"
+	pod mute
+	check "mute, $version: ADD" runtime ADD first mute
+	check_equal "mute, $version: then it is guarded" "$(of_guard id-mute .state)" enforcing
+	check "mute, $version: and mute no longer" eval '! is_mute mute'
+	check "mute, $version: the LAN works" probe mute tcp 192.168.1.10:80
+	check "mute, $version: CHECK" runtime CHECK first mute
+	check "mute, $version: DEL" runtime DEL first mute
+	ip netns delete mute
+	wait_until 5 is_gone id-mute
+	pod mute
+	check "mute alone, $version: ADD" runtime ADD only mute
+	check "mute alone, $version: it is mute" is_mute mute
+	refused "mute alone, $version: CHECK" 101 'is mute: no entry .* with a policy' CHECK only mute
+	runtime DEL only mute
+	ip netns delete mute
+done
+check 'mute, a pod that runs: ADD' runtime ADD only web --args "$ARGS" --ifname net3
+check 'mute, a pod that runs: it is left as it is' eval '! is_mute web'
+refused "mute, the runtime's own network" 4 'CNI_NETNS.*its engine' ADD only none --netns /run/netns/host
+
 # --- STATUS and GC -----------------------------------------------------------------------------------------
 POLICY='{"Endpoint": "203.0.113.9:51820"}' conflist late 1.1.0 172.25.0.0/16
 # That bridge plugin may not know this version.

@@ -48,5 +48,17 @@ network 172.26.0.0/16 .
 starts guarded "${EG_STARTS:-8}" first
 check_no_leak 'with it: nothing leaves, however often it starts' guarded
 
+# What the kernel says by itself once it has an address. This one has always the same.
+ONE='.plugins[0].ipam.ranges[0][0] += {rangeStart: "172.26.0.77", rangeEnd: "172.26.0.77"}'
+MUTE='.plugins = [{type: "egressguard-cni", mute: true}] + .plugins'
+knocks_start 172.26.0.77
+network 172.26.0.0/16 "$ONE"
+knocked answers starts answering 1 first
+check 'without a mute entry: its kernel answers before it is guarded' test "$(capture_count answers)" -gt 0
+network 172.26.0.0/16 "$ONE | $MUTE"
+knocked mute starts muted "${EG_STARTS:-3}" first
+knocks_stop
+check_equal 'with one: it answers nobody, and sends nothing' "$(capture_show mute)" ''
+
 network 172.26.0.0/16 '.plugins[1].policy.Allow = "nonsense"'
 not_started 'a policy that is wrong' nonsense first

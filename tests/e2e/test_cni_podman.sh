@@ -46,6 +46,18 @@ done
 starts guarded "${EG_STARTS:-8}" first guarded
 check_no_leak 'with it: nothing leaves, however often it starts' guarded
 
+# --- what its kernel says by itself, once it has an address ----------------------------------------
+ONE='.plugins[0].ipam.ranges[0][0] += {rangeStart: "172.31.0.77", rangeEnd: "172.31.0.77"}'
+cni_network answers 172.31.0.0/16 "$CNI_GUARDED | $ONE"
+knocks_start 172.31.0.77
+knocked answers starts answering 1 first answers
+check 'without a mute entry: its kernel answers before it is guarded' test "$(capture_count answers)" -gt 0
+jq '.plugins = [{type: "egressguard-cni", mute: true}] + .plugins' "$BED/answers.conflist" \
+	>"$BED/podman/networks/answers.conflist"
+knocked mute starts muted 3 first answers
+knocks_stop
+check_equal 'with one: it answers nobody, and sends nothing' "$(capture_show mute)" ''
+
 # --- a policy by its name ------------------------------------------------------------------------
 template pods 'SourcePort = 51820'
 starts named 2 first named

@@ -127,6 +127,33 @@ check 'is guarded, and status says that the daemon does not find it' eval \
 	"eg status app --json | jq -r '.guards[0].notes[]' | matches 'nothing runs by the name of its target'"
 docker rm --force other >/dev/null
 
+# --- what its kernel says by itself ----------------------------------------------------------------------
+# Between its interface's coming and the guard nothing runs in there, and its kernel would answer.
+address() { # NAME FIELD
+	docker inspect --format "{{.NetworkSettings.$2}}" "$1"
+}
+again() {
+	docker restart --time 0 app >/dev/null
+}
+docker_run app -- /bin/idle "$ENGINE_LIFE"
+knocks_start "$(address app IPAddress)" "$(address app GlobalIPv6Address)"
+knocked open again
+check 'with runc alone: its kernel answers' test "$(capture_count open)" -gt 0
+for what in 'tcp[tcpflags] & tcp-rst != 0' 'icmp[0] = 0' 'icmp[0] = 3' 'icmp6 and ip6[40] = 129'; do
+	check "by $what" test "$(capture_count open "$what")" -gt 0
+done
+docker rm --force app >/dev/null
+knocked mute stay app --runtime app
+check_equal 'which has the addresses that are asked' "src host $(address app IPAddress) or src host \
+$(address app GlobalIPv6Address)" "$KNOCKED"
+check_equal 'guarded: it answers nobody outside, from its first moment' "$(capture_show mute)" ''
+knocked mute again
+check_equal 'nor when it starts again' "$(capture_show mute)" ''
+check 'and is no longer mute' eval "! docker exec app /bin/ip rule | matches blackhole"
+check 'as the LAN sees' probe lan icmp "$(address app IPAddress)" --timeout 1000
+knocks_stop
+docker rm --force app >/dev/null
+
 # --- guards without a file of their own ---------------------------------------------------------------
 template_guard() {
 	echo "any-$(docker_id "$1" | cut -c 1-12)"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A hook put into anything that may be a config.json: where another reader takes what went in for
- * JSON, it takes what comes out for the same, with the hook as the last of its stage. And anything
- * that may be a runtime's command line.
+ * JSON, it takes what comes out for the same, with the hook as the last, or the first, of its
+ * stage. And anything that may be a runtime's command line.
  */
 #include <jansson.h>
 #include <stddef.h>
@@ -36,22 +36,23 @@ static json_t *read_json(const char *text, size_t len)
 }
 
 /* Takes the hook out again, and what was made for it. */
-static void take_out(json_t *after, const json_t *before)
+static void take_out(const struct eg_oci_hook *place, json_t *after, const json_t *before)
 {
 	json_t *hooks = json_object_get(after, "hooks");
-	json_t *list = json_object_get(hooks, "createRuntime");
+	json_t *list = json_object_get(hooks, place->stage);
+	size_t at = place->first ? 0 : json_array_size(list) - 1;
 	json_t *hooks_before = json_object_get(before, "hooks");
 	json_t *hook = json_loads(HOOK, 0, NULL);
 
 	require(json_array_size(list) > 0);
-	require(json_equal(json_array_get(list, json_array_size(list) - 1), hook));
+	require(json_equal(json_array_get(list, at), hook));
 	json_decref(hook);
-	json_array_remove(list, json_array_size(list) - 1);
-	if (!json_is_array(json_object_get(hooks_before, "createRuntime"))) {
+	json_array_remove(list, at);
+	if (!json_is_array(json_object_get(hooks_before, place->stage))) {
 		require(json_array_size(list) == 0);
-		json_object_del(hooks, "createRuntime");
-		if (json_object_get(hooks_before, "createRuntime"))
-			json_object_set_new(hooks, "createRuntime", json_null());
+		json_object_del(hooks, place->stage);
+		if (json_object_get(hooks_before, place->stage))
+			json_object_set_new(hooks, place->stage, json_null());
 	}
 	if (!json_is_object(hooks_before)) {
 		require(json_object_size(hooks) == 0);
@@ -61,19 +62,19 @@ static void take_out(json_t *after, const json_t *before)
 	}
 }
 
-static void check_hook(const char *text, size_t len)
+static void check_hook(const struct eg_oci_hook *place, const char *text, size_t len)
 {
 	EG_AUTO_TEXT struct eg_text added = {};
 	struct eg_error error = {};
 	json_t *before = read_json(text, len), *after;
-	int result = eg_oci_hooks_add(text, len, HOOK, &added, &error);
+	int result = eg_oci_hooks_add(text, len, place, &added, &error);
 
 	if (result < 0)
 		require(error.message[0] && added.len == 0);
 	if (result == 0 && before) {
 		after = read_json(added.data, added.len);
 		require(after != NULL);
-		take_out(after, before);
+		take_out(place, after, before);
 		require(json_equal(after, before));
 		json_decref(after);
 	}
@@ -106,7 +107,13 @@ static void check_call(const char *text, size_t len)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	check_hook((const char *)data, size);
+	static const struct eg_oci_hook places[] = {
+		{.stage = "createRuntime", .text = HOOK},
+		{.stage = "prestart", .first = true, .text = HOOK},
+	};
+
+	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++)
+		check_hook(&places[i], (const char *)data, size);
 	check_call((const char *)data, size);
 	return 0;
 }

@@ -90,6 +90,8 @@ static void describe(const struct eg_cni_request *request, struct eg_text *text)
 	put(text, "name", request->name[0] ? request->name : NULL);
 	put(text, "policy name", request->policy_name);
 	put(text, "pin dir", request->pin_dir);
+	if (request->mute)
+		put(text, "mute", "until it is sealed");
 	if (request->accept_device_only)
 		put(text, "accept", "device only");
 	if (request->policy) {

@@ -14,13 +14,21 @@
 
 #define HOOK "{\"path\":\"/x\"}"
 
-static void becomes(const char *config, const char *wanted)
+static const struct eg_oci_hook last = {.stage = "createRuntime", .text = HOOK};
+static const struct eg_oci_hook first = {.stage = "prestart", .first = true, .text = HOOK};
+
+static void becomes_with(const struct eg_oci_hook *hook, const char *config, const char *wanted)
 {
 	EG_AUTO_TEXT struct eg_text got = {};
 	struct eg_error error = {};
 
-	assert_int_equal(eg_oci_hooks_add(config, strlen(config), HOOK, &got, &error), 0);
+	assert_int_equal(eg_oci_hooks_add(config, strlen(config), hook, &got, &error), 0);
 	assert_string_equal(got.data, wanted);
+}
+
+static void becomes(const char *config, const char *wanted)
+{
+	becomes_with(&last, config, wanted);
 }
 
 static void refused(const char *config)
@@ -28,7 +36,7 @@ static void refused(const char *config)
 	EG_AUTO_TEXT struct eg_text got = {};
 	struct eg_error error = {};
 
-	assert_int_equal(eg_oci_hooks_add(config, strlen(config), HOOK, &got, &error), -74);
+	assert_int_equal(eg_oci_hooks_add(config, strlen(config), &last, &got, &error), -74);
 	assert_int_equal(got.len, 0);
 	assert_true(strstr(error.message, "config.json: ") == error.message);
 }
@@ -50,6 +58,18 @@ static void a_hook_is_the_last_of_its_stage(void **state)
 		"\"z\":2}\n",
 		"{\"hooks\" : {\"createRuntime\":[{\"path\":\"/n\",\"args\":[\"]\"]}\n," HOOK
 		"] }, \"z\":2}\n");
+}
+
+static void a_hook_is_the_first_of_its_stage(void **state)
+{
+	(void)state;
+	becomes_with(&first, "{}", "{\"hooks\":{\"prestart\":[" HOOK "]}}");
+	becomes_with(&first, "{\"hooks\":{\"prestart\":[]}}",
+		     "{\"hooks\":{\"prestart\":[" HOOK "]}}");
+	becomes_with(&first, "{\"hooks\":{\"prestart\":[ {\"path\":\"/n\"}]}}",
+		     "{\"hooks\":{\"prestart\":[" HOOK ", {\"path\":\"/n\"}]}}");
+	becomes_with(&first, "{\"hooks\":{\"createRuntime\":[{\"path\":\"/n\"}]}}",
+		     "{\"hooks\":{\"prestart\":[" HOOK "],\"createRuntime\":[{\"path\":\"/n\"}]}}");
 }
 
 static void all_else_stays_as_it_is(void **state)
@@ -148,6 +168,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_hook_is_the_last_of_its_stage),
+		cmocka_unit_test(a_hook_is_the_first_of_its_stage),
 		cmocka_unit_test(all_else_stays_as_it_is),
 		cmocka_unit_test(what_a_reader_may_take_for_two_is_refused),
 		cmocka_unit_test(a_call_is_read_as_runc_reads_it),

@@ -34,11 +34,10 @@ static const char *const since[EG_CNI_COMMANDS] = {
 
 /* Keys of a network configuration: ours, and those that every plugin may be handed. */
 static const char *const known_keys[] = {
-	"policy",       "policyName",    "acceptDeviceOnly",
-	"pinDir",       "cniVersion",    "cniVersions",
-	"name",         "type",          "args",
-	"capabilities", "runtimeConfig", "prevResult",
-	"ipMasq",       "ipam",          "dns",
+	"policy",     "policyName", "mute",         "acceptDeviceOnly",
+	"pinDir",     "cniVersion", "cniVersions",  "name",
+	"type",       "args",       "capabilities", "runtimeConfig",
+	"prevResult", "ipMasq",     "ipam",         "dns",
 	NULL,
 };
 
@@ -363,6 +362,13 @@ static int read_policy(struct eg_cni_request *request, const json_t *config,
 	const json_t *policy = json_object_get(config, "policy");
 	const json_t *file = json_object_get(config, "policyName");
 
+	if (request->mute && (policy || file))
+		return eg_cni_fail(
+			error, EG_CNI_BAD_CONFIG,
+			"there is a policy beside mute: the entry with mute comes before "
+			"the plugin that makes the interface, one with the policy after it");
+	if (request->mute)
+		return 0;
 	if (!policy == !file)
 		return eg_cni_fail(error, EG_CNI_BAD_CONFIG,
 				   policy ? "there are both policy and policyName: leave one out"
@@ -371,6 +377,17 @@ static int read_policy(struct eg_cni_request *request, const json_t *config,
 					    "one");
 	return policy ? eg_cni_policy_read(policy, &request->policy, error)
 		      : read_policy_name(request, file, error);
+}
+
+static int read_mute(struct eg_cni_request *request, const json_t *config,
+		     struct eg_cni_error *error)
+{
+	const json_t *mute = json_object_get(config, "mute");
+
+	if (mute && !json_is_boolean(mute))
+		return eg_cni_fail(error, EG_CNI_BAD_CONFIG, "mute is neither true nor false");
+	request->mute = json_is_true(mute);
+	return 0;
 }
 
 static int read_places(struct eg_cni_request *request, const json_t *config,
@@ -410,6 +427,23 @@ static int read_result(struct eg_cni_request *request, const json_t *config,
 	return request->result ? 0 : no_memory(error);
 }
 
+/* The first of a list has nothing to pass on. */
+static int make_result(struct eg_cni_request *request, const json_t *config,
+		       struct eg_cni_error *error)
+{
+	AUTO_JSON json_t *result = NULL;
+
+	if (json_object_get(config, "prevResult"))
+		return eg_cni_fail(
+			error, EG_CNI_BAD_CONFIG,
+			"there is a prevResult, and the entry with mute comes before the "
+			"plugin that makes the interface, as the first of the list");
+	result = json_pack("{s:s, s:[], s:[], s:{}}", "cniVersion", request->version, "interfaces",
+			   "ips", "dns");
+	request->result = result ? json_dumps(result, JSON_INDENT(4)) : NULL;
+	return request->result ? 0 : no_memory(error);
+}
+
 /* What goes needs none of it. */
 static int read_config(struct eg_cni_request *request, const json_t *config,
 		       struct eg_cni_error *error)
@@ -421,10 +455,13 @@ static int read_config(struct eg_cni_request *request, const json_t *config,
 
 		return path && *path == '/' ? copy(&request->pin_dir, path, error) : 0;
 	}
-	if (check_keys(config, error) < 0 || read_places(request, config, error) < 0 ||
-	    read_policy(request, config, error) < 0)
+	if (check_keys(config, error) < 0 || read_mute(request, config, error) < 0 ||
+	    read_places(request, config, error) < 0 || read_policy(request, config, error) < 0)
 		return -EINVAL;
-	return request->command == EG_CNI_ADD ? read_result(request, config, error) : 0;
+	if (request->command != EG_CNI_ADD)
+		return 0;
+	return request->mute ? make_result(request, config, error)
+			     : read_result(request, config, error);
 }
 
 static bool has_attachment(enum eg_cni_command command)

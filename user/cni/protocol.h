@@ -70,9 +70,13 @@ struct eg_cni_request {
 	char name[EG_NAME_MAX];
 	struct eg_policy *policy; /* NULL: it is in policy_name */
 	char *policy_name;        /* a name in the directory of policy files */
+	/* The entry that comes before the plugin that makes the interface, and has no policy: the
+	 * namespace is to be mute until the one behind that plugin has sealed it. */
+	bool mute;
 	bool accept_device_only;
 	char *pin_dir; /* NULL: the usual place */
-	char *result;  /* ADD: what is answered, the previous plugin's result, as JSON */
+	char *result;  /* ADD: what is answered, as JSON: the previous plugin's result; of `mute`
+			  that nothing was made yet */
 };
 void eg_cni_request_free(struct eg_cni_request *request);
 static inline void eg_cni_request_freep(struct eg_cni_request **request)

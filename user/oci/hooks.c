@@ -179,17 +179,23 @@ static int splice(const struct reader *reader, size_t start, size_t end, const s
 	return new->failed || to->failed ? eg_error_no_memory(error) : 0;
 }
 
-/* Into the list, as its last. */
-static int add_to_list(struct reader *reader, const struct place *list, const char *hook,
-		       struct eg_text *to, struct eg_error *error)
+/* Into a list that is there. */
+static int add_to_list(struct reader *reader, const struct place *list,
+		       const struct eg_oci_hook *hook, struct eg_text *to, struct eg_error *error)
 {
 	EG_AUTO_TEXT struct eg_text new = {};
+	size_t at = list->start + 1;
+	bool empty;
 
 	reader->at = list->start;
 	if (!take(reader, '['))
-		return malformed(error, "no list where one should be:", "hooks.createRuntime");
-	eg_text_printf(&new, "%s%s", peek(reader) == ']' ? "" : ",", hook);
-	return splice(reader, list->end - 1, list->end - 1, &new, to, error);
+		return malformed(error, "no list where one should be: hooks", hook->stage);
+	empty = peek(reader) == ']';
+	if (!hook->first)
+		at = list->end - 1;
+	eg_text_printf(&new, "%s%s%s", empty || hook->first ? "" : ",", hook->text,
+		       empty || !hook->first ? "" : ",");
+	return splice(reader, at, at, &new, to, error);
 }
 
 /* A member that is not there yet, or is null. */
@@ -206,8 +212,8 @@ static int add_member(const struct reader *reader, const struct place *place, co
 	return splice(reader, place->inside, place->inside, &new, to, error);
 }
 
-int eg_oci_hooks_add(const char *config, size_t len, const char *hook, struct eg_text *ret_config,
-		     struct eg_error *error)
+int eg_oci_hooks_add(const char *config, size_t len, const struct eg_oci_hook *hook,
+		     struct eg_text *ret_config, struct eg_error *error)
 {
 	EG_AUTO_TEXT struct eg_text hooks_value = {}, list_value = {};
 	struct reader reader = {.text = config, .len = len};
@@ -218,18 +224,17 @@ int eg_oci_hooks_add(const char *config, size_t len, const char *hook, struct eg
 		return result;
 	if (peek(&reader))
 		return malformed(error, "something follows its end", "");
-	eg_text_printf(&list_value, "[%s]", hook);
-	eg_text_printf(&hooks_value, "{\"createRuntime\":[%s]}", hook);
+	eg_text_printf(&list_value, "[%s]", hook->text);
+	eg_text_printf(&hooks_value, "{\"%s\":[%s]}", hook->stage, hook->text);
 	if (list_value.failed || hooks_value.failed)
 		return eg_error_no_memory(error);
 	if (!hooks.end || is_null(&reader, &hooks))
 		return add_member(&reader, &hooks, "hooks", hooks_value.data, ret_config, error);
 	reader.at = hooks.start;
-	result = find_member(&reader, "createRuntime", &list, error);
+	result = find_member(&reader, hook->stage, &list, error);
 	if (result < 0)
 		return result;
 	if (!list.end || is_null(&reader, &list))
-		return add_member(&reader, &list, "createRuntime", list_value.data, ret_config,
-				  error);
+		return add_member(&reader, &list, hook->stage, list_value.data, ret_config, error);
 	return add_to_list(&reader, &list, hook, ret_config, error);
 }
