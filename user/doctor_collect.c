@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "collect.h"
+#include "net/mute.h"
 #include "policy/address.h"
 #include "policy/array.h"
 #include "util/cleanup.h"
@@ -295,6 +296,7 @@ int eg_doctor_collect_routes(const struct eg_target *target, struct eg_doctor_fa
 	result = eg_routes_get(netns, &facts->routes, &facts->n_routes);
 	if (result == 0)
 		result = eg_ip_rules_get(netns, &facts->rules, &facts->n_rules);
+	facts->mute = eg_is_mute(netns) > 0;
 	facts->routes_result = result;
 	facts->have_routes = result == 0;
 	if (result == 0)

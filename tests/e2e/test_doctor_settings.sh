@@ -14,6 +14,10 @@ healthy 'with a guard'
 
 in_ns wireguard wg set wg0 fwmark 0
 heals 'the mark is missing' no-mark
+$W rule add preference 0 not from 0.0.0.0 blackhole protocol 101
+$W -6 rule add preference 0 from ::/1 blackhole protocol 101
+$W -6 rule add preference 0 from 8000::/1 blackhole protocol 101
+heals 'it is kept mute' mute
 $W address del 10.13.13.2/32 dev wg0
 heals 'an address is missing' address-missing
 bed_sysctl wireguard ipv4/conf/all/rp_filter=1 ipv4/conf/all/src_valid_mark=0

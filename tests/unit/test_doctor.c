@@ -348,6 +348,9 @@ static void test_routes(void **state)
 	facts->n_rules = 3;
 	expect(facts, "rule-missing");
 	facts = healthy();
+	facts->mute = true;
+	expect(facts, "mute");
+	facts = healthy();
 	facts->wg.fwmark = 0;
 	expect(facts, "no-mark endpoint-blocked"); /* which is let out by its mark */
 	facts = healthy();

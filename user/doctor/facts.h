@@ -163,6 +163,7 @@ struct eg_doctor_facts {
 	bool have_engine, docker_desktop;
 	bool have_wg, have_routes, have_endpoint;
 	bool podman;
+	bool mute;       /* net/mute.h */
 	bool cut_off;    /* there is no interface but loopback */
 	bool no_network; /* a container that was made without one */
 	bool provoked;   /* a packet was sent into the tunnel, and a handshake waited for */

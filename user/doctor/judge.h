@@ -30,6 +30,9 @@
 	  "route, in the clear, unless something holds it back")                                   \
 	X(OTHER_CONF, "other-conf", ERROR,                                                         \
 	  "what runs was not made from this file: what is edited there has no effect")             \
+	X(MUTE, "mute", ERROR,                                                                     \
+	  "it was kept from answering anybody until it was sealed, and that has not ended: no "    \
+	  "packet that has a source is routed")                                                    \
 	X(NO_MARK, "no-mark", ERROR,                                                               \
 	  "without its mark WireGuard's own packets are routed into the tunnel again, and "        \
 	  "nothing "                                                                               \

@@ -226,6 +226,29 @@ static bool family_is_there(const struct eg_doctor_judging *judging, __u8 family
 	       !(family == EG_FAMILY_IPV6 && eg_doctor_has(judging, EG_DOCTOR_FOUND_IPV6_MISSING));
 }
 
+/* Nothing takes these rules away but what has sealed the namespace: who does it by hand had better
+ * have a guard there. */
+static void judge_mute(struct eg_doctor_judging *judging)
+{
+	if (!judging->facts->mute)
+		return;
+	eg_doctor_find(judging, EG_DOCTOR_FOUND_MUTE,
+		       "rules of egressguard's own keep the network mute");
+	eg_doctor_evidence(judging, "`ip rule` has `not from 0.0.0.0 blackhole proto 101`");
+	if (judging->facts->guard != EG_DOCTOR_GUARD_ENFORCING) {
+		eg_doctor_fix(
+			judging,
+			"in the network's list of CNI plugins an entry with the policy has to "
+			"come after the plugin that makes the interface "
+			"(egressguard-cni(8)); then make the container anew");
+		return;
+	}
+	eg_doctor_fix(judging, "it is guarded by now: take them away");
+	eg_doctor_run_inside(judging, "ip rule delete preference 0 not from 0.0.0.0 blackhole");
+	eg_doctor_run_inside(judging, "ip -6 rule delete preference 0 from ::/1 blackhole");
+	eg_doctor_run_inside(judging, "ip -6 rule delete preference 0 from 8000::/1 blackhole");
+}
+
 static void judge_rules(struct eg_doctor_judging *judging)
 {
 	const struct eg_doctor_facts *facts = judging->facts;
@@ -237,6 +260,7 @@ static void judge_rules(struct eg_doctor_judging *judging)
 	else if (!uses_rules(facts))
 		eg_doctor_doubt(judging, "the tunnel takes no default route, so wg-quick makes "
 					 "none");
+	judge_mute(judging);
 	if (facts->have_routes && uses_rules(facts)) {
 		if (facts->have_wg && !facts->wg.fwmark) {
 			eg_doctor_find(judging, EG_DOCTOR_FOUND_NO_MARK, "%s sets no mark",
