@@ -39,7 +39,7 @@ rules() {
 	{ ip -n fresh rule && ip -n fresh -6 rule; } | grep -c blackhole
 }
 is_mute() {
-	[ "$(rules)" = 3 ]
+	[ "$(rules)" = 4 ]
 }
 speaks() {
 	[ "$(rules)" = 0 ]

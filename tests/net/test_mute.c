@@ -51,6 +51,10 @@ static bool answers(const char *address)
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
+/* Who is asked by a multicast address looks for the way back without a source. Not ourselves: -L.
+ */
+#define ALL_NODES "-6 -L -I fd00:18::1 ff02::1%out"
+
 static void mute(const struct eg_netns *netns)
 {
 	struct eg_error error = {};
@@ -76,10 +80,12 @@ static void test_it_answers_nobody(void **state)
 	connect_it();
 	assert_false(answers("172.18.0.2"));
 	assert_false(answers("fd00:18::2"));
+	assert_false(answers(ALL_NODES));
 	unmute(&inner);
 	assert_int_equal(eg_is_mute(&inner), 0);
 	assert_true(answers("172.18.0.2"));
 	assert_true(answers("fd00:18::2"));
+	assert_true(answers(ALL_NODES));
 }
 
 static void test_twice_is_once(void **state)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <linux/fib_rules.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -18,17 +19,21 @@
 
 /*
  * All that have a source. A lookup without one has 0.0.0.0 in IPv4, and is matched by no rule with
- * a source in IPv6, by its opposite always (fib6_rule_match(), net/ipv6/fib6_rules.c).
+ * a source in IPv6, by its opposite always (fib6_rule_match(), net/ipv6/fib6_rules.c). And all of
+ * ICMPv6: who answers what was sent to a multicast address has no source yet
+ * (icmpv6_echo_reply(), net/ipv6/icmp.c).
  */
 static const struct rule {
 	__u8 family;
 	__u32 flags;
 	__u8 source_len;
-	__u8 source; /* its first byte, all others are 0 */
+	__u8 source;    /* its first byte, all others are 0 */
+	__u8 transport; /* 0: any */
 } rules[] = {
-	{AF_INET, FIB_RULE_INVERT, 32, 0},
-	{AF_INET6, 0, 1, 0},
-	{AF_INET6, 0, 1, 0x80},
+	{AF_INET, FIB_RULE_INVERT, 32, 0, 0},
+	{AF_INET6, 0, 1, 0, 0},
+	{AF_INET6, 0, 1, 0x80, 0},
+	{AF_INET6, 0, 0, 0, IPPROTO_ICMPV6},
 };
 #define RULES (sizeof(rules) / sizeof(*rules))
 
@@ -46,7 +51,10 @@ static struct nlmsghdr *rule_request(char *buffer, __u16 type, __u16 flags, cons
 	header->action = FR_ACT_BLACKHOLE;
 	header->flags = rule->flags;
 	header->src_len = rule->source_len;
-	mnl_attr_put(request, FRA_SRC, rule->family == AF_INET ? 4 : 16, source.bytes);
+	if (rule->source_len)
+		mnl_attr_put(request, FRA_SRC, rule->family == AF_INET ? 4 : 16, source.bytes);
+	if (rule->transport)
+		mnl_attr_put_u8(request, FRA_IP_PROTO, rule->transport);
 	mnl_attr_put_u32(request, FRA_PRIORITY, 0);
 	mnl_attr_put_u8(request, FRA_PROTOCOL, MUTE_PROTOCOL);
 	return request;
@@ -69,17 +77,21 @@ static void forget(void *argument)
 	*(struct found *)argument = (struct found){};
 }
 
+/* The first byte of an attribute, 0 where there is none. */
+static __u8 first_byte(const struct nlattr *attr)
+{
+	return attr && mnl_attr_get_payload_len(attr) ? *(const __u8 *)mnl_attr_get_payload(attr)
+						      : 0;
+}
+
 static bool is_rule(const struct fib_rule_hdr *header, const struct nlattr *attrs[FRA_MAX + 1],
 		    const struct rule *rule)
 {
-	const struct nlattr *protocol = attrs[FRA_PROTOCOL], *source = attrs[FRA_SRC];
-
-	if (header->family != rule->family || header->action != FR_ACT_BLACKHOLE ||
-	    header->src_len != rule->source_len || !protocol || !source ||
-	    mnl_attr_validate(protocol, MNL_TYPE_U8) < 0 || mnl_attr_get_payload_len(source) < 4)
-		return false;
-	return mnl_attr_get_u8(protocol) == MUTE_PROTOCOL &&
-	       *(const __u8 *)mnl_attr_get_payload(source) == rule->source;
+	return header->family == rule->family && header->action == FR_ACT_BLACKHOLE &&
+	       header->src_len == rule->source_len &&
+	       first_byte(attrs[FRA_PROTOCOL]) == MUTE_PROTOCOL &&
+	       first_byte(attrs[FRA_SRC]) == rule->source &&
+	       first_byte(attrs[FRA_IP_PROTO]) == rule->transport;
 }
 
 static int find(const struct nlmsghdr *message, void *argument)

@@ -3,10 +3,11 @@
  * A namespace that nothing runs in yet is no quiet one: from when an interface has an address its
  * kernel answers whoever asks, with resets, echo replies and errors, and until it is guarded they
  * leave by whatever route there is. Mute, it has rules (ip-rule(8)) that let it route no packet
- * that has a source, as each answer has. Without one routes are looked up by who sets up a network:
- * the kernel does for a gateway before it takes a route (fib_check_nh(), net/ipv4/fib_semantics.c),
- * and Docker does. What is heard is heard, ARP and neighbour discovery are answered, and addresses
- * and routes can be given. It holds against the kernel alone, and not against who runs in there.
+ * that has a source, as each answer has but some of ICMPv6, nor that. Without either routes are
+ * looked up by who sets up a network: the kernel does for a gateway before it takes a route
+ * (fib_check_nh(), net/ipv4/fib_semantics.c), and Docker does. What is heard is heard, ARP and
+ * neighbour discovery are answered, and addresses and routes can be given. It holds against the
+ * kernel alone, and not against who runs in there.
  */
 #ifndef EG_MUTE_H
 #define EG_MUTE_H
