@@ -427,10 +427,6 @@ refused() {
 	fi
 }
 
-of_guard() { # GUARD FILTER
-	eg status "$1" --json | jq -r ".guards[0]$2"
-}
-
 derived() { # GUARD KEY
 	eg policy show "$1" | sed -n "s/^# $2 = //p" | sort -u | tr '\n' ' '
 }

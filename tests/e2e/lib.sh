@@ -527,6 +527,23 @@ bed_bpftool() {
 	"${BED_BPFTOOL:?no bpftool works here}" "$@"
 }
 
+# attach_to TARGET [OPTION...]: DNS is not the matter, and wg0 is not there.
+attach_to() {
+	local target=$1
+	shift
+	eg attach --netns "$target" --dns lan --endpoint "$BED_ENDPOINT" "$@"
+}
+
+# of_guard GUARD FILTER: of what status says of it, by a filter of jq's.
+of_guard() {
+	eg status "$1" --json | jq -r ".guards[0]$2"
+}
+
+# state GUARD: "null" where there is none.
+state() {
+	of_guard "$1" .state 2>/dev/null
+}
+
 # guard_meta GUARD FILTER: of what is pinned as the guard's identity, by a filter of jq's.
 guard_meta() {
 	bed_bpftool -j map dump pinned "$EG_PIN_DIR/$1/meta" | jq -r ".[0].formatted.value$2"

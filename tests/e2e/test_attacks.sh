@@ -10,16 +10,8 @@
 
 PUBLIC='dst 203.0.113.7 or dst 2001:db8:7::7'
 
-attach_to() { # TARGET [OPTION...]
-	local target=$1
-	shift
-	eg attach --netns "$target" --dns lan --endpoint "$BED_ENDPOINT" "$@"
-}
-state() { # GUARD
-	eg status "$1" --json | jq -r '.guards[0].state'
-}
 holds_against() { # GUARD
-	eg status "$1" --json | jq -r '.guards[0].holds_against'
+	of_guard "$1" .holds_against
 }
 
 # refused NAME STATUS PATTERN COMMAND...: this exit status and this message.

@@ -8,11 +8,6 @@
 . "$(dirname "$0")/lib.sh"
 
 # The policy of every attach here, so that nothing but an error is worth a word on stderr.
-attach_to() { # TARGET [OPTION...]
-	local target=$1
-	shift
-	eg attach --netns "$target" --dns lan --endpoint "$BED_ENDPOINT" "$@"
-}
 attach() {
 	attach_to wireguard "$@"
 }
@@ -46,7 +41,6 @@ here() {
 	CHANGE=$CHANGE unshare --mount --propagation private -- \
 		bash -c 'set -e; eval "$CHANGE"; exec "$@"' - "$@"
 }
-
 
 engine() { # NAME=PID...: a container engine of its own at $BED/engine.sock
 	stop engine

@@ -28,9 +28,6 @@ from_cgroup() {
 attach_it() {
 	eg attach --cgroup "$CGROUP" --name v1 --endpoint "$BED_ENDPOINT" --dns lan "$@"
 }
-state() {
-	eg status v1 --json | jq -r '.guards[0].state'
-}
 held() {
 	! from_cgroup udp "$PUBLIC:443" --timeout 500
 }
@@ -41,7 +38,7 @@ before_5_15() {
 bed_up
 check 'without a guard it arrives' wait_until 5 from_cgroup udp "$PUBLIC:443" --timeout 500
 check 'attach' attach_it
-check_equal 'it enforces' "$(state)" enforcing
+check_equal 'it enforces' "$(state v1)" enforcing
 check 'it holds' held
 
 mkdir "$BED/v1"
@@ -49,7 +46,7 @@ if ! mount -t cgroup -o net_cls none "$BED/v1" 2>"$BED/out" && ! mount -t cgroup
 	skip 'cgroup v1 beside' "this kernel has neither: $(head -n 1 "$BED/out")"
 	exit 0
 fi
-check 'mounted alone it does nothing: it enforces' test "$(state)" = enforcing
+check 'mounted alone it does nothing: it enforces' test "$(state v1)" = enforcing
 check 'and holds' held
 mkdir "$BED/v1/one"
 if [ -e "$BED/v1/one/net_cls.classid" ]; then
@@ -58,7 +55,7 @@ else
 	echo 'lo 1' >"$BED/v1/one/net_prio.ifpriomap"
 fi
 if before_5_15; then
-	check_equal 'in use: degraded' "$(state)" degraded
+	check_equal 'in use: degraded' "$(state v1)" degraded
 	check_status 'in use: status --check' 1 eg status v1 --check
 	check 'in use: and says why' grep -q 'net_cls or net_prio of cgroup v1 is in use' <(eg status v1)
 	check 'in use: which is true: it leaves' from_cgroup udp "$PUBLIC:443" --timeout 500
@@ -70,7 +67,7 @@ if before_5_15; then
 	check 'holds all the same' held
 	check 'detach' eg detach wireguard
 else
-	check_equal 'in use: it enforces' "$(state)" enforcing
+	check_equal 'in use: it enforces' "$(state v1)" enforcing
 	check 'in use: and holds' held
 	check 'in use: attach' attach_it
 	check 'in use: detach' eg detach v1

@@ -66,10 +66,6 @@ pod() { # NAME
 	bed_namespace "$1"
 }
 
-of_guard() { # GUARD FILTER
-	eg status "$1" --json | jq -r ".guards[0]$2"
-}
-
 # What must not leave: by the stack, bound to each interface, and past the stack.
 try_to_leak() { # POD
 	local pod=$1 interface bridge mac

@@ -12,9 +12,6 @@
 HAS_LAYER=$("$EG" features --json | jq .features.netfilter_link.present)
 NETNS="Target = netns:wireguard"
 
-state() { # [GUARD]
-	eg status "${1:-wireguard}" --json 2>/dev/null | jq -r '.guards[0].state'
-}
 is_enforcing() { # [GUARD]
 	[ "$(state "${1:-wireguard}")" = enforcing ]
 }
@@ -47,7 +44,7 @@ check_status 'no operands' 2 eg daemon wireguard
 policy wireguard "$NETNS"
 check 'it starts before there is a target' daemon_up
 check_status 'another one for the same files: refused' 1 eg daemon --config-dir "$CONFIG"
-check 'nothing to guard yet' test "$(state)" = ''
+check 'nothing to guard yet' test "$(state wireguard)" = ''
 
 bed_container ''
 check_logged 'the target appears: guarded' 'wireguard: guarded: netns:wireguard'
@@ -137,12 +134,12 @@ capture_start killed internet host0
 sender=$!
 stop daemon KILL
 sleep 0.5
-check_equal 'killed: the guard is in force, without its holder' "$(state)" "$([ "$HAS_LAYER" = true ] && echo degraded || echo enforcing)"
+check_equal 'killed: the guard is in force, without its holder' "$(state wireguard)" "$([ "$HAS_LAYER" = true ] && echo degraded || echo enforcing)"
 check 'started again' daemon_up
 check 'all is well again' wait_until 60 is_enforcing
 check_logged 'the guard in force was taken on' 'guarded already'
 stop daemon TERM
-check_equal 'SIGTERM: what is pinned stays' "$(state)" enforcing
+check_equal 'SIGTERM: what is pinned stays' "$(state wireguard)" enforcing
 check 'in force' blocked
 sleep 0.5
 check 'and started again' daemon_up
@@ -157,7 +154,7 @@ stop daemon TERM
 echo 'Alow = 10.0.0.0/8' >>"$CONFIG/wireguard.conf"
 check 'started with a bad file' daemon_up
 check_logged 'what is in force counts' 'Alow.*: the policy of the guard in force is kept'
-check_equal 'in force' "$(state)" enforcing
+check_equal 'in force' "$(state wireguard)" enforcing
 
 # --- the target goes, and comes back as another namespace -------------------------------------------
 

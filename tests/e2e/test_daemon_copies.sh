@@ -12,11 +12,8 @@
 STATE=$BED/state
 COPY=$STATE/wireguard.conf.kept
 
-state() {
-	eg status wireguard --json 2>/dev/null | jq -r '.guards[0].state'
-}
 is_enforcing() {
-	[ "$(state)" = enforcing ]
+	[ "$(state wireguard)" = enforcing ]
 }
 up() { # [VARIABLE=VALUE...]
 	start daemon env "$@" "$EG" daemon --config-dir "$CONFIG" --state-dir "$STATE" --pin-dir "$EG_PIN_DIR"
@@ -91,7 +88,7 @@ wait "$LISTENER" || true
 check_logged 'it says that the copy counts' "wireguard.conf:[0-9]+:1: .*Alow.*: the copy in $STATE counts"
 check 'and has the service manager show it' grep -q -x \
 	'STATUS=1 policy file; not as they say.*: wireguard.conf (as its copy says)' "$BED/notified"
-check_equal 'its target was guarded when it was ready' "$(state)" enforcing
+check_equal 'its target was guarded when it was ready' "$(state wireguard)" enforcing
 check 'status notes that a copy counts' noted
 check 'for people, too' grep -q 'policy file did not parse' <<<"$(eg status wireguard)"
 denies() {

@@ -21,7 +21,7 @@ is_guarded() { # [GUARD]
 	pid=$(docker_pid "${1:-wireguard}")
 	[ "$pid" != 0 ] || return
 	inode=$(stat -L -c %i "/proc/$pid/ns/net") || return
-	[ "$(eg status "${1:-wireguard}" --json 2>/dev/null | jq -r '.guards[0].state')" = enforcing ] &&
+	[ "$(state "${1:-wireguard}")" = enforcing ] &&
 		[ "$(guard_meta "${1:-wireguard}" .netns_inode)" = "$inode" ]
 }
 # leaks_nothing NAME: with the tunnel down.

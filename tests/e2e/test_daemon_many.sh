@@ -22,9 +22,6 @@ add() { # NAMESPACE
 	ip link add eth0 netns "$1" type veth peer name "$1" netns host
 	ip -n "$1" link set eth0 up
 }
-state() { # GUARD
-	eg status "$1" --json 2>/dev/null | jq -r '.guards[0].state'
-}
 all_enforce() {
 	[ "$(eg status --json | jq '[.guards[] | select(.state == "enforcing")] | length')" = "$1" ]
 }

@@ -21,7 +21,7 @@ id_of() { # PIN
 	bed_bpftool -j prog show pinned "$EG_PIN_DIR/wireguard/$1" | jq .id
 }
 is_enforcing() {
-	[ "$(eg status wireguard --json 2>/dev/null | jq -r '.guards[0].state')" = enforcing ]
+	[ "$(state wireguard)" = enforcing ]
 }
 blocked() {
 	! probe wireguard icmp 203.0.113.7 --timeout 200

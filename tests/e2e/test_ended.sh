@@ -58,7 +58,7 @@ check_status 'status --check: nor has it for that' 1 eg status --netns second --
 # Not refused, neither as a second guard on one namespace nor for allowing what the first did not.
 check 'another guard on the second' attach_to second two
 check_equal 'it is the only one' "$(names)" two
-check_equal 'it enforces' "$(eg status two --json | jq -r '.guards[0].state')" enforcing
+check_equal 'it enforces' "$(state two)" enforcing
 check_equal 'and is the namespace'"'"'s' "$(eg status --netns second --json | jq -r '.guards[].name')" two
 check_status 'a second one is refused' 1 attach_to second three
 check 'detach' eg detach --netns second

@@ -34,9 +34,6 @@ ends() {
 is_over() {
 	! running "$1"
 }
-state() {
-	eg status wireguard --json | jq -r '.guards[0].state'
-}
 layer() { # GUARD
 	eg status "$1" --json | jq -r '.guards[0].layers[] | select(.name == "netns") | .state'
 }
@@ -69,7 +66,7 @@ for signal in TERM INT HUP; do
 	kill -"$signal" "${BED_PIDS[holder]}"
 	check "$signal: it ends" ends holder 'stay in force'
 	check "$signal: what is pinned stays" blocked
-	check_equal "$signal: as it was meant" "$(state)" enforcing
+	check_equal "$signal: as it was meant" "$(state wireguard)" enforcing
 	check_layer "$signal: nobody holds it" 'not held'
 done
 
@@ -78,11 +75,11 @@ stop holder KILL
 check 'killed: what is pinned stays' blocked
 check_layer 'killed: missed' missing
 if [ "$HAS_LAYER" = true ]; then
-	check_equal 'killed: degraded' "$(state)" degraded
+	check_equal 'killed: degraded' "$(state wireguard)" degraded
 	check 'and why' grep -q 'the process that held .netns. was killed' <(eg status wireguard)
 fi
 check 'again' follow holder wireguard
-check_equal 'again: all is well' "$(state)" enforcing
+check_equal 'again: all is well' "$(state wireguard)" enforcing
 
 # --- one after the other ---------------------------------------------------------------------------
 
@@ -106,10 +103,10 @@ fi
 check 'a policy that outgrows the guard' attach --replace --policy "$BED/large.conf"
 check 'its successor is followed' wait_until 10 grep -q 'its successor is followed' "$BED/holder.log"
 check_layer 'and held' attached
-check_equal 'all is well' "$(state)" enforcing
+check_equal 'all is well' "$(state wireguard)" enforcing
 check 'an interface appears' bed_link host veth-new wireguard eth1
 check 'it is guarded' wait_until 10 grep -q 'eth1 is guarded: .device. and .peer. are on it' "$BED/holder.log"
-check_equal 'by the new guard' "$(state)" enforcing
+check_equal 'by the new guard' "$(state wireguard)" enforcing
 ip -n wireguard link delete eth1
 ip -n wireguard link add tap9 type veth peer name tap9b
 check 'one with both ends inside' wait_until 10 grep -q 'tap9 is guarded: .device. is on it' "$BED/holder.log"

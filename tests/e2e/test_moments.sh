@@ -7,17 +7,8 @@
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-# What says nothing but what it is about: DNS is not the matter here, wg0 is not there.
-attach_to() { # TARGET [OPTION...]
-	local target=$1
-	shift
-	eg attach --netns "$target" --dns lan --endpoint "$BED_ENDPOINT" "$@"
-}
-state() { # GUARD
-	eg status "$1" --json | jq -r '.guards[0].state'
-}
 reason() { # GUARD
-	eg status "$1" --json | jq -r '.guards[0].detail'
+	of_guard "$1" .detail
 }
 
 # unchanged NAME STATUS PATTERN COMMAND...: this exit status, this message, and the guards are as before.
@@ -393,7 +384,7 @@ come_and_go() { # PREFIX of the tests' names
 	check "$layer: detach elsewhere" eg detach other
 	check "$layer: one that is held by a descriptor keeps its guard" test -e "$EG_PIN_DIR/held/meta"
 	check_equal "$layer: status does not call it gone" \
-		"$(eg status held --json | jq -r '.guards[0].state')" degraded
+		"$(state held)" degraded
 	capture_start held internet host0
 	nsenter --net=/proc/self/fd/9 -- "$PROBE" icmp 203.0.113.7 --timeout 200 >/dev/null || true
 	nsenter --net=/proc/self/fd/9 -- "$PROBE" udp '[2001:db8:7::7]:443' --timeout 200 >/dev/null || true

@@ -130,7 +130,7 @@ check_equal 'nobody holds it' "$(netns_layer .state)" \
 	"$("$EG" features --json | jq -r "$FEATURE")"
 appear eth1
 check 'control: without the layer packets leave by the new interface' wait_until 10 has_arrived leaked
-check_equal 'the status says so' "$(eg status wireguard --json | jq -r '.guards[0].state')" degraded
+check_equal 'the status says so' "$(state wireguard)" degraded
 vanish eth1
 
 if [ "$(netns_layer .state)" = 'not available' ]; then
@@ -151,7 +151,7 @@ fi
 hold
 check_equal 'held' "$(netns_layer .state)" attached
 check 'by a process' grep -q 'held by a process, priority 2147483646' <(netns_layer .detail)
-check_equal 'enforcing' "$(eg status wireguard --json | jq -r '.guards[0].state')" enforcing
+check_equal 'enforcing' "$(state wireguard)" enforcing
 
 freeze
 forget

@@ -10,9 +10,6 @@
 attach_it() { # [OPTION]
 	eg attach --netns wireguard --tunnel wg0 --endpoint "$BED_ENDPOINT" --dns lan "$@"
 }
-state() {
-	eg status wireguard --json | jq -r '.guards[0].state'
-}
 switch_ipv6() { # 1: off
 	bed_sysctl wireguard ipv6/conf/all/disable_ipv6="$1" ipv6/conf/default/disable_ipv6="$1" \
 		ipv6/conf/eth0/disable_ipv6="$1"
@@ -32,7 +29,7 @@ capture_stop control
 check 'without a guard a packet socket sends IPv6 all the same' [ "$(capture_count control)" -ge 1 ]
 
 check 'attach' attach_it
-check_equal 'state' "$(state)" enforcing
+check_equal 'state' "$(state wireguard)" enforcing
 guard_counted wireguard
 capture_start held internet host0 'ip6 and udp port 7007'
 send_frame || true
@@ -54,7 +51,7 @@ capture_stop later
 check_no_leak 'IPv6 came later: nothing leaves' later
 check 'IPv6 came later: the LAN is reached' \
 	wait_until 5 probe wireguard tcp '[fd00:1::10]:80' --timeout 500
-check_equal 'IPv6 came later: state' "$(state)" enforcing
+check_equal 'IPv6 came later: state' "$(state wireguard)" enforcing
 check 'attach again, with neighbour discovery in its network' attach_it --replace
 check 'detach' eg detach wireguard
 capture_start open internet host0

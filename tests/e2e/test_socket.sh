@@ -51,10 +51,6 @@ layer_state() { # [GUARD]
 	eg status "${1:-wireguard}" --json | jq -r '.guards[0].layers[]|select(.name=="socket")|.state'
 }
 
-guard_state() {
-	eg status wireguard --json | jq -r '.guards[0].state'
-}
-
 refusals() { # [VERDICT]: all that the layer has counted
 	eg status wireguard --format prometheus |
 		awk -v verdict="verdict=\"${1:-drop}\"" '/^egressguard_packets_total/ && /layer="socket"/ &&
@@ -110,7 +106,7 @@ holder early wireguard
 # --- in force -----------------------------------------------------------------------------------------
 check 'attach' eg attach --netns wireguard --endpoint "$BED_ENDPOINT" --dns lan
 check_equal 'status: the layer' "$(layer_state)" attached
-check_equal 'status: the guard' "$(guard_state)" enforcing
+check_equal 'status: the guard' "$(state wireguard)" enforcing
 check 'status, for people' sh -c "'$EG' status --pin-dir '$EG_PIN_DIR' | grep '  socket  attached'"
 mapfile -t links < <(for link in "$SHARED"/link_*; do
 	bpftool -j link show pinned "$link" | jq .id
@@ -328,22 +324,22 @@ check 'detach of the second' eg detach second
 check 'the other directory is empty' rmdir "$EG_PIN_DIR-other"
 check 'the second: free again' dial lan "$PUBLIC:443"
 check_status 'the first: refused still' 3 dial wireguard "$PUBLIC:443"
-check_equal 'the first: whole' "$(guard_state)" enforcing
+check_equal 'the first: whole' "$(state wireguard)" enforcing
 
 # --- what somebody has taken away ------------------------------------------------------------------------
 for pin in link_connect4 prog_connect6 calls_sock_create cookies shared_meta; do
 	rm "$SHARED/$pin"
-	check_equal "without $pin: degraded" "$(guard_state)" degraded
+	check_equal "without $pin: degraded" "$(state wireguard)" degraded
 	check "without $pin: attach mends" eg attach --netns wireguard --endpoint "$BED_ENDPOINT" --dns lan
-	check_equal "without $pin: whole again" "$(guard_state)" enforcing
+	check_equal "without $pin: whole again" "$(state wireguard)" enforcing
 	check_status "without $pin: refuses again" 3 dial wireguard "$PUBLIC:443"
 done
 rm -r "${SHARED:?}"/*
 rmdir "$SHARED"
-check_equal 'without any of it: degraded' "$(guard_state)" degraded
+check_equal 'without any of it: degraded' "$(state wireguard)" degraded
 check 'without any of it: attach mends' eg attach --netns wireguard --endpoint "$BED_ENDPOINT" --dns lan
 check_status 'without any of it: refuses again' 3 dial wireguard "$PUBLIC:443"
-check_equal 'status, after all of it' "$(layer_state) $(guard_state)" 'attached enforcing'
+check_equal 'status, after all of it' "$(layer_state) $(state wireguard)" 'attached enforcing'
 
 # --- where it cannot be ------------------------------------------------------------------------------------
 check 'detach' eg detach wireguard
@@ -359,7 +355,7 @@ check 'without cgroup v2: attach' without_cgroup2 "$EG" attach --pin-dir "$EG_PI
 	--endpoint "$BED_ENDPOINT" --dns lan
 cp "$BED/check.out" "$BED/without.out"
 check 'without cgroup v2: it says so' grep 'the layer socket is not available: no cgroup v2' "$BED/without.out"
-check_equal 'without cgroup v2: in force all the same' "$(guard_state)" enforcing
+check_equal 'without cgroup v2: in force all the same' "$(state wireguard)" enforcing
 check_equal 'without cgroup v2: not available' "$(layer_state)" 'not available'
 check_status 'without cgroup v2: nothing leaves' 1 dial wireguard "$PUBLIC:443"
 check 'attach from where there is one' eg attach --netns wireguard --endpoint "$BED_ENDPOINT" --dns lan

@@ -139,4 +139,4 @@ by_hand() {
 }
 start_in lan sleeper sleep 600
 check 'a hook asks no engine' engine_silent by_hand "${BED_PIDS[sleeper]}"
-check_equal 'it has made a guard' "$(eg status "any-$(printf '%012d' 0)" --json | jq -r '.guards[0].state')" enforcing
+check_equal 'it has made a guard' "$(of_guard "any-$(printf '%012d' 0)" .state)" enforcing

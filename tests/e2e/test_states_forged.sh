@@ -7,10 +7,6 @@
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-state() {
-	eg status wireguard --json | jq -r '.guards[0].state'
-}
-
 forge() {
 	bed_link wireguard wg0 internet forged
 	bed_address wireguard wg0 10.66.0.2/24
@@ -36,12 +32,12 @@ check_leaks 'without a guard what leaves by eth0 is seen' open
 attach=(attach --netns wireguard --endpoint "$BED_ENDPOINT" --dns lan)
 tunnel_up
 check 'attach' eg "${attach[@]}"
-check_equal 'status' "$(state)" enforcing
+check_equal 'status' "$(state wireguard)" enforcing
 capture_start eth0 internet host0
 tunnel_delete
 forge
 by_eth0
-check_equal 'forged: status' "$(state)" degraded
+check_equal 'forged: status' "$(state wireguard)" degraded
 check 'forged: status says why' grep -q 'wg0 is declared as the tunnel, but is none' <(eg status)
 check_status 'forged: status --check' 1 eg status wireguard --check
 check 'forged: what leaves by it is seen' test "$(by_forged)" -ge 5
@@ -52,7 +48,7 @@ check_equal 'forged: but has covered it first' "$(by_forged)" 0
 by_eth0
 check 'attach with the real name' eg attach --netns wireguard --replace --tunnel wg1 \
 	--endpoint "$BED_ENDPOINT" --dns lan
-check_equal 'status then' "$(state)" enforcing
+check_equal 'status then' "$(state wireguard)" enforcing
 guard_counted wireguard >/dev/null
 check_equal 'nothing leaves by it then' "$(by_forged)" 0
 check_counted 'and that is counted' dropped 'device public 5'

@@ -11,11 +11,8 @@
 attach_it() { # [OPTION...]
 	eg attach --netns wireguard --tunnel wg0 --endpoint "$BED_ENDPOINT" --dns lan "$@"
 }
-state() {
-	eg status wireguard --json | jq -r '.guards[0].state'
-}
 reason() {
-	eg status wireguard --json | jq -r '.guards[0].detail'
+	of_guard wireguard .detail
 }
 blocked() {
 	! probe wireguard icmp 203.0.113.7 --timeout 200
@@ -179,9 +176,9 @@ forged_shared|the layer .socket. is not whole .link_connect4.|attach
 tamper() { # NAME PATTERN REPAIR
 	local options=()
 	attach_it --replace >/dev/null
-	check_equal "$1: before" "$(state)" enforcing
+	check_equal "$1: before" "$(state wireguard)" enforcing
 	"do_$1"
-	check_equal "$1: state" "$(state)" degraded
+	check_equal "$1: state" "$(state wireguard)" degraded
 	check "$1: status says why" grep -q "$2" <(reason)
 	check_status "$1: status --check" 1 eg status wireguard --check
 	case $3 in
@@ -192,7 +189,7 @@ tamper() { # NAME PATTERN REPAIR
 	undo) "undo_$1" ;;
 	esac
 	check "$1: attach repairs" attach_it "${options[@]}"
-	check_equal "$1: then" "$(state)" enforcing
+	check_equal "$1: then" "$(state wireguard)" enforcing
 	check "$1: and it holds" blocked
 	check_equal "$1: nothing is left" "$(guard_places)" wireguard
 	stop intruder
@@ -210,10 +207,10 @@ tamper_all() { # TABLE
 another_tunnel() {
 	tunnel_create
 	attach_it --replace >/dev/null
-	check_equal 'the tunnel is there' "$(state)" enforcing
+	check_equal 'the tunnel is there' "$(state wireguard)" enforcing
 	tunnel_delete
 	tunnel_create
-	check_equal 'the tunnel was made anew, as restarts do' "$(state)" enforcing
+	check_equal 'the tunnel was made anew, as restarts do' "$(state wireguard)" enforcing
 	tunnel_delete
 	bed_wireguard wireguard evil0
 	says 'another WireGuard device, and wg0 away: attach without a name' 2 \
@@ -244,7 +241,7 @@ covered() {
 	check 'covered: both judge' blocked
 	eg detach wireguard >/dev/null
 	umount "$dir"
-	check_equal 'uncovered: it is found again' "$(state)" enforcing
+	check_equal 'uncovered: it is found again' "$(state wireguard)" enforcing
 	check 'uncovered: nothing is told any more' [ -z "$(eg status wireguard 2>&1 >/dev/null)" ]
 }
 

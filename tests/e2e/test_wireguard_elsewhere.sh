@@ -13,11 +13,8 @@ SAYS='wg0 has no UDP socket in this namespace: its outer packets leave from anot
 attach() {
 	eg attach --netns wireguard --dns lan --endpoint "$BED_ENDPOINT" 2>&1 | tee "$BED/attach.out"
 }
-state() {
-	eg status wireguard --json | jq -r '.guards[0].state'
-}
 is() {
-	[ "$(state)" = "$1" ]
+	[ "$(state wireguard)" = "$1" ]
 }
 # made_in NAMESPACE: wg0, then moved to where it belongs, and configured there.
 made_in() {
@@ -49,7 +46,7 @@ verified() {
 }
 # well NAME
 well() {
-	check_equal "$1: status" "$(state)" enforcing
+	check_equal "$1: status" "$(state wireguard)" enforcing
 	check "$1: status --check" eg status wireguard --check
 }
 
@@ -76,7 +73,7 @@ tunnel_delete
 # --- made in another one -------------------------------------------------------------------------------
 
 made_in lan
-check_equal 'made elsewhere, not up yet: status' "$(state)" enforcing
+check_equal 'made elsewhere, not up yet: status' "$(state wireguard)" enforcing
 check 'made elsewhere, not up yet: attach' attach
 check_equal 'made elsewhere, not up yet: attach warns of nothing' "$(grep -c 'UDP socket' "$BED/attach.out")" 0
 tunnel_configure
@@ -94,7 +91,7 @@ check_equal 'made elsewhere: and not from here' "$(sent_by 172.18.0.2)" 0
 check 'made elsewhere: even to a stranger' [ "$(sent_by 192.168.1.10 203.0.113.7)" -gt 0 ]
 in_ns wireguard wg set wg0 peer "$(cat "$BED/server.pub")" endpoint "$BED_ENDPOINT"
 check 'made elsewhere: back at its server' wait_until 10 carries
-check_equal 'made elsewhere: status' "$(state)" degraded
+check_equal 'made elsewhere: status' "$(state wireguard)" degraded
 check 'made elsewhere: and why' grep -q "$SAYS" <(eg status wireguard --json | jq -r '.guards[0].detail')
 check 'made elsewhere: for people' grep -q "$SAYS" <(eg status wireguard)
 check_status 'made elsewhere: status --check' 1 eg status wireguard --check

@@ -51,10 +51,6 @@ comes_from() { # NAME
 	capture_count watch "src host ${address[$1]}"
 }
 
-state() { # GUARD
-	eg status "$1" --json | jq -r '.guards[0].state'
-}
-
 ended() { # NAME: its namespace is no more, so neither is the host's end of its veth
 	bed_no_link host "veth-$1"
 }
