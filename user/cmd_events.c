@@ -602,6 +602,7 @@ static int events(const struct request *request, struct eg_error *error)
 		return eg_error_set(error, EG_EXIT_FAILED, -result, "%s", strerror(-result));
 	watch.name = name;
 	watch.owners = owners;
+	eg_collect_warn_absent("events", &pins, name);
 	if (!request->pcap || strcmp(request->pcap, "-") != 0)
 		watch.renderer = request->common.json ? &eg_render_json : &eg_render_text;
 	result = watch_guard(&watch, error);

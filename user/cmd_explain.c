@@ -101,7 +101,11 @@ static int policy_of_guard(const struct eg_common *common, struct eg_policy **re
 
 	if (result == 0)
 		result = eg_guard_open(&pins, name, &guard, error);
-	return result < 0 ? result : eg_collect_policy(guard, ret_policy, error);
+	if (result == 0)
+		result = eg_collect_policy(guard, ret_policy, error);
+	if (result == 0)
+		eg_collect_warn_absent("explain", &pins, name);
+	return result;
 }
 
 static int policy_of_options(const struct eg_policy_options *options, struct eg_policy **ret_policy,

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cmd.h"
+#include "collect.h"
 #include "kern/guard.h"
 #include "log.h"
 #include "options.h"
@@ -115,6 +116,7 @@ static int show_guard(const struct eg_common *common, struct eg_error *error)
 	if (result < 0)
 		return eg_error_set(error, EG_EXIT_FAILED, -result,
 				    "cannot read the policy in force: %s", strerror(-result));
+	eg_collect_warn_absent("policy", &pins, name);
 	derived = strstr(text, "\n[Derived]");
 	if (derived)
 		*derived++ = '\0';

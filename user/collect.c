@@ -9,6 +9,7 @@
 #include "collection.h"
 #include "eg_packet.h"
 #include "kern/guard.h"
+#include "log.h"
 #include "policy/address.h"
 #include "policy/explain.h"
 #include "net/target.h"
@@ -400,6 +401,21 @@ int eg_collect_state(const char *pin_dir, const char *name, const struct eg_netn
 		return -ENOMEM;
 	ret_status->n_guards = 1;
 	return collect_guard(&c, name);
+}
+
+void eg_collect_warn_absent(const char *command, const struct eg_pins *pins, const char *name)
+{
+	EG_AUTO(eg_status_view_free) struct eg_status_view status = {};
+	const struct eg_guard_view *guard;
+	char safe[4 * EG_NAME_MAX + 1];
+
+	if (eg_collect_state(pins->path, name, NULL, NULL, &status) < 0)
+		return;
+	guard = &status.guards[0];
+	if (guard->state != EG_STATE_UNGUARDED && guard->state != EG_STATE_GONE)
+		return;
+	eg_log_warning(command, "'%s' is %s: %s", eg_escape(safe, sizeof(safe), name, strlen(name)),
+		       eg_guard_state_names[guard->state], guard->reason ? guard->reason : "");
 }
 
 /* --- all of them --------------------------------------------------------------------------------

@@ -27,6 +27,10 @@ int eg_collect_status(const struct eg_common *common, struct eg_status_view *ret
 int eg_collect_state(const char *pin_dir, const char *name, const struct eg_netns *netns,
 		     const struct eg_hold *hold, struct eg_status_view *ret_status);
 
+/* Warns where nothing is held to what the guard's policy says, though a command shows it: its
+ * target has another namespace now, or none. */
+void eg_collect_warn_absent(const char *command, const struct eg_pins *pins, const char *name);
+
 /* CLOCK_REALTIME minus CLOCK_MONOTONIC, in nanoseconds. */
 __s64 eg_realtime_offset(void);
 

@@ -52,3 +52,15 @@ check_equal 'with one: by that' \
 	"$(of wireguard "(.target_started > \"$before\"), .since, (.unguarded_seconds >= 1)" | tr '\n' ' ')" 'true null true '
 check 'for people too' grep -q -x -E '  unguarded for [0-9]+ s' <(eg status wireguard)
 check_status '--check' 1 eg status wireguard --check
+
+# --- what shows a policy that nothing is held to says so ------------------------------------------------------
+warns() { # COMMAND...: on standard error
+	"$EG" "$@" --pin-dir "$EG_PIN_DIR" 2>&1 >/dev/null |
+		matches "^egressguard $1: warning: 'wireguard' is unguarded: the target has another namespace"
+}
+check 'explain' warns explain wireguard tcp 203.0.113.7:443
+check 'events' warns events wireguard --duration 0.1
+check 'policy show' warns policy show wireguard
+check 'and nothing else, where it is read by a machine' eval 'eg explain wireguard tcp 203.0.113.7:443 --json 2>/dev/null | jq -e .row'
+check 'attached to the new one' eg attach --netns wireguard --endpoint "$BED_ENDPOINT" --dns lan --replace
+check_equal 'in force: no warning' "$(eg explain wireguard tcp 203.0.113.7:443 2>&1 >/dev/null)" ''
