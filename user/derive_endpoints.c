@@ -9,6 +9,7 @@
 #include "policy/address.h"
 #include "policy/peers.h"
 #include "util/cleanup.h"
+#include "util/text.h"
 
 static struct eg_known_peer known_peer(const struct eg_wg_peer *live)
 {
@@ -88,6 +89,14 @@ static int keep_endpoints(const struct eg_policy *in_force, struct eg_policy *po
 static int no_endpoint(const struct eg_target *target, const struct eg_survey *survey,
 		       const struct eg_policy *policy, struct eg_error *error)
 {
+	char safe[512];
+
+	if (policy->wg_conf && *policy->wg_conf == '/')
+		return eg_error_set(
+			error, EG_EXIT_USAGE, EINVAL,
+			"%s names no Endpoint, and no running tunnel tells one: is that "
+			"the tunnel's wg0.conf? Else give --endpoint ADDR:PORT as well",
+			eg_escape(safe, sizeof(safe), policy->wg_conf, strlen(policy->wg_conf)));
 	if (survey->n_tunnels)
 		return eg_error_set(
 			error, EG_EXIT_USAGE, EINVAL,

@@ -109,7 +109,7 @@ bad_command_lines() {
 	refused 'a namespace and a container' 2 \
 		"'both' is more than one thing: write netns:both .* or docker:both" attach_to both
 	refused 'a stopped container' 3 "the container 'stopped' \\(docker\\) is stopped; start it" attach_to stopped
-	refused 'a remote engine' 3 "container 'elsewhere' is process ${BED_PIDS[stranger]} there, but on this machine" \
+	refused 'a remote engine' 3 "container 'elsewhere' is process ${BED_PIDS[stranger]}, and on this machine" \
 		attach_to docker:elsewhere
 	refused 'an empty target' 2 'the target is empty' attach_to ''
 	refused 'no target' 2 '--netns TARGET, --cgroup DIR, or Target =' eg attach --dns lan
@@ -139,6 +139,8 @@ bad_command_lines() {
 	refused '--host for a container' 2 "--host is for the initial network namespace, and '.*' is in another" \
 		attach --host
 	refused '--wg-conf auto without a process' 2 "--wg-conf FILE" eg attach --netns bare --wg-conf auto
+	refused '--wg-conf with a file of something else' 2 "^egressguard attach: /etc/hostname names no Endpoint, " \
+		eg attach --netns bare --dns lan --wg-conf /etc/hostname
 	refused '--wg-conf without a file' 2 "cannot read none.conf" attach --wg-conf none.conf
 
 	# the policy file

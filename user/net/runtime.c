@@ -134,11 +134,12 @@ static int check_here(const struct eg_container *container, const struct reply *
 	if (!container->running || eg_cgroup_holds(container->pid, container->id))
 		return 0;
 	eg_escape(name, sizeof(name), container->name, strlen(container->name));
-	return eg_error_set(error, EG_EXIT_NO_SUCH, EREMOTE,
-			    "the engine at %s does not run here: its container '%s' is process "
-			    "%d there, but on this machine that is no process of the container; "
-			    "run egressguard where the container runs",
-			    reply->engine, name, container->pid);
+	return eg_error_set(
+		error, EG_EXIT_NO_SUCH, EREMOTE,
+		"the engine at %s says that its container '%s' is process %d, and on this "
+		"machine that is no process of the container: it has ended just now, or "
+		"the engine does not run here; run egressguard where the container runs",
+		reply->engine, name, container->pid);
 }
 
 int eg_runtime_inspect(enum eg_runtime runtime, const char *name,
