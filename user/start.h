@@ -65,8 +65,8 @@ void eg_start_result_free(struct eg_start_result *result);
 int eg_start_seal(const struct eg_netns *netns, const struct eg_start_request *request,
 		  struct eg_start_result *result, struct eg_error *error);
 
-/* Keeps a namespace mute until it is sealed and eg_unmute() is called, where it has no interface
- * yet (net/mute.h). The machine's and the engine's own are refused. */
+/* Keeps a namespace mute until it is sealed and eg_unmute() is called, where it is not in use yet
+ * (net/mute.h). The machine's and the engine's own are refused. */
 int eg_start_mute(const struct eg_netns *netns, struct eg_error *error);
 
 /* Reads the policy that request->policy names, alone. The caller's to free. */

@@ -51,16 +51,23 @@ not_started() {
 	check_no_leak "$name: nothing in the clear" refused
 }
 
-# knocks_start ADDRESS [ADDRESS6]: the internet asks these all the time for what a kernel answers by itself.
-# The host finds who has them as soon as somebody does.
+# knocks_start ADDRESS...: the internet asks these all the time for what a kernel answers by itself. The host
+# finds who has them as soon as somebody does.
 knocks_start() {
+	local address pairs=()
 	# shellcheck disable=SC2016 # the inner shell's
 	in_ns host sh -c 'for each in /proc/sys/net/ipv[46]/neigh/*/retrans_time_ms; do echo 10 >"$each"; done'
 	rm -f "$BED/knock.ready"
-	start_in internet knock "$BED_SOURCE/tests/e2e/knock.py" "$BED/knock.ready" 203.0.113.7 "$1" \
-		${2:+2001:db8:7::7 "$2"}
+	KNOCKED=
+	for address; do
+		case $address in
+		*:*) pairs+=(2001:db8:7::7 "$address") ;;
+		*) pairs+=(203.0.113.7 "$address") ;;
+		esac
+		KNOCKED+="${KNOCKED:+ or }src host $address"
+	done
+	start_in internet knock "$BED_SOURCE/tests/e2e/knock.py" "$BED/knock.ready" "${pairs[@]}"
 	wait_until 10 test -e "$BED/knock.ready"
-	KNOCKED="src host $1${2:+ or src host $2}"
 }
 
 # Nor does the host tell the internet any longer that nobody has them.

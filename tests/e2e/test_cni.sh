@@ -282,6 +282,11 @@ for version in 0.4.0 1.0.0; do
 	check "mute, $version: and mute no longer" eval '! is_mute mute'
 	check "mute, $version: the LAN works" probe mute tcp 192.168.1.10:80
 	check "mute, $version: CHECK" runtime CHECK first mute
+	check "mute, $version: one more network before anything runs: ADD" runtime ADD only mute --ifname net1
+	check "mute, $version: it is mute again" is_mute mute
+	check "mute, $version: ADD of what seals it" runtime ADD first mute --ifname net1
+	check "mute, $version: and mute no longer, again" eval '! is_mute mute'
+	check "mute, $version: DEL of that" runtime DEL first mute --ifname net1
 	check "mute, $version: DEL" runtime DEL first mute
 	ip netns delete mute
 	wait_until 5 is_gone id-mute
@@ -292,8 +297,11 @@ for version in 0.4.0 1.0.0; do
 	runtime DEL only mute
 	ip netns delete mute
 done
+start_in web runs sleep 900
+wait_until 20 test "/proc/${BED_PIDS[runs]}/ns/net" -ef /run/netns/web
 check 'mute, a pod that runs: ADD' runtime ADD only web --args "$ARGS" --ifname net3
 check 'mute, a pod that runs: it is left as it is' eval '! is_mute web'
+stop runs
 refused "mute, the runtime's own network" 4 'CNI_NETNS.*its engine' ADD only none --netns /run/netns/host
 
 # --- STATUS and GC -----------------------------------------------------------------------------------------

@@ -47,16 +47,24 @@ starts guarded "${EG_STARTS:-8}" first guarded
 check_no_leak 'with it: nothing leaves, however often it starts' guarded
 
 # --- what its kernel says by itself, once it has an address ----------------------------------------
-ONE='.plugins[0].ipam.ranges[0][0] += {rangeStart: "172.31.0.77", rangeEnd: "172.31.0.77"}'
-cni_network answers 172.31.0.0/16 "$CNI_GUARDED | $ONE"
-knocks_start 172.31.0.77
+# has_one SUBNET: its containers have the address 77 there.
+has_one() {
+	echo ".plugins[0].ipam.ranges[0][0] += {rangeStart: \"$1.77\", rangeEnd: \"$1.77\"}"
+}
+cni_network answers 172.31.0.0/16 "$CNI_GUARDED | $(has_one 172.31.0)"
+cni_network also 172.25.0.0/16 "$CNI_GUARDED | $(has_one 172.25.0)"
+knocks_start 172.31.0.77 172.25.0.77
 knocked answers starts answering 1 first answers
 check 'without a mute entry: its kernel answers before it is guarded' test "$(capture_count answers)" -gt 0
-jq '.plugins = [{type: "egressguard-cni", mute: true}] + .plugins' "$BED/answers.conflist" \
-	>"$BED/podman/networks/answers.conflist"
+for network in answers also; do
+	jq '.plugins = [{type: "egressguard-cni", mute: true}] + .plugins' "$BED/$network.conflist" \
+		>"$BED/podman/networks/$network.conflist"
+done
 knocked mute starts muted 3 first answers
+knocked two starts muted-two 3 first answers,also
 knocks_stop
 check_equal 'with one: it answers nobody, and sends nothing' "$(capture_show mute)" ''
+check_equal 'nor with two networks' "$(capture_show two)" ''
 
 # --- a policy by its name ------------------------------------------------------------------------
 template pods 'SourcePort = 51820'

@@ -153,6 +153,16 @@ static int may_send(const struct eg_netns *netns)
 	return 0;
 }
 
+/* Interfaces are up already where it is given several networks before anything runs there. */
+static int is_in_use(const struct eg_netns *netns)
+{
+	size_t n = 0;
+	pid_t pid;
+	int result = eg_netns_pids(netns, &pid, 1, &n);
+
+	return result < 0 ? result : n > 0;
+}
+
 static int muting_failed(struct eg_error *error, int errnum)
 {
 	if (errnum == EAFNOSUPPORT || errnum == EOPNOTSUPP)
@@ -183,6 +193,8 @@ int eg_mute(const struct eg_netns *netns, struct eg_error *error)
 	EG_AUTO_NETLINK struct eg_netlink *netlink = NULL;
 	int result = may_send(netns);
 
+	if (result > 0)
+		result = is_in_use(netns);
 	if (result > 0)
 		return 0;
 	if (result == 0)

@@ -17,9 +17,9 @@
 #include "net/netns.h"
 
 /*
- * Makes a namespace mute that has no interface to send by yet, until eg_unmute(). Where one is up
- * already, or the kernel has no IPv6 at all, that is left as it is. Mute already is no error. Any
- * other failure: it may answer.
+ * Makes a namespace mute that has no interface to send by yet, or no process, until eg_unmute().
+ * Where both are there, or the kernel has no IPv6 at all, that is left as it is. Mute already is no
+ * error. Any other failure: it may answer.
  */
 int eg_mute(const struct eg_netns *netns, struct eg_error *error);
 
