@@ -238,8 +238,8 @@ static int start(const struct runtime *runtime, struct eg_error *error)
 	return eg_oci_seal("oci-runtime", text, len, &terms, error);
 }
 
-/* Who called the runtime looks there for what went wrong. */
-static void tell_caller(const struct runtime *runtime, const struct eg_error *error)
+/* Who called the runtime looks there for what went wrong, and shows nothing else. */
+static void tell_caller(const char *path, const struct eg_error *error)
 {
 	EG_AUTO_FREE char *line = NULL;
 	EG_AUTO_FCLOSE FILE *log = NULL;
@@ -248,13 +248,13 @@ static void tell_caller(const struct runtime *runtime, const struct eg_error *er
 	time_t now = time(NULL);
 	struct tm utc;
 
-	if (!runtime->call.log)
+	if (!path)
 		return;
 	snprintf(message, sizeof(message), "egressguard: %s", error->message);
 	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
 	entry = json_pack("{s:s, s:s, s:s}", "level", "error", "msg", message, "time", when);
 	line = entry ? json_dumps(entry, JSON_COMPACT) : NULL;
-	log = line ? fopen(runtime->call.log, "ae") : NULL;
+	log = line ? fopen(path, "ae") : NULL;
 	if (log)
 		fprintf(log, "%s\n", line);
 }
@@ -286,6 +286,6 @@ int cmd_oci_runtime(int argc, char **argv)
 	}
 	if (result == 0)
 		result = execute_all(&runtime, &error);
-	tell_caller(&runtime, &error);
+	tell_caller(eg_oci_call_log(argc, argv), &error);
 	return eg_log_error("oci-runtime", result, &error);
 }

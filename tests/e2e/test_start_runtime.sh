@@ -148,6 +148,7 @@ for OCI in runc crun; do
 	refuse "the name of another file's guard" "cannot be called 'app'" \
 		'.annotations["egressguard.policy"] = "any" | .annotations["egressguard.name"] = "app"'
 	NETNS='' refuse "the engine's network" 'the network namespace of its engine' . --policy any
+	refuse 'a misspelt option' 'the option ..?--polcy' . --polcy any
 	refuse 'two lists of hooks' 'in other letters' '.Hooks = {} | .hooks = {}' --policy any
 	bundle oci .
 	container oci

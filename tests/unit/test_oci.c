@@ -101,17 +101,27 @@ static void what_a_reader_may_take_for_two_is_refused(void **state)
 	refused("{\"a\":[[1]");
 }
 
-static struct eg_oci_call call_of(const char *line)
+#define ARGUMENTS_MAX 32
+
+static int split(const char *line, char **argv)
 {
 	static char buffer[256];
-	char *argv[32] = {}, *save = NULL;
-	struct eg_error error = {};
-	struct eg_oci_call call = {};
+	char *save = NULL;
 	int argc = 0;
 
 	snprintf(buffer, sizeof(buffer), "%s", line);
 	for (char *word = strtok_r(buffer, " ", &save); word; word = strtok_r(NULL, " ", &save))
 		argv[argc++] = word;
+	return argc;
+}
+
+static struct eg_oci_call call_of(const char *line)
+{
+	char *argv[ARGUMENTS_MAX] = {};
+	struct eg_error error = {};
+	struct eg_oci_call call = {};
+	int argc = split(line, argv);
+
 	if (eg_oci_call_read(argc, argv, &call, &error) < 0) {
 		assert_true(error.message[0]);
 		call.command = -1;
@@ -127,12 +137,10 @@ static void a_call_is_read_as_runc_reads_it(void **state)
 
 	assert_int_equal(call.kind, EG_OCI_CALL_CREATE);
 	assert_string_equal(call.root, "/r/moby");
-	assert_string_equal(call.log, "/l");
 	assert_string_equal(call.bundle, "/b");
 	call = call_of("--debug --systemd-cgroup --log=/l -root=/r run -b /b ID");
 	assert_int_equal(call.kind, EG_OCI_CALL_RUN);
 	assert_string_equal(call.root, "/r");
-	assert_string_equal(call.log, "/l");
 	assert_string_equal(call.bundle, "/b");
 	assert_null(call_of("create ID").bundle);
 	assert_string_equal(call_of("restore -bundle=/b ID").bundle, "/b");
@@ -164,6 +172,25 @@ static void what_is_not_known_is_refused(void **state)
 	assert_int_equal(call_of("run -db /b ID").command, -1);
 }
 
+static const char *log_of(const char *line)
+{
+	char *argv[ARGUMENTS_MAX] = {};
+
+	return eg_oci_call_log(split(line, argv), argv);
+}
+
+static void the_caller_is_told_where_it_asks_for_it(void **state)
+{
+	(void)state;
+	assert_string_equal(log_of("--root /r --log /l --log-format json create ID"), "/l");
+	assert_string_equal(log_of("--debug -log=/l create ID"), "/l");
+	assert_string_equal(log_of("--polcy any --root /r --log /l create ID"), "/l");
+	assert_null(log_of("--root /r exec ID program --log /l"));
+	assert_null(log_of("--log-format json create ID"));
+	assert_null(log_of("--log"));
+	assert_null(log_of(""));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -173,6 +200,7 @@ int main(void)
 		cmocka_unit_test(what_a_reader_may_take_for_two_is_refused),
 		cmocka_unit_test(a_call_is_read_as_runc_reads_it),
 		cmocka_unit_test(what_is_not_known_is_refused),
+		cmocka_unit_test(the_caller_is_told_where_it_asks_for_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -64,7 +64,7 @@ static const char *const bundle_switches[] = {
 	"keep",       "tcp-established", "ext-unix-sk",  "shell-job", "file-locks",
 	"auto-dedup", "lazy-pages",      "help",         "h",         NULL};
 
-static const struct {
+static const struct command {
 	const char *name;
 	enum eg_oci_call_kind kind;
 } commands[] = {
@@ -79,6 +79,16 @@ static const struct {
 	{"spec", EG_OCI_CALL_OTHER},       {"state", EG_OCI_CALL_OTHER},
 	{"update", EG_OCI_CALL_OTHER},     {},
 };
+
+/* Its `name` is NULL where there is none. */
+static const struct command *find_command(const char *name)
+{
+	const struct command *command = commands;
+
+	while (command->name && strcmp(command->name, name) != 0)
+		command++;
+	return command;
+}
 
 static int unknown(const char *what, const char *argument, struct eg_error *error)
 {
@@ -107,8 +117,6 @@ static int read_globals(int argc, char *const *argv, struct eg_oci_call *call,
 			value = argv[++i];
 		if (is_one_of(&word, is_root))
 			call->root = value;
-		if (is_one_of(&word, is_log))
-			call->log = value;
 	}
 	call->command = i;
 	return 0;
@@ -145,8 +153,8 @@ int eg_oci_call_read(int argc, char *const *argv, struct eg_oci_call *ret_call,
 		     struct eg_error *error)
 {
 	struct eg_oci_call call = {};
+	const struct command *command;
 	struct word word;
-	size_t known = 0;
 	int result = read_globals(argc, argv, &call, error);
 
 	if (result < 0)
@@ -155,11 +163,10 @@ int eg_oci_call_read(int argc, char *const *argv, struct eg_oci_call *ret_call,
 		*ret_call = call;
 		return 0;
 	}
-	while (commands[known].name && strcmp(commands[known].name, argv[call.command]) != 0)
-		known++;
-	if (!commands[known].name)
+	command = find_command(argv[call.command]);
+	if (!command->name)
 		return unknown("the command", argv[call.command], error);
-	call.kind = commands[known].kind;
+	call.kind = command->kind;
 	if (call.kind == EG_OCI_CALL_CREATE || call.kind == EG_OCI_CALL_RUN ||
 	    call.kind == EG_OCI_CALL_RESTORE)
 		result = read_bundle(argc, argv, &call, error);
@@ -169,4 +176,15 @@ int eg_oci_call_read(int argc, char *const *argv, struct eg_oci_call *ret_call,
 	if (result == 0)
 		*ret_call = call;
 	return result;
+}
+
+const char *eg_oci_call_log(int argc, char *const *argv)
+{
+	struct word word;
+
+	for (int i = 0; i < argc && !find_command(argv[i])->name; i++) {
+		if (read_option(argv[i], &word) && is_one_of(&word, is_log))
+			return word.value || i + 1 == argc ? word.value : argv[i + 1];
+	}
+	return NULL;
 }

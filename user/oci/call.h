@@ -18,7 +18,6 @@ struct eg_oci_call {
 	enum eg_oci_call_kind kind;
 	int command;        /* its place in argv; argc: none (--version, say) */
 	const char *root;   /* --root; NULL: not given */
-	const char *log;    /* --log, where the runtime tells its caller what went wrong; NULL */
 	const char *bundle; /* of CREATE, RUN, RESTORE: --bundle; NULL: the working directory */
 	const char *id;     /* of START; NULL: missing */
 };
@@ -27,5 +26,10 @@ struct eg_oci_call {
  * so that nobody can tell whether it would start a container. */
 int eg_oci_call_read(int argc, char *const *argv, struct eg_oci_call *ret_call,
 		     struct eg_error *error);
+
+/* --log of a call, also of one that cannot be read: where the runtime tells its caller what went
+ * wrong. NULL: not given. What stands behind the command is never taken for it: that may be a
+ * container's own. */
+const char *eg_oci_call_log(int argc, char *const *argv);
 
 #endif /* EG_OCI_CALL_H */
