@@ -17,6 +17,7 @@ heals 'the mark is missing' no-mark
 $W rule add preference 0 not from 0.0.0.0 blackhole protocol 101
 $W -6 rule add preference 0 from ::/1 blackhole protocol 101
 $W -6 rule add preference 0 from 8000::/1 blackhole protocol 101
+$W -6 rule add preference 0 ipproto ipv6-icmp blackhole protocol 101
 heals 'it is kept mute' mute
 $W address del 10.13.13.2/32 dev wg0
 heals 'an address is missing' address-missing

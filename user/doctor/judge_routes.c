@@ -244,9 +244,11 @@ static void judge_mute(struct eg_doctor_judging *judging)
 		return;
 	}
 	eg_doctor_fix(judging, "it is guarded by now: take them away");
+	/* `ip rule flush` leaves those of this preference. */
 	eg_doctor_run_inside(judging, "ip rule delete preference 0 not from 0.0.0.0 blackhole");
 	eg_doctor_run_inside(judging, "ip -6 rule delete preference 0 from ::/1 blackhole");
 	eg_doctor_run_inside(judging, "ip -6 rule delete preference 0 from 8000::/1 blackhole");
+	eg_doctor_run_inside(judging, "ip -6 rule delete preference 0 ipproto ipv6-icmp blackhole");
 }
 
 static void judge_rules(struct eg_doctor_judging *judging)
