@@ -9,6 +9,7 @@
 #include "attach.h"
 #include "cmd.h"
 #include "collect.h"
+#include "config_dir.h"
 #include "follow.h"
 #include "log.h"
 #include "net/cgroup_target.h"
@@ -210,6 +211,15 @@ static void print_result(const struct eg_attach_request *request, const struct e
 		printf("It is taken away again in %u s, unless the same command without --try "
 		       "confirms it.\n",
 		       request->try_seconds);
+	if (result->outcome != EG_ATTACH_UNCHANGED && !request->pin_dir &&
+	    eg_config_dir_keeps(result->name))
+		eg_log_note("attach",
+			    "the daemon keeps '%s' by " EG_CONFIG_DIR
+			    "/%s.conf: what that says is in force "
+			    "again when the daemon reads its files, or the target has another "
+			    "namespace; to "
+			    "change it for good, change the file (systemctl reload egressguard)",
+			    name, name);
 }
 
 /* What `status` would say against calling this sealed is said here already. Returns the state that

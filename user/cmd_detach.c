@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cmd.h"
 #include "config_dir.h"
@@ -63,27 +62,12 @@ static int read_options(int argc, char **argv, struct eg_common *common, bool *r
 	return 0;
 }
 
-/* Whether a daemon is there that will put it back. */
-static bool has_keeper(const char *name)
-{
-	struct eg_error why = {};
-	EG_AUTO_FREE char *path = NULL;
-	EG_AUTO_CLOSE int lock_fd = -1;
-
-	if (asprintf(&path, EG_CONFIG_DIR "/%s.conf", name) < 0) {
-		path = NULL;
-		return false;
-	}
-	return access(path, F_OK) == 0 &&
-	       eg_config_dir_lock(EG_CONFIG_DIR, &lock_fd, &why) == -EWOULDBLOCK;
-}
-
 static void note_keeper(const char *name)
 {
 	char escaped[EG_NAME_MAX * 4];
 
 	eg_escape(escaped, sizeof(escaped), name, strlen(name));
-	if (has_keeper(name))
+	if (eg_config_dir_keeps(name))
 		eg_log_note("detach",
 			    "the daemon puts '%s' back, as " EG_CONFIG_DIR
 			    "/%s.conf is there: take that away first, and have it read its files "

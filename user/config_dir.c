@@ -166,3 +166,17 @@ int eg_config_dir_lock(const char *directory, int *ret_fd, struct eg_error *erro
 	*ret_fd = EG_TAKE_FD(fd);
 	return 0;
 }
+
+bool eg_config_dir_keeps(const char *name)
+{
+	struct eg_error why = {};
+	EG_AUTO_FREE char *path = NULL;
+	EG_AUTO_CLOSE int lock_fd = -1;
+
+	if (asprintf(&path, EG_CONFIG_DIR "/%s.conf", name) < 0) {
+		path = NULL;
+		return false;
+	}
+	return access(path, F_OK) == 0 &&
+	       eg_config_dir_lock(EG_CONFIG_DIR, &lock_fd, &why) == -EWOULDBLOCK;
+}

@@ -3,6 +3,7 @@
 #ifndef EG_CONFIG_DIR_H
 #define EG_CONFIG_DIR_H
 
+#include <stdbool.h>
 #include <limits.h>
 
 #include "eg_abi.h"
@@ -29,5 +30,8 @@ void eg_config_files_free(struct eg_config_file *files, size_t n);
 
 /* Whose directory it is: one daemon's. The descriptor keeps it so. -EWOULDBLOCK: another's. */
 int eg_config_dir_lock(const char *directory, int *ret_fd, struct eg_error *error);
+
+/* Whether a daemon keeps the guard of that name, by its file in the usual directory. */
+bool eg_config_dir_keeps(const char *name);
 
 #endif /* EG_CONFIG_DIR_H */

@@ -167,6 +167,19 @@ inside systemctl reload egressguard.service
 check 'a bad file is said as an error' wait_until 20 said_in_journal 'wireguard.conf:[0-9]+:[0-9]+:' PRIORITY=3
 policy 'Deny = 192.168.1.1'
 
+# --- by hand ------------------------------------------------------------------------------------------------
+attach_by_hand() {
+	egressguard attach --netns netns:wireguard --endpoint "$BED_ENDPOINT" --dns lan --replace "$@" >"$BED/attach.out" 2>&1
+}
+check 'a policy by hand' attach_by_hand --deny 192.168.1.1 --deny 192.168.1.2
+check 'attach says how long that lasts, and where to change it' grep -q -F \
+	"the daemon keeps 'wireguard' by /etc/egressguard/wireguard.conf: " "$BED/attach.out"
+inside systemctl reload egressguard.service
+not_by_hand() {
+	denies && ! egressguard policy show wireguard | matches '^Deny = 192.168.1.2'
+}
+check 'the file.s is in force again' wait_until 20 not_by_hand
+
 # --- it is taken away -------------------------------------------------------------------------------------
 egressguard detach wireguard >"$BED/detach.out" 2>&1
 check 'detach says that the daemon puts it back, and what to do' grep -q -F \
