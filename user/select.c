@@ -47,8 +47,11 @@ static int no_such_guard(char **names, const char *name, struct eg_error *error)
 				    "no guard is called '%s': there are none; "
 				    "`egressguard attach --netns TARGET` makes one",
 				    safe);
-	return eg_error_set(error, EG_EXIT_NO_SUCH, ENOENT,
-			    "no guard is called '%s'; `egressguard status` lists them", safe);
+	return eg_error_set(
+		error, EG_EXIT_NO_SUCH, ENOENT,
+		"no guard is called '%s'; `egressguard status` lists them, and "
+		"`egressguard status --netns TARGET` finds that of a container or namespace",
+		safe);
 }
 
 /* Keeps the one that has this name. */
