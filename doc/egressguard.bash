@@ -107,7 +107,7 @@ _egressguard_explain() { # PIN-DIR
 	done
 	case $((operands + place)) in
 	0) _egressguard_guards "$1" ;;
-	1) printf '%s\n' tcp udp icmp icmpv6 wireguard ;;
+	1) printf '%s\n' tcp udp icmp icmpv6 wireguard bootstrap ;;
 	esac
 }
 
