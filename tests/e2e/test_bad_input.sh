@@ -101,6 +101,8 @@ bad_command_lines() {
 	refused 'no engine' 3 'Podman does not run here.*/no.sock.*CONTAINER_HOST' attach_to podman:stopped
 	refused 'a name, and an engine that is not asked' 3 "no target 'nonesuch'.*Podman does not run here.*podman.socket" \
 		attach_to nonesuch
+	refused 'a kind that is misspelt' 3 "no target 'dokcer:x'.*did you mean 'docker:x'\\?" attach_to dokcer:x
+	refused 'a kind that there is not' 3 "no target 'container:x'.*docker, podman, netns or pid" attach_to container:x
 	refused 'no such process' 3 'no process 999999999' attach_to pid:999999999
 	refused 'no such file' 3 "'/run/netns/none' does not exist" attach_to /run/netns/none
 	refused 'a file that is no namespace' 3 "'/etc/passwd' is not a network namespace" attach_to /etc/passwd

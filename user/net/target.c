@@ -335,13 +335,33 @@ static int ambiguous(const char *text, const struct meanings *meanings, struct e
 			    escaped, ways.data ? ways.data : "");
 }
 
+/* Of a container's name a ':' is no part: who wrote one meant a kind of target. */
+static void suggest_kind(const char *text, struct eg_text *hint)
+{
+	static const char *const kinds[] = {"docker", "podman", "netns", "pid", NULL};
+	const char *colon = strchr(text, ':'), *kind;
+	char word[16], escaped[ESCAPED_LEN / 2];
+
+	if (!colon)
+		return;
+	snprintf(word, sizeof(word), "%.*s", (int)(colon - text), text);
+	kind = eg_nearest(word, kinds);
+	if (kind)
+		eg_text_printf(hint, "; did you mean '%s:%s'?", kind,
+			       eg_escape(escaped, sizeof(escaped), colon + 1, strlen(colon + 1)));
+	else
+		eg_text_printf(hint, "; before the ':' stands docker, podman, netns or pid");
+}
+
 /* An engine that nobody could ask may have it: who meant its container has to hear of that. */
 static int nothing(const char *text, const struct meanings *meanings, struct eg_error *error)
 {
 	EG_AUTO_TEXT struct eg_text hint = {0};
 	char escaped[ESCAPED_LEN / 2];
 
-	eg_target_suggest(text, -1, &hint);
+	suggest_kind(text, &hint);
+	if (!hint.len)
+		eg_target_suggest(text, -1, &hint);
 	eg_escape(escaped, sizeof(escaped), text, strlen(text));
 	return eg_error_set(
 		error, EG_EXIT_NO_SUCH, ENOENT,
