@@ -33,7 +33,9 @@ mkdir "$BED/plain"
 docker_up
 policy app 'Target = docker:app' 'Endpoint = 203.0.113.9:51820'
 template any
-engine_check Docker "$(docker run --detach bed /bin/idle 60)"
+engine_check Docker "$(docker run --detach --name trial bed /bin/idle 60)"
+# It would end at some time, and the next one have its address.
+docker rm --force trial >/dev/null
 
 # one OPTION...: a container that sends, until it ends.
 one() {
