@@ -99,7 +99,10 @@ covered() {
 held() {
 	eg status app --json | jq -e '.guards[0].layers[] | select(.name == "netns") | .state == "attached"'
 }
-connected alone
+leaked() {
+	[ "$(capture_count alone)" -gt 0 ]
+}
+connected alone leaked
 check 'a network more, without a daemon: it leaks' test "$(capture_count alone)" -gt 0
 
 since=$(guard_since)
