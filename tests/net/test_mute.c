@@ -7,6 +7,7 @@
  */
 #include "bed.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -103,6 +104,31 @@ static void test_twice_is_once(void **state)
 	bed_run("test $(ip -n inner -6 rule | wc -l) = 2");
 }
 
+static void *unmute_too(void *netns)
+{
+	struct eg_error error = {};
+
+	return (void *)(intptr_t)eg_unmute(netns, &error);
+}
+
+/* Two containers of one network that start at once. */
+static void test_two_at_once(void **state)
+{
+	EG_AUTO_NETNS struct eg_netns inner = bed_open("inner");
+	pthread_t other;
+	void *result;
+
+	(void)state;
+	for (int i = 0; i < 100; i++) {
+		mute(&inner);
+		assert_int_equal(pthread_create(&other, NULL, unmute_too, &inner), 0);
+		unmute(&inner);
+		assert_int_equal(pthread_join(other, &result), 0);
+		assert_null(result);
+		assert_int_equal(eg_is_mute(&inner), 0);
+	}
+}
+
 static bool somebody_is_in(void *netns)
 {
 	size_t n = 0;
@@ -154,6 +180,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_it_answers_nobody, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_twice_is_once, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_two_at_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_one_that_may_send_is_left, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_one_that_nobody_is_in_is_muted_again, set_up,
 						tear_down),

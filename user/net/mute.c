@@ -219,6 +219,9 @@ static int delete_rules(const struct eg_netns *netns, const struct found *found)
 			result = eg_netlink_ask(netlink,
 						rule_request(buffer, RTM_DELRULE, 0, &rules[i]),
 						nothing, NULL, NULL);
+		/* Another container of this network is started just now. */
+		if (result == -ENOENT)
+			result = 0;
 	}
 	return result;
 }
