@@ -272,6 +272,8 @@ static const struct {
 	{EG_KEY_TARGET, "docker:a # mine", 10, "a comment"},
 	{EG_KEY_TARGET, "docker:a\t; mine", 10, "a comment"},
 	{EG_KEY_TARGET, "\"docker:a\"", 1, "stands in quotes: write it without"},
+	{EG_KEY_TARGET, "docker:", 7, "'docker:' names nothing behind the ':'"},
+	{EG_KEY_TUNNEL, "\"wg0\"", 1, "stands in quotes: write it without"},
 	{EG_KEY_TUNNEL, "", 1, "Tunnel has no value: it needs IFACE"},
 	{EG_KEY_TUNNEL, "wg-with-16-bytes", 16, "at most 15"},
 	{EG_KEY_TUNNEL, "wg/0", 3, "has a '/'"},

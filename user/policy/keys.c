@@ -157,14 +157,28 @@ static int check_ifname(const char *value, struct eg_error *error)
 /* Each sets its key from a value that is not empty; on failure nothing changed. */
 
 /* What other formats have at a value, and would be a part of it here: a target that is waited for,
- * for good. */
-static int check_bare(const char *value, struct eg_error *error)
+ * for good, a tunnel that never comes. */
+static int check_quotes(const char *value, struct eg_error *error)
 {
 	char quoted[EG_QUOTE_LEN];
 	size_t len = strlen(value);
 
-	if (len > 1 && strchr("\"'", value[0]) && value[len - 1] == value[0])
-		return eg_error_at(error, 1, 1, "%s stands in quotes: write it without",
+	if (len < 2 || !strchr("\"'", value[0]) || value[len - 1] != value[0])
+		return 0;
+	return eg_error_at(error, 1, 1, "%s stands in quotes: write it without",
+			   quote(quoted, value));
+}
+
+static int check_bare(const char *value, struct eg_error *error)
+{
+	char quoted[EG_QUOTE_LEN];
+	size_t len = strlen(value);
+	int result = check_quotes(value, error);
+
+	if (result < 0)
+		return result;
+	if (value[len - 1] == ':')
+		return eg_error_at(error, 1, (unsigned int)len, "%s names nothing behind the ':'",
 				   quote(quoted, value));
 	for (size_t i = 1; i < len; i++)
 		if (strchr("#;", value[i]) && strchr(" \t", value[i - 1]))
@@ -186,10 +200,12 @@ static int set_target(struct eg_policy *policy, const char *value, struct eg_err
 
 static int set_tunnel(struct eg_policy *policy, const char *value, struct eg_error *error)
 {
-	int result = check_ifname(value, error);
+	int result = check_quotes(value, error);
 	char quoted[EG_QUOTE_LEN];
 	char *copy;
 
+	if (result == 0)
+		result = check_ifname(value, error);
 	if (result < 0)
 		return result;
 	for (size_t i = 0; i < policy->n_tunnels; i++) {
