@@ -58,10 +58,6 @@ counted() {
 		'.guards[0].counters.by_layer.cgroup[$verdict][$reason].packets'
 }
 
-state() {
-	eg status "$GUARD" --json | jq -r '.guards[0].state'
-}
-
 # arrives NAME WAY DESTINATION [OPTION VALUE]...: its answer comes.
 arrives() {
 	local name=$1
@@ -179,7 +175,7 @@ each 'without a guard' arrives
 check 'without a guard: from another namespace' in_cgroup "$CGROUP" "$PROBE" udp "$PUBLIC:443" \
 	--netns /run/netns/lan
 check 'attach' eg attach --cgroup "$CGROUP" --endpoint "$BED_ENDPOINT"
-check_equal 'it enforces' "$(state)" enforcing
+check_equal 'it enforces' "$(state "$GUARD")" enforcing
 check 'status --check says so' eg status "$GUARD" --check
 capture_start leak internet host0
 each 'with a guard' blocked_public
@@ -212,7 +208,7 @@ check_equal 'by its socket' "$(jq -r '.attribution+" "+.comm' "$BED/watch.log" |
 stop watch
 
 check 'audit mode' eg attach --cgroup "$CGROUP" --endpoint "$BED_ENDPOINT" --audit --replace
-check_equal 'it says so' "$(state)" audit
+check_equal 'it says so' "$(state "$GUARD")" audit
 each 'in audit mode' audited
 check 'it enforces again' eg attach --cgroup "$CGROUP" --endpoint "$BED_ENDPOINT"
 blocked 'after audit mode' public udp "$PUBLIC:443"
@@ -266,9 +262,9 @@ check 'strict again' eg attach --cgroup "$CGROUP" --endpoint "$BED_ENDPOINT"
 
 bed_bpftool link detach pinned "$EG_PIN_DIR/$(guard_places)/link_cgroup_egress"
 arrives 'taken off, it holds nothing back' udp "$PUBLIC:443"
-check_equal 'and status says so' "$(state)" degraded
+check_equal 'and status says so' "$(state "$GUARD")" degraded
 check 'attach puts it on again' eg attach --cgroup "$CGROUP" --endpoint "$BED_ENDPOINT"
-check_equal 'and status, too' "$(state)" enforcing
+check_equal 'and status, too' "$(state "$GUARD")" enforcing
 blocked 'and it holds' public udp "$PUBLIC:443"
 check_status 'verify says that it is for namespaces' 2 eg verify "$GUARD"
 check 'attach says that reject has no effect' grep -q "'reject' has no effect on a guard on a cgroup" \
@@ -295,7 +291,7 @@ check 'a guard on the cgroup below' eg attach --cgroup "$WHERE" --name below --e
 GUARD=below
 check 'which is removed' wait_until 5 rmdir "$WHERE"
 is_gone() {
-	[ "$(state)" = gone ]
+	[ "$(state "$GUARD")" = gone ]
 }
 check 'is gone' wait_until 10 is_gone
 check 'the next one' eg attach --cgroup "$CGROUP" --name above --endpoint "$BED_ENDPOINT"
@@ -310,16 +306,16 @@ s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 open("'"$BED"'/made", "w").close()
 time.sleep(600)'
 wait_until 10 test -e "$BED/made"
-check_equal 'before' "$(state)" enforcing
+check_equal 'before' "$(state "$GUARD")" enforcing
 echo "${BED_PIDS[holder]}" >"$ROOT/cgroup.procs"
 check 'its process leaves, and it is removed' wait_until 5 rmdir "$WHERE"
 mkdir "$WHERE"
-check_equal 'the same name is another cgroup: not called enforcing' "$(state)" degraded
+check_equal 'the same name is another cgroup: not called enforcing' "$(state "$GUARD")" degraded
 check_status 'status --check' 1 eg status below --check
 check 'and says why' grep -q 'the cgroup was removed' <(eg status below)
 check 'a new process there is not guarded' wait_until 3 from_cgroup udp "$PUBLIC:443" --timeout 500
 check 'attach --replace is the way' eg attach --cgroup "$WHERE" --name below --endpoint "$BED_ENDPOINT" --replace
-check_equal 'it guards the new one' "$(state)" enforcing
+check_equal 'it guards the new one' "$(state "$GUARD")" enforcing
 check_status 'and holds' 3 from_cgroup udp "$PUBLIC:443" --timeout 200
 stop holder KILL
 check 'detach' eg detach below

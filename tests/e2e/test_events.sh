@@ -203,11 +203,8 @@ check 'and the viewer ends' ended renewed
 
 # --- status ------------------------------------------------------------------------------------------
 
-state() {
-	eg status --json "$@" | jq -r '.guards[0].state'
-}
 check 'attach again' attach
-check_equal 'status: enforcing' "$(state)" enforcing
+check_equal 'status: enforcing' "$(state wireguard)" enforcing
 check 'status --check' eg status wireguard --check
 check_equal 'status --netns' "$(eg status --json --netns wireguard | jq -r '.guards[0].name')" wireguard
 check 'status --format prometheus' grep -q \
@@ -222,7 +219,7 @@ check_equal 'status: recent' \
 	"$(eg status --json | jq -c '.guards[0].recent[]|select(.dport==443)|[.dst,.proto,.reason,.layer,.packets]')" \
 	'["203.0.113.7","udp","public","device",3]'
 ip -n wireguard link add more type veth peer name more-host netns host
-check_equal 'status: an interface that is not covered' "$(state)" degraded
+check_equal 'status: an interface that is not covered' "$(state wireguard)" degraded
 check 'and says which' grep -q '^wireguard: degraded: more has no .device. layer' <(eg status)
 check_status 'status --check' 1 eg status --check
 ip -n wireguard link delete more
@@ -233,7 +230,7 @@ check_equal 'policy show is a policy file' "$(eg policy show wireguard >"$BED/sh
 	"$EG" policy check "$BED/shown.conf")" "$BED/shown.conf: ok (0 rules, 0 denied prefixes, 1 endpoint)"
 check 'explain GUARD' grep -q '^DROP public: ' <(eg explain wireguard tcp 203.0.113.7:443)
 check 'audit' attach --replace --audit
-check_equal 'status: audit' "$(state)" audit
+check_equal 'status: audit' "$(state wireguard)" audit
 watch audit --count 1
 send 1
 check 'audit: events' ended audit

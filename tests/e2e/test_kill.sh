@@ -19,9 +19,6 @@ SHARE=${SHARE:-100} # per cent of the rounds
 attach() {
 	eg attach --netns "$WORKER" --name "$GUARD" --dns lan --endpoint "$BED_ENDPOINT" "$@"
 }
-state() {
-	eg status "$GUARD" --json | jq -r '.guards[0].state'
-}
 now_ms() {
 	echo $((${EPOCHREALTIME/[.,]/} / 1000))
 }
@@ -93,7 +90,7 @@ pins_are() { # NAME...: and nothing else
 carries_on() {
 	eg status >"$BED/$WORKER.out" 2>&1 || wrong "status: $(cat "$BED/$WORKER.out")"
 	attach "$@" >"$BED/$WORKER.out" 2>&1 || wrong "attach: $(cat "$BED/$WORKER.out")"
-	[ "$(state)" = enforcing ] || wrong "state $(state)"
+	[ "$(state "$GUARD")" = enforcing ] || wrong "state $(state "$GUARD")"
 	pins_are "$GUARD"
 }
 
@@ -272,7 +269,7 @@ LAST_PROG=$(last_id prog)
 LAST_MAP=$(last_id map)
 check 'attach' attach
 check 'the guard can be told among all objects' test -n "$(leaked)"
-check_equal 'it enforces' "$(state)" enforcing
+check_equal 'it enforces' "$(state "$GUARD")" enforcing
 check 'detach' eg detach "$GUARD"
 look
 probing

@@ -130,12 +130,12 @@ hook missing "$BED/no-such-program"
 HOOKS=missing not_started 'not there' 'No such file or directory' one "${annotated[@]}"
 
 # --- who is asked ------------------------------------------------------------------------------------------
-state() { # PID
+oci_state() { # PID
 	jq -n --argjson pid "$1" '{ociVersion: "1.0.2", id: "'"$(printf '%064d' 7)"'", status: "creating", pid: $pid,
 		bundle: "/nowhere", annotations: {"egressguard.policy": "any"}}'
 }
 by_hand() {
-	state "$1" | "$EG" oci-hook "${options[@]}" --engine docker
+	oci_state "$1" | "$EG" oci-hook "${options[@]}" --engine docker
 }
 start_in lan sleeper sleep 600
 check 'a hook asks no engine' engine_silent by_hand "${BED_PIDS[sleeper]}"

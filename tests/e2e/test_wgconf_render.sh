@@ -13,7 +13,7 @@
 SHAPES=$BED_SOURCE/tests/unit/golden/wgconf/shape
 
 # Everything that hooks may leave behind. Empty base chains are no rules.
-state() {
+in_kernel() {
 	local family tool
 	for family in -4 -6; do
 		ip -n wireguard "$family" route show table all | grep -v '^\(local\|broadcast\|anycast\|multicast\) ' |
@@ -42,7 +42,7 @@ render() { # FILE [OPTION]...: into wg0.conf
 
 bed_up
 tunnel_server_up
-before=$(state)
+before=$(in_kernel)
 
 # --- each shape ----------------------------------------------------------------------------------
 
@@ -64,7 +64,7 @@ for file in "$SHAPES"/*.conf; do
 	done
 	check "$name: wg-quick up" quick up
 	check "$name: wg-quick down" quick down
-	check_equal "$name: nothing stays behind" "$(state | diff - <(echo "$before"))" ''
+	check_equal "$name: nothing stays behind" "$(in_kernel | diff - <(echo "$before"))" ''
 done
 
 # --- leaks ---------------------------------------------------------------------------------------
@@ -173,7 +173,7 @@ for kill in iptables egressguard; do
 		check_leaks "$kill: a packet socket gets past it, as the manual says" packet
 	fi
 	check "$kill: wg-quick down" quick down
-	check_equal "$kill: no rule stays behind" "$(state | grep -c EGRESSGUARD)" 0
+	check_equal "$kill: no rule stays behind" "$(in_kernel | grep -c EGRESSGUARD)" 0
 	[ "$kill" = iptables ] || battery_is_held "$kill, after wg-quick down"
 done
 
